@@ -1,0 +1,101 @@
+//! What can be booked, and on what terms.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, EventTypeId, UserId};
+use crate::time::Timestamp;
+
+/// Longest booking, in minutes: 24 hours.
+pub const DURATION_MINUTES_MAX: u32 = 1_440;
+/// Longest buffer, in minutes.
+pub const BUFFER_MINUTES_MAX: u32 = 1_440;
+/// Furthest booking window, in days. The synced window of every calendar reaches further (see `calendar::sync`).
+pub const WINDOW_DAYS_MAX: u32 = 365;
+/// Most hosts of one event type.
+pub const HOSTS_PER_EVENT_TYPE_MAX: usize = 100;
+
+/// Who of the hosts takes a booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulingMode {
+    /// One host: the named one, or the first free in the order of `user_ids`.
+    Individual,
+    /// One host by policy: fewest future bookings, then the order of `user_ids`.
+    RoundRobin,
+    /// All hosts.
+    Collective,
+}
+
+/// How the gap between two neighbours follows from their buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BufferMode {
+    /// The larger of the two buffers that face each other.
+    Larger,
+    /// Their sum.
+    Sum,
+}
+
+/// What a commit does when the facts are older than allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStale {
+    /// Ask the provider first, within a deadline; then refuse with 503.
+    Verify,
+    /// Decide on what is known.
+    Accept,
+    /// Refuse with 503 at once.
+    Refuse,
+}
+
+/// What can be booked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventType {
+    /// Its id.
+    pub id: EventTypeId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// Its name; becomes the summary of the calendar event.
+    pub name: String,
+    /// Its name in addresses, unique in the account.
+    pub slug: String,
+    /// Length of a booking.
+    pub duration_minutes: u32,
+    /// Distance of two slots' starts.
+    pub slot_interval_minutes: u32,
+    /// Minutes kept free before a booking.
+    pub buffer_before_minutes: u32,
+    /// Minutes kept free after a booking.
+    pub buffer_after_minutes: u32,
+    /// How buffers of neighbours combine.
+    pub buffer_mode: BufferMode,
+    /// Hours between now and the earliest start.
+    pub min_notice_hours: u32,
+    /// Days (of 24 hours) between now and the latest start.
+    pub booking_window_days: u32,
+    /// Most bookings of this type a host takes on one day of its zone.
+    pub max_bookings_per_day: Option<u32>,
+    /// The hosts, in order of preference, none twice.
+    pub user_ids: Vec<UserId>,
+    /// Who of them takes a booking.
+    pub scheduling_mode: SchedulingMode,
+    /// Whether publishable keys see it.
+    pub public: bool,
+    /// Where it takes place; becomes the location of the calendar event.
+    pub location: Option<String>,
+    /// Whether a bare `start_time` is refused.
+    pub require_slot_id: bool,
+    /// What a commit does on old facts.
+    pub on_stale: OnStale,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A meeting without an event type: one user, a duration, every other term at its default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdHocMeeting {
+    /// The host.
+    pub user_id: UserId,
+    /// Length of the meeting, and the distance of two slots' starts.
+    pub duration_minutes: u32,
+}

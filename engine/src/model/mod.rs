@@ -1,0 +1,20 @@
+//! The things AgentCal knows, as every floor sees them. Wire shapes live in the api, row shapes in the stores.
+
+mod account;
+mod booking;
+mod calendar;
+mod claim;
+mod event_type;
+mod rules;
+mod user;
+
+pub use account::{Account, ApiKey, KeyKind, Mode, Organization, Tenant};
+pub use booking::{Attendee, Booking, BookingHost, BookingStatus, ExternalState, Writeback, WritebackState};
+pub use calendar::{Calendar, Connection, ConnectionStatus, ProviderKind, Watch, WatchState};
+pub use claim::{Claim, ClaimKind, ClaimOwner};
+pub use event_type::{
+    AdHocMeeting, BUFFER_MINUTES_MAX, BufferMode, DURATION_MINUTES_MAX, EventType, HOSTS_PER_EVENT_TYPE_MAX, OnStale,
+    SchedulingMode, WINDOW_DAYS_MAX,
+};
+pub use rules::{AvailabilityRules, CivilTime, CivilWindow, DateOverride, OVERRIDES_MAX, WEEKLY_RULES_MAX, WeeklyRule};
+pub use user::{CALENDARS_PER_USER_MAX, User};
