@@ -1,0 +1,33 @@
+//! What tests share that need more than Rust: the Python environment, the two CalDAV servers nobody here wrote, and the
+//! program itself as a process that can be killed.
+//!
+//! Everything here is synchronous, bounded in time and gone when its value is dropped. A test whose server is not there
+//! says so and ends; under `cargo xtask test`, which installs the servers, it fails instead.
+
+mod dev;
+mod http;
+mod places;
+mod process;
+mod python;
+mod servers;
+mod wait;
+
+pub use dev::{Dev, DevInfo};
+pub use http::status_of;
+pub use places::{target_dir, venv};
+pub use python::python;
+pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, xandikos};
+pub use wait::{WAIT_MAX, wait_for};
+
+/// Set to `1` by `cargo xtask test`: what cannot be tested is a failure, not a remark.
+pub const REQUIRE_SERVERS_VARIABLE: &str = "AGENTCAL_TEST_REQUIRE_SERVERS";
+
+/// Says that a test is skipped and how to have it run; panics where skipping is not acceptable.
+///
+/// # Panics
+/// When [`REQUIRE_SERVERS_VARIABLE`] is `1`.
+pub fn skip_or_fail(reason: &str) {
+    let required = std::env::var(REQUIRE_SERVERS_VARIABLE).is_ok_and(|value| value == "1");
+    assert!(!required, "cannot be skipped: {reason}");
+    eprintln!("skipped: {reason} (run `cargo xtask test`)");
+}

@@ -1,0 +1,23 @@
+//! Where things lie: the target folder and the Python environment in it.
+
+use std::path::{Path, PathBuf};
+
+/// Names the folder of a Python environment, in place of the one in the target folder.
+const VENV_VARIABLE: &str = "AGENTCAL_TEST_VENV";
+
+/// The target folder this test was built into: the nearest folder above the running program that cargo marked as its
+/// own, else `CARGO_TARGET_DIR`.
+pub fn target_dir() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let marked = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_path_buf);
+    marked.or_else(|| std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from))
+}
+
+/// The Python environment with what tests need, where there is one.
+pub fn venv() -> Option<PathBuf> {
+    let folder = match std::env::var_os(VENV_VARIABLE) {
+        Some(folder) => PathBuf::from(folder),
+        None => target_dir()?.join("venv"),
+    };
+    folder.join("bin/python").exists().then_some(folder)
+}
