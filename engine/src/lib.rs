@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod commit;
 pub mod facts;
+pub mod icalendar;
 pub mod ids;
 pub mod model;
 pub mod ports;

@@ -1,0 +1,255 @@
+//! A calendar resource to instances.
+
+use std::collections::BTreeSet;
+
+use calcard::icalendar::{ICalendar, ICalendarComponent, ICalendarComponentType};
+use calcard::icalendar::{ICalendarFreeBusyType, ICalendarParameterName, ICalendarParameterValue, ICalendarPeriod};
+use calcard::icalendar::{ICalendarProperty, ICalendarRecurrenceRule, ICalendarValue};
+use chrono_tz::Tz;
+
+use super::event::{Event, Length, Moment, NoEvent, Recurrence, instants_of, parse, read_event, shifted};
+use super::rrule::{Rule, Span};
+use super::write::booking_of_uid;
+use super::zone::{Zone, Zones};
+use crate::calendar::INSTANCES_PER_RESOURCE_MAX;
+use crate::facts::ExternalInstance;
+use crate::ids::BookingId;
+use crate::time::{DAY_US, TimeRange, Timestamp};
+
+/// Longest text of one resource that is read.
+pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Days by which the wall-clock span that is expanded exceeds the window: no offset is as large.
+const SPAN_MARGIN_DAYS: i64 = 2;
+/// Room given to an event of ours that somebody shortened to nothing, so that it still shows where it is.
+const SHOWN_MICROS: i64 = 1_000_000;
+
+/// What reading needs to know beside the text.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadContext<'a> {
+    /// The calendar's zone, for all-day and floating events.
+    pub timezone: Tz,
+    /// The addresses of the calendar's owner, whose PARTSTAT counts.
+    pub owner_addresses: &'a [String],
+    /// Only instances that overlap it are returned.
+    pub window: TimeRange,
+}
+
+/// A resource as it was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Instances inside the window that block or are ours, ascending.
+    pub instances: Vec<ExternalInstance>,
+    /// A component still carries RRULE or RDATE: nobody expanded it before.
+    pub recurring: bool,
+    /// Parts that could not be understood and block more than they perhaps should.
+    pub blocked_whole: usize,
+}
+
+/// Why a resource as a whole says nothing. Unknown is never free: the caller blocks what it may cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Longer than is read.
+    #[error("the resource is longer than {TEXT_LEN_MAX} bytes")]
+    TooLong,
+    /// Not iCalendar.
+    #[error("the resource is not iCalendar")]
+    NotICalendar,
+    /// An event in it has a time that cannot be read.
+    #[error("the time of an event cannot be read")]
+    TimeNotUnderstood,
+}
+
+/// Reads a calendar resource: an event, or a series with its exceptions, or a series somebody expanded.
+pub fn read_resource(text: &str, context: &ReadContext<'_>) -> Result<Resource, ReadError> {
+    if text.len() > TEXT_LEN_MAX {
+        return Err(ReadError::TooLong);
+    }
+    let objects = parse(text);
+    if objects.iter().all(|object| object.components.is_empty()) {
+        return Err(ReadError::NotICalendar);
+    }
+    let mut sink = Sink { window: context.window, instances: Vec::new(), recurring: false, blocked_whole: 0 };
+    for object in &objects {
+        read_object(object, context, &mut sink)?;
+    }
+    Ok(sink.finish())
+}
+
+fn read_object(object: &ICalendar, context: &ReadContext<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    let zones = Zones::of(object);
+    let mut events = Vec::new();
+    for component in &object.components {
+        match component.component_type {
+            ICalendarComponentType::VEvent => match read_event(component, &zones, context) {
+                Ok(event) => events.push(event),
+                Err(NoEvent::Timeless) => {}
+                Err(NoEvent::NotUnderstood) => return Err(ReadError::TimeNotUnderstood),
+            },
+            ICalendarComponentType::VFreebusy => read_free_busy(component, sink),
+            _ => {}
+        }
+    }
+    let (exceptions, masters): (Vec<Event>, Vec<Event>) =
+        events.into_iter().partition(|event| event.recurrence_id.is_some());
+    for master in &masters {
+        expand(master, &exceptions, context, sink);
+    }
+    for exception in &exceptions {
+        sink.add_event(exception, &exception.start, exception.length);
+    }
+    Ok(())
+}
+
+/// Busy periods of a VFREEBUSY count like events (RFC 4791, 7.10).
+fn read_free_busy(component: &ICalendarComponent, sink: &mut Sink) {
+    let free = ICalendarParameterValue::Fbtype(ICalendarFreeBusyType::Free);
+    for entry in component.properties(&ICalendarProperty::Freebusy) {
+        if entry.parameter(&ICalendarParameterName::Fbtype) == Some(&free) {
+            continue;
+        }
+        for value in &entry.values {
+            let ICalendarValue::Period(period) = value else { continue };
+            let instant = |value: &calcard::common::PartialDateTime| {
+                value.to_date_time().map(|result| Timestamp::from(result.date_time.and_utc()))
+            };
+            let (start, end) = match period {
+                ICalendarPeriod::Range { start, end } => (instant(start), instant(end)),
+                ICalendarPeriod::Duration { start, duration } => {
+                    let begin = instant(start);
+                    let length = duration.as_seconds().saturating_mul(1_000_000);
+                    (begin, begin.map(|begin| begin.plus_micros(length)))
+                }
+            };
+            if let (Some(start), Some(end)) = (start, end) {
+                sink.add(start, end, None, true);
+            }
+        }
+    }
+}
+
+/// A master's instances, but for those an exception stands for and those EXDATE takes out.
+fn expand(master: &Event, exceptions: &[Event], context: &ReadContext<'_>, sink: &mut Sink) {
+    let Some(recurrence) = &master.rule else {
+        return expand_dates(master, exceptions, vec![master.start.clone()], sink);
+    };
+    sink.recurring = true;
+    let walls = match recurrence {
+        Recurrence::Rules(rules) => occurrences(master, rules, context),
+        Recurrence::NotUnderstood => None,
+    };
+    match walls {
+        Some(mut moments) => {
+            moments.push(master.start.clone());
+            expand_dates(master, exceptions, moments, sink);
+        }
+        None => sink.block_from(master),
+    }
+}
+
+fn expand_dates(master: &Event, exceptions: &[Event], starts: Vec<Moment>, sink: &mut Sink) {
+    let taken_out = taken_out(master, exceptions);
+    let own = starts.into_iter().map(|start| (start, master.length));
+    let further = master.rdates.iter().map(|(start, length)| (start.clone(), length.unwrap_or(master.length)));
+    sink.recurring |= !master.rdates.is_empty();
+    let mut seen = BTreeSet::new();
+    for (start, length) in own.chain(further) {
+        let instant = start.instants().0;
+        if !taken_out.contains(&(instant, start.is_date)) && seen.insert((instant, instants_of(&start, length).1)) {
+            sink.add_event(master, &start, length);
+        }
+    }
+}
+
+/// Starts that EXDATE takes out or an exception replaces. An exception for this and all future ones replaces nothing
+/// here: both it and what it was meant to replace block, rather than too little.
+fn taken_out(master: &Event, exceptions: &[Event]) -> BTreeSet<(Timestamp, bool)> {
+    let replaced = exceptions
+        .iter()
+        .filter(|exception| exception.uid == master.uid && !exception.this_and_future)
+        .filter_map(|exception| exception.recurrence_id.as_ref());
+    master
+        .exdates
+        .iter()
+        .chain(replaced)
+        .filter(|moment| moment.zone != Zone::Unknown || moment.zone == master.start.zone)
+        .map(|moment| (moment.instants().0, moment.is_date))
+        .collect()
+}
+
+/// The occurrences of a master's rules that may reach into the window; `None` where that cannot be told.
+fn occurrences(
+    master: &Event,
+    rules: &[ICalendarRecurrenceRule],
+    context: &ReadContext<'_>,
+) -> Option<Vec<Moment>> {
+    let (start, zone) = (&master.start, &master.start.zone);
+    let (first, last) = instants_of(start, master.length);
+    let reach_days = last.micros_since(first).div_euclid(DAY_US) + SPAN_MARGIN_DAYS;
+    let span = Span {
+        from: shifted(zone.wall(context.window.start), -reach_days),
+        to: shifted(zone.wall(context.window.end), SPAN_MARGIN_DAYS),
+    };
+    let mut moments = Vec::new();
+    for rule in rules {
+        // An UNTIL in UTC for whole days keeps its day; for times it is brought to DTSTART's clock.
+        let to_wall = |utc: chrono::NaiveDateTime| {
+            Some(if start.is_date { utc } else { zone.wall(Timestamp::from(utc.and_utc())) })
+        };
+        let found = Rule::parse(rule, to_wall)?.occurrences(start.wall, span).ok()?;
+        moments.extend(found.into_iter().map(|wall| Moment { wall, ..start.clone() }));
+    }
+    (moments.len() <= 2 * INSTANCES_PER_RESOURCE_MAX).then_some(moments)
+}
+
+struct Sink {
+    window: TimeRange,
+    instances: Vec<ExternalInstance>,
+    recurring: bool,
+    blocked_whole: usize,
+}
+
+impl Sink {
+    fn add_event(&mut self, event: &Event, start: &Moment, length: Length) {
+        let (begin, mut end) = instants_of(start, length);
+        let booking_id = event.uid.as_deref().and_then(booking_of_uid);
+        if booking_id.is_some() && begin >= end {
+            end = begin.plus_micros(SHOWN_MICROS);
+            return self.add(begin, end, booking_id, false);
+        }
+        self.add(begin, end, booking_id, event.blocks);
+    }
+
+    /// Nothing that lasts no time blocks any (RFC 4791, 7.10), so such a range is dropped.
+    fn add(&mut self, start: Timestamp, end: Timestamp, booking_id: Option<BookingId>, blocks: bool) {
+        let Some(range) = TimeRange::new(start.clamped(), end.clamped()) else { return };
+        if range.overlaps(&self.window) && (blocks || booking_id.is_some()) {
+            self.instances.push(ExternalInstance { range, booking_id, blocks });
+        }
+    }
+
+    /// A series that cannot be followed blocks from its beginning to the end of the window.
+    fn block_from(&mut self, master: &Event) {
+        if master.blocks {
+            self.blocked_whole += 1;
+            self.add(master.start.instants().0, self.window.end, None, true);
+        }
+    }
+
+    fn finish(mut self) -> Resource {
+        self.instances.sort_unstable();
+        self.instances.dedup();
+        if self.instances.len() > INSTANCES_PER_RESOURCE_MAX {
+            self.blocked_whole += 1;
+            self.instances = coalesced(self.instances);
+        }
+        Resource { instances: self.instances, recurring: self.recurring, blocked_whole: self.blocked_whole }
+    }
+}
+
+/// One instance from the first to the last of too many. Ours are never that many.
+fn coalesced(instances: Vec<ExternalInstance>) -> Vec<ExternalInstance> {
+    let start = instances.iter().map(|instance| instance.range.start).min();
+    let end = instances.iter().map(|instance| instance.range.end).max();
+    let range = start.zip(end).and_then(|(start, end)| TimeRange::new(start, end));
+    range.map(|range| ExternalInstance { range, booking_id: None, blocks: true }).into_iter().collect()
+}
