@@ -1,4 +1,14 @@
-//! The machines behind one calendar's actor, without IO: the sync machine and the commit-first queue.
+//! The machines behind one calendar's actor, without IO: the sync machine, the commit-first queue, what a commit decides
+//! and plans, the policy of writebacks, and the comparison of our events with what a sync saw.
+
+mod backoff;
+pub mod compare;
+#[cfg(test)]
+mod fixtures;
+pub mod machine;
+pub mod request;
+pub mod sync;
+pub mod writeback;
 
 /// Failures in a row after which a calendar counts as unknown and its connection is shown as `error`.
 pub const FAILURES_UNTIL_ERROR: u32 = 5;

@@ -1,0 +1,273 @@
+//! What one calendar does next: its commits, its sync, its writes to the provider.
+//!
+//! Two lanes. Commits wait in a bounded queue and are made one at a time; whatever else would begin meanwhile steps aside
+//! for them, a few times. The provider's lane holds one sync or one batch of writebacks, never both: a sync that runs
+//! beside a write could take the event for deleted that is just being made.
+
+use std::collections::VecDeque;
+
+use crate::ports::{Entropy, ProviderError, SyncPage};
+use crate::time::Timestamp;
+
+use super::sync::{Saved, SyncEffect, SyncMachine, Why};
+
+/// Times a due sync or writeback steps aside for commits before it takes its turn.
+pub const YIELDS_MAX: u32 = 3;
+
+/// What the machine asks for.
+#[derive(Debug, PartialEq)]
+pub enum MachineEffect<C> {
+    /// Make this commit; answer with [`CalendarMachine::handle_commit_ended`].
+    BeginCommit(C),
+    /// This commit's caller no longer waits; it was not begun.
+    Expired(C),
+    /// Carry this out for the sync.
+    Sync(SyncEffect),
+    /// Write what is due to the provider; answer with [`CalendarMachine::handle_writebacks_ended`].
+    WriteBack,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Free,
+    Syncing,
+    Writing,
+}
+
+#[derive(Debug)]
+struct Waiting<C> {
+    commit: C,
+    deadline: Timestamp,
+}
+
+/// A picture of the machine, for tests and for people.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MachinePicture {
+    /// Commits waiting.
+    pub commits_queued: usize,
+    /// Whether one is being made.
+    pub committing: bool,
+    /// Whether a sync is under way.
+    pub syncing: bool,
+    /// Whether a write to the provider is under way.
+    pub writing: bool,
+    /// Failed syncs in a row.
+    pub failures: u32,
+    /// When the next sync is due, in microseconds since 1970; `None` while one is under way, and without a provider.
+    pub sync_due_at_us: Option<i64>,
+}
+
+/// The machine. `C` is a commit as its shell carries it.
+#[derive(Debug)]
+pub struct CalendarMachine<C> {
+    sync: Option<SyncMachine>,
+    queue: VecDeque<Waiting<C>>,
+    queue_len_max: usize,
+    committing: bool,
+    lane: Lane,
+    write_wanted: bool,
+    wrote_last: bool,
+    yields: u32,
+    closed: bool,
+    effects: VecDeque<MachineEffect<C>>,
+}
+
+impl<C> CalendarMachine<C> {
+    /// A machine at rest. `sync` is `None` for internal calendars, which have no provider.
+    pub fn new(sync: Option<SyncMachine>, queue_len_max: usize) -> Self {
+        Self {
+            sync,
+            queue: VecDeque::new(),
+            queue_len_max,
+            committing: false,
+            lane: Lane::Free,
+            write_wanted: false,
+            wrote_last: false,
+            yields: 0,
+            closed: false,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// A commit arrived. It comes back when the queue is full.
+    pub fn handle_commit(&mut self, commit: C, deadline: Timestamp, now: Timestamp) -> Result<(), C> {
+        if self.closed || self.queue.len() >= self.queue_len_max {
+            return Err(commit);
+        }
+        self.queue.push_back(Waiting { commit, deadline });
+        self.advance(now);
+        Ok(())
+    }
+
+    /// The commit that was begun has its answer.
+    pub fn handle_commit_ended(&mut self, now: Timestamp) {
+        debug_assert!(self.committing, "a commit ended that was not begun");
+        self.committing = false;
+        self.advance(now);
+    }
+
+    /// A bell: something may have changed at the provider. A rung sync steps aside for nobody, since a commit may be waiting
+    /// for what it finds.
+    pub fn handle_bell(&mut self, now: Timestamp) {
+        if let Some(sync) = &mut self.sync {
+            sync.handle_bell(now);
+        }
+        self.advance(now);
+    }
+
+    /// The sweep came by: whatever is due may begin.
+    pub fn handle_due(&mut self, now: Timestamp) {
+        self.yields += 1;
+        self.advance(now);
+    }
+
+    /// Something waits to be written to the provider.
+    pub fn handle_write_wanted(&mut self, now: Timestamp) {
+        self.write_wanted = true;
+        self.handle_due(now);
+    }
+
+    /// The provider answered a sync.
+    pub fn handle_page(&mut self, answer: Result<SyncPage, ProviderError>, now: Timestamp, entropy: &dyn Entropy) {
+        self.with_sync(now, |sync| sync.handle_page(answer, now, entropy));
+    }
+
+    /// The store answered the save of a page.
+    pub fn handle_saved(&mut self, saved: Saved, now: Timestamp) {
+        self.with_sync(now, |sync| sync.handle_saved(saved, now));
+    }
+
+    /// The store answered the save of a failure.
+    pub fn handle_failure_saved(&mut self, saved: Saved, now: Timestamp) {
+        self.with_sync(now, |sync| sync.handle_failure_saved(saved, now));
+    }
+
+    /// The comparison of our events ended.
+    pub fn handle_compared(&mut self, complete: bool, now: Timestamp) {
+        self.with_sync(now, |sync| sync.handle_compared(complete));
+    }
+
+    /// A batch of writebacks ended; `more` when others are due.
+    pub fn handle_writebacks_ended(&mut self, more: bool, now: Timestamp) {
+        debug_assert_eq!(self.lane, Lane::Writing, "a write ended that was not begun");
+        self.lane = Lane::Free;
+        self.write_wanted |= more;
+        self.advance(now);
+    }
+
+    /// Takes no more commits. Those accepted are still made.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// What to do next.
+    pub fn poll_effect(&mut self) -> Option<MachineEffect<C>> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Self::handle_due`], and why; `None` while something is under way that ends by itself.
+    pub fn poll_timeout(&self) -> Option<(Timestamp, Why)> {
+        self.sync.as_ref().and_then(SyncMachine::poll_timeout)
+    }
+
+    /// Whether nothing is queued, begun or under way.
+    pub fn is_at_rest(&self) -> bool {
+        self.queue.is_empty() && !self.committing && self.lane == Lane::Free && self.effects.is_empty()
+    }
+
+    /// Whether no commit is queued or being made.
+    pub fn has_no_commits(&self) -> bool {
+        self.queue.is_empty() && !self.committing
+    }
+
+    /// The sync machine, where the calendar has a provider.
+    pub fn sync(&self) -> Option<&SyncMachine> {
+        self.sync.as_ref()
+    }
+
+    /// Commits waiting.
+    pub fn queue_len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// A picture of the machine.
+    pub fn picture(&self) -> MachinePicture {
+        MachinePicture {
+            commits_queued: self.queue.len(),
+            committing: self.committing,
+            syncing: self.lane == Lane::Syncing,
+            writing: self.lane == Lane::Writing,
+            failures: self.sync.as_ref().map_or(0, |sync| sync.state().failures),
+            sync_due_at_us: self.poll_timeout().map(|(at, _)| at.as_micros()),
+        }
+    }
+
+    fn with_sync(&mut self, now: Timestamp, act: impl FnOnce(&mut SyncMachine)) {
+        if let Some(sync) = &mut self.sync {
+            act(sync);
+        }
+        self.advance(now);
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        self.begin_commit(now);
+        self.drain_sync();
+        if self.lane == Lane::Free && !self.closed {
+            self.begin_in_lane(now);
+        }
+    }
+
+    fn begin_commit(&mut self, now: Timestamp) {
+        while !self.committing {
+            let Some(Waiting { commit, deadline }) = self.queue.pop_front() else { return };
+            if deadline <= now {
+                self.effects.push_back(MachineEffect::Expired(commit));
+                continue;
+            }
+            self.committing = true;
+            self.effects.push_back(MachineEffect::BeginCommit(commit));
+        }
+    }
+
+    fn drain_sync(&mut self) {
+        let Some(sync) = &mut self.sync else { return };
+        while let Some(effect) = sync.poll_effect() {
+            self.effects.push_back(MachineEffect::Sync(effect));
+        }
+        if self.lane == Lane::Syncing && !sync.is_running() {
+            self.lane = Lane::Free;
+        }
+    }
+
+    fn begin_in_lane(&mut self, now: Timestamp) {
+        let sync = self.sync.as_ref().and_then(|sync| sync.wants_run(now));
+        let must_yield = self.committing && self.yields < YIELDS_MAX;
+        let may_sync = sync.is_some_and(|why| why == Why::Bell || !must_yield);
+        let may_write = self.write_wanted && !must_yield;
+        if may_write && !(may_sync && self.wrote_last) {
+            self.begin_write();
+        } else if may_sync {
+            self.begin_sync(now);
+        }
+    }
+
+    fn begin_write(&mut self) {
+        self.lane = Lane::Writing;
+        self.write_wanted = false;
+        self.wrote_last = true;
+        self.yields = 0;
+        self.effects.push_back(MachineEffect::WriteBack);
+    }
+
+    fn begin_sync(&mut self, now: Timestamp) {
+        let Some(sync) = &mut self.sync else { return };
+        sync.start(now);
+        self.lane = Lane::Syncing;
+        self.wrote_last = false;
+        self.yields = 0;
+        self.drain_sync();
+    }
+}
+
+#[cfg(test)]
+mod tests;

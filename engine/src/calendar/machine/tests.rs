@@ -1,0 +1,130 @@
+//! Who goes first.
+
+use super::*;
+use crate::calendar::sync::{Pace, SyncEffect};
+use crate::ids::{AccountId, CalendarId};
+use crate::ports::{SyncCursor, SyncNext, SyncState};
+use crate::shard::Epoch;
+use std::time::Duration;
+use uuid::Uuid;
+
+struct Zero;
+
+impl Entropy for Zero {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(0);
+    }
+}
+
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000 + seconds)
+}
+
+fn machine(queue_len_max: usize) -> CalendarMachine<u32> {
+    let pace = Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(60) };
+    let account_id = AccountId::from_uuid(Uuid::from_u128(1));
+    let calendar_id = CalendarId::from_uuid(Uuid::from_u128(2));
+    let state = SyncState { due_at: at(100), ..SyncState::default() };
+    CalendarMachine::new(Some(SyncMachine::new(account_id, calendar_id, Epoch(1), pace, state)), queue_len_max)
+}
+
+fn names(machine: &mut CalendarMachine<u32>) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(effect) = machine.poll_effect() {
+        names.push(match effect {
+            MachineEffect::BeginCommit(number) => format!("commit {number}"),
+            MachineEffect::Expired(number) => format!("expired {number}"),
+            MachineEffect::WriteBack => "write".into(),
+            MachineEffect::Sync(SyncEffect::Fetch(_)) => "fetch".into(),
+            MachineEffect::Sync(SyncEffect::Save { .. }) => "save".into(),
+            MachineEffect::Sync(SyncEffect::Compare) => "compare".into(),
+            MachineEffect::Sync(SyncEffect::Ended(_)) => "ended".into(),
+            MachineEffect::Sync(other) => format!("{other:?}"),
+        });
+    }
+    names
+}
+
+fn done() -> Result<SyncPage, ProviderError> {
+    Ok(SyncPage { changes: Vec::new(), next: SyncNext::Done { cursor: SyncCursor("c".into()) } })
+}
+
+fn finish_sync(machine: &mut CalendarMachine<u32>, now: Timestamp) {
+    machine.handle_page(done(), now, &Zero);
+    machine.handle_saved(Saved::Done, now);
+    if machine.sync.as_ref().is_some_and(SyncMachine::is_running) {
+        machine.handle_compared(true, now);
+    }
+}
+
+#[test]
+fn commits_go_one_at_a_time_and_in_order() {
+    let mut machine = machine(8);
+    for number in 1..=3 {
+        machine.handle_commit(number, at(50), at(0)).expect("the queue has room");
+    }
+    assert_eq!(names(&mut machine), ["commit 1"]);
+    machine.handle_commit_ended(at(1));
+    assert_eq!(names(&mut machine), ["commit 2"]);
+    machine.handle_commit_ended(at(60));
+    assert_eq!(names(&mut machine), ["expired 3"], "its caller is gone");
+    assert!(machine.is_at_rest());
+}
+
+#[test]
+fn a_full_queue_and_a_closed_machine_refuse() {
+    let mut machine = machine(2);
+    let taken = (1..=4).map(|number| machine.handle_commit(number, at(50), at(0)).is_ok()).collect::<Vec<_>>();
+    assert_eq!(taken, [true, true, true, false], "one is being made, two wait");
+    machine.close();
+    machine.handle_commit_ended(at(0));
+    assert_eq!(machine.handle_commit(9, at(50), at(0)), Err(9));
+    assert_eq!(names(&mut machine), ["commit 1", "commit 2"], "what was accepted is made");
+}
+
+#[test]
+fn due_work_steps_aside_for_commits_but_not_for_ever() {
+    let mut machine = machine(8);
+    machine.handle_commit(1, at(500), at(0)).expect("the queue has room");
+    assert_eq!(names(&mut machine), ["commit 1"]);
+    for _ in 1..YIELDS_MAX {
+        machine.handle_due(at(200));
+        assert_eq!(names(&mut machine), Vec::<String>::new());
+    }
+    machine.handle_due(at(200));
+    assert_eq!(names(&mut machine), ["fetch"]);
+}
+
+#[test]
+fn a_rung_sync_steps_aside_for_nobody() {
+    let mut machine = machine(8);
+    machine.handle_commit(1, at(500), at(0)).expect("the queue has room");
+    machine.handle_bell(at(0));
+    assert_eq!(names(&mut machine), ["commit 1", "fetch"]);
+}
+
+#[test]
+fn a_write_and_a_sync_never_share_the_lane() {
+    let mut machine = machine(8);
+    machine.handle_bell(at(0));
+    machine.handle_write_wanted(at(0));
+    assert_eq!(names(&mut machine), ["fetch"]);
+    finish_sync(&mut machine, at(1));
+    assert_eq!(names(&mut machine), ["save", "compare", "ended", "write"]);
+    machine.handle_bell(at(2));
+    assert_eq!(names(&mut machine), Vec::<String>::new());
+    machine.handle_writebacks_ended(true, at(3));
+    assert_eq!(names(&mut machine), ["fetch"], "turn about, even with more to write");
+    finish_sync(&mut machine, at(4));
+    assert_eq!(names(&mut machine), ["save", "ended", "write"], "nothing changed, so nothing to compare");
+}
+
+#[test]
+fn a_calendar_without_provider_only_commits() {
+    let mut machine: CalendarMachine<u32> = CalendarMachine::new(None, 4);
+    machine.handle_bell(at(0));
+    machine.handle_due(at(1_000_000));
+    assert_eq!(machine.poll_timeout(), None);
+    machine.handle_commit(1, at(2_000_000), at(1_000_001)).expect("the queue has room");
+    assert_eq!(names(&mut machine), ["commit 1"]);
+}
