@@ -1,0 +1,88 @@
+//! Every metric the product has: name, kind, unit and help. Nothing else in the house spells a metric's name.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Time to answer an availability question, in seconds. Label `outcome`: `complete`, `stale`, `partial`, `unavailable`.
+pub const AVAILABILITY_LATENCY: &str = "agentcal_availability_latency_seconds";
+/// Age of the oldest facts an availability answer rests on, in seconds.
+pub const FRESHNESS_AGE: &str = "agentcal_freshness_age_seconds";
+/// HTTP requests answered. Labels `route`, `method`, `status`.
+pub const HTTP_REQUESTS: &str = "agentcal_http_requests_total";
+/// Time to answer an HTTP request, in seconds. Labels `route`, `method`.
+pub const HTTP_LATENCY: &str = "agentcal_http_latency_seconds";
+/// Commits by `kind` (`book`, `reschedule`, `cancel`) and `outcome`.
+pub const COMMITS: &str = "agentcal_commits_total";
+/// Time from a commit's arrival to its answer, in seconds.
+pub const COMMIT_LATENCY: &str = "agentcal_commit_latency_seconds";
+/// Decisions a commit took beyond its first. Label `cause`: `stale`, `overlap`.
+pub const COMMIT_RETRIES: &str = "agentcal_commit_retries_total";
+/// Time from the notice of a change (bell or due poll) to its publication, in seconds.
+pub const SYNC_LAG: &str = "agentcal_sync_lag_seconds";
+/// Syncs by `kind` (`full`, `incremental`) and `outcome` (`changed`, `unchanged`, `failed`, `cursor_gone`).
+pub const SYNCS: &str = "agentcal_syncs_total";
+/// Syncs under way.
+pub const SYNCS_IN_FLIGHT: &str = "agentcal_syncs_in_flight";
+/// Commits that wait in calendars' queues.
+pub const QUEUE_DEPTH: &str = "agentcal_queue_depth";
+/// Calendars awake in this process.
+pub const AWAKE_CALENDARS: &str = "agentcal_awake_calendars";
+/// Calendars woken. Label `cause`: `question`, `sweep`, `restart`.
+pub const WAKES: &str = "agentcal_wakes_total";
+/// Actors restarted after a crash.
+pub const ACTOR_RESTARTS: &str = "agentcal_actor_restarts_total";
+/// Tries to write a booking to a calendar. Label `outcome`: `written`, `deleted`, `retry`, `failed`.
+pub const WRITEBACK_ATTEMPTS: &str = "agentcal_writeback_attempts_total";
+/// Requests to providers. Labels `provider`, `operation`, `status`.
+pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
+/// Time a provider took, in seconds. Labels `provider`, `operation`.
+pub const PROVIDER_LATENCY: &str = "agentcal_provider_latency_seconds";
+/// Bookings whose event was moved, deleted or met by a conflict at the provider. Label `state`.
+pub const EXTERNAL_CHANGES: &str = "agentcal_external_changes_total";
+/// Offset of the store's clock from this node's, in seconds.
+pub const STORE_CLOCK_OFFSET: &str = "agentcal_store_clock_offset_seconds";
+
+const COUNTERS: &[(&str, &str)] = &[
+    (HTTP_REQUESTS, "HTTP requests answered, by route, method and status"),
+    (COMMITS, "Booking commits, by kind and outcome"),
+    (COMMIT_RETRIES, "Decisions taken again because something changed under a commit, by cause"),
+    (SYNCS, "Calendar syncs, by kind and outcome"),
+    (WAKES, "Calendars woken, by cause"),
+    (ACTOR_RESTARTS, "Calendar actors restarted after a crash"),
+    (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
+    (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
+    (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),
+];
+
+const GAUGES: &[(&str, Unit, &str)] = &[
+    (SYNCS_IN_FLIGHT, Unit::Count, "Calendar syncs under way"),
+    (QUEUE_DEPTH, Unit::Count, "Booking commits waiting in calendars' queues"),
+    (AWAKE_CALENDARS, Unit::Count, "Calendars awake in this process"),
+    (STORE_CLOCK_OFFSET, Unit::Seconds, "Offset of the store's clock from this node's"),
+];
+
+const HISTOGRAMS: &[(&str, &str)] = &[
+    (AVAILABILITY_LATENCY, "Time to answer an availability question, by outcome"),
+    (FRESHNESS_AGE, "Age of the oldest facts an availability answer rests on"),
+    (HTTP_LATENCY, "Time to answer an HTTP request, by route and method"),
+    (COMMIT_LATENCY, "Time from a booking commit's arrival to its answer"),
+    (SYNC_LAG, "Time from the notice of a change to its publication"),
+    (PROVIDER_LATENCY, "Time a calendar provider took to answer, by provider and operation"),
+];
+
+/// Tells the installed recorder what each metric is. Call once, after installing it.
+pub fn describe() {
+    for &(name, help) in COUNTERS {
+        describe_counter!(name, Unit::Count, help);
+    }
+    for &(name, unit, help) in GAUGES {
+        describe_gauge!(name, unit, help);
+    }
+    for &(name, help) in HISTOGRAMS {
+        describe_histogram!(name, Unit::Seconds, help);
+    }
+}
+
+/// Names of all histograms, all in seconds; for the recorder's buckets.
+pub fn histograms() -> impl Iterator<Item = &'static str> {
+    HISTOGRAMS.iter().map(|&(name, _)| name)
+}

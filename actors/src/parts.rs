@@ -1,0 +1,113 @@
+//! What a scheduler is made of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::model::ProviderKind;
+use agentcal_engine::ports::{Clock, Entropy, FactCache, Provider, Store, StoreError};
+
+/// The calendar providers of this process.
+#[derive(Clone, Default)]
+pub struct Providers(BTreeMap<ProviderKind, Arc<dyn Provider>>);
+
+impl Providers {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These and one more; a provider of the same kind is replaced.
+    #[must_use]
+    pub fn with(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.0.insert(provider.kind(), provider);
+        self
+    }
+
+    /// The provider of a kind.
+    pub fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
+        self.0.get(&kind)
+    }
+}
+
+/// Limits and rhythms.
+#[derive(Clone, Debug)]
+pub struct SchedulerSettings {
+    /// Most commits that wait in one calendar; one more is refused.
+    pub commits_queued_max: usize,
+    /// Most messages from callers on their way to one calendar's actor; one more is refused.
+    pub mailbox_len_max: usize,
+    /// Most calendars awake at once; beyond it the least recently used go to sleep.
+    pub awake_calendars_max: usize,
+    /// A calendar nobody asks about for this long goes to sleep.
+    pub idle_after: Duration,
+    /// Time between two sweeps for due calendars and writebacks.
+    pub sweep_interval: Duration,
+    /// Most calendars one sweep wakes.
+    pub sweep_batch_max: u32,
+    /// Most syncs at once.
+    pub syncs_at_once_max: u32,
+    /// Time between two cleanings of kept answers.
+    pub clean_up_interval: Duration,
+    /// First wait before a crashed actor is restarted; doubles with every crash.
+    pub restart_backoff_first: Duration,
+    /// Longest wait before a crashed actor is restarted.
+    pub restart_backoff_max: Duration,
+    /// Most accounts whose configuration is kept in memory.
+    pub accounts_cached_max: u64,
+}
+
+impl Default for SchedulerSettings {
+    fn default() -> Self {
+        Self {
+            commits_queued_max: 256,
+            mailbox_len_max: 1_024,
+            awake_calendars_max: 50_000,
+            idle_after: Duration::from_secs(600),
+            sweep_interval: Duration::from_secs(1),
+            sweep_batch_max: 100,
+            syncs_at_once_max: 64,
+            clean_up_interval: Duration::from_secs(600),
+            restart_backoff_first: Duration::from_millis(100),
+            restart_backoff_max: Duration::from_secs(60),
+            accounts_cached_max: 10_000,
+        }
+    }
+}
+
+/// All a scheduler needs.
+#[derive(Clone)]
+pub struct SchedulerParts {
+    /// The durable store.
+    pub store: Arc<dyn Store>,
+    /// Where facts are published besides this process.
+    pub cache: Arc<dyn FactCache>,
+    /// The providers.
+    pub providers: Providers,
+    /// This node's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Limits and rhythms.
+    pub settings: SchedulerSettings,
+}
+
+/// Why a scheduler did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store did not serve.
+    #[error("the store did not serve")]
+    Store(#[from] StoreError),
+    /// The supervisor did not start.
+    #[error("the supervisor did not start: {0}")]
+    Supervisor(String),
+}
+
+/// How fresh facts shall be, and how long to wait for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// Facts older than this are renewed first; `None`: whatever is known will do.
+    pub max_age: Option<Duration>,
+    /// Longest wait, for waking and for renewing together.
+    pub deadline: Duration,
+}
