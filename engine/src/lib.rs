@@ -4,8 +4,11 @@
 //! Nothing here performs IO, reads a clock or draws a random number; whatever needs one of these takes it as a
 //! parameter or is a trait in [`ports`] that a higher floor implements. So a seed replays a failure.
 
+pub mod busy;
 pub mod calendar;
+pub mod civil;
 pub mod commit;
+pub mod decision;
 pub mod facts;
 pub mod icalendar;
 pub mod ids;
@@ -13,3 +16,4 @@ pub mod model;
 pub mod ports;
 pub mod shard;
 pub mod time;
+pub mod windows;

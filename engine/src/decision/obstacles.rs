@@ -1,0 +1,137 @@
+//! What stands in the way of one host, as the starts it forbids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::examiner::StartSpan;
+use super::terms::minutes_us;
+use super::{Host, Question, Reason, Terms};
+use crate::civil;
+use crate::ids::{BookingId, ClaimId};
+use crate::model::{BUFFER_MINUTES_MAX, Claim, ClaimKind, DURATION_MINUTES_MAX};
+use crate::time::{DAY_US, TimeRange, Timestamp};
+
+/// Claims that start this far from a day's edge may still belong to the day.
+const DAY_MARGIN_US: i64 = 3 * DAY_US;
+
+/// A range of starts that are not possible, and why.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Obstacle {
+    /// Starts that come too close or collide.
+    pub(super) starts: TimeRange,
+    /// Of these, starts whose meeting would collide; all others are only too close.
+    collides: TimeRange,
+    why: Reason,
+}
+
+impl Obstacle {
+    /// Why a meeting cannot start then, if this is in the way.
+    pub(super) fn objection(&self, start: Timestamp) -> Option<Reason> {
+        if self.collides.contains(start) {
+            Some(self.why)
+        } else {
+            self.starts.contains(start).then_some(Reason::Buffer)
+        }
+    }
+
+    /// Something at `taken` that wants `gap_before_us` between its end and our start, `gap_after_us` between our end and
+    /// its start.
+    fn around(taken: TimeRange, gap_before_us: i64, gap_after_us: i64, terms: &Terms, why: Reason) -> Self {
+        // A start exactly a duration and a gap ahead of `taken` is still possible, hence the microsecond.
+        let first_bad = taken.start.plus_micros(1 - terms.duration_us());
+        Self {
+            starts: TimeRange {
+                start: first_bad.plus_micros(-gap_after_us),
+                end: taken.end.plus_micros(gap_before_us),
+            },
+            collides: TimeRange { start: first_bad, end: taken.end },
+            why,
+        }
+    }
+
+    fn day(starts: TimeRange) -> Self {
+        Self { starts, collides: starts, why: Reason::DailyLimitReached }
+    }
+}
+
+/// Everything that forbids a start within `span`, in no order; claims that two calendars show count once.
+pub(super) fn of_host(question: &Question<'_>, host: &Host, span: StartSpan) -> Vec<Obstacle> {
+    let reach = reach(question.terms, span);
+    let mut obstacles = external(question, host, reach);
+    let live = live_claims(question, host);
+    obstacles.extend(live.iter().filter(|claim| reaches(claim, reach)).map(|claim| by_claim(question.terms, claim)));
+    obstacles.extend(full_days(question.terms, host, &live, span));
+    obstacles
+}
+
+/// The instants at which something could matter to a start within the span.
+fn reach(terms: &Terms, span: StartSpan) -> TimeRange {
+    let widest_us = minutes_us(BUFFER_MINUTES_MAX);
+    let before_us = terms.buffer_before_us().saturating_add(widest_us);
+    let after_us = terms.buffer_after_us().saturating_add(widest_us).saturating_add(terms.duration_us());
+    TimeRange { start: span.first.plus_micros(-before_us), end: span.last.plus_micros(after_us.saturating_add(1)) }
+}
+
+/// Busy time of others, and events of ours that stand elsewhere than their claim.
+fn external(question: &Question<'_>, host: &Host, reach: TimeRange) -> Vec<Obstacle> {
+    let terms = question.terms;
+    let obstacle =
+        |range| Obstacle::around(range, terms.buffer_before_us(), terms.buffer_after_us(), terms, Reason::Busy);
+    let mut obstacles = Vec::new();
+    for facts in &host.facts {
+        // Disjoint and ascending, so what the range needs is one run, however long the history is.
+        let from = facts.external.partition_point(|range| range.end <= reach.start);
+        let run = facts.external[from..].iter().take_while(|range| range.start < reach.end);
+        obstacles.extend(run.map(|&range| obstacle(range)));
+        let displaced = facts.displaced.iter().filter(|(booking_id, _)| question.ignoring != Some(*booking_id));
+        obstacles.extend(displaced.filter(|(_, range)| range.overlaps(&reach)).map(|&(_, range)| obstacle(range)));
+    }
+    obstacles
+}
+
+fn live_claims<'h>(question: &Question<'_>, host: &'h Host) -> Vec<&'h Claim> {
+    let ignored = |booking_id: Option<BookingId>| booking_id.is_some() && booking_id == question.ignoring;
+    let all = host.facts.iter().flat_map(|facts| &facts.claims);
+    let mut live: Vec<&Claim> =
+        all.filter(|claim| claim.is_live(question.now) && !ignored(claim.booking_id())).collect();
+    live.sort_unstable_by_key(|claim| (claim.range, claim.id));
+    live.dedup_by_key(|claim| (claim.range, claim.id));
+    live
+}
+
+fn reaches(claim: &Claim, reach: TimeRange) -> bool {
+    debug_assert!(claim.buffer_before_minutes.max(claim.buffer_after_minutes) <= BUFFER_MINUTES_MAX);
+    debug_assert!(claim.range.len_micros() <= minutes_us(DURATION_MINUTES_MAX));
+    claim.range.overlaps(&reach)
+}
+
+fn by_claim(terms: &Terms, claim: &Claim) -> Obstacle {
+    let gap_before_us = terms.gap_us(terms.buffer_before_us(), minutes_us(claim.buffer_after_minutes));
+    let gap_after_us = terms.gap_us(terms.buffer_after_us(), minutes_us(claim.buffer_before_minutes));
+    let why = match claim.kind() {
+        ClaimKind::Booking => Reason::Booked,
+        ClaimKind::Hold => Reason::Held,
+    };
+    Obstacle::around(claim.range, gap_before_us, gap_after_us, terms, why)
+}
+
+/// Days of the host's zone on which it has taken as many meetings of this event type as it may.
+fn full_days(terms: &Terms, host: &Host, live: &[&Claim], span: StartSpan) -> Vec<Obstacle> {
+    let Some((limit, event_type_id)) = terms.max_bookings_per_day.zip(terms.event_type_id) else {
+        return Vec::new();
+    };
+    if limit == 0 {
+        return vec![Obstacle::day(span.range())];
+    }
+    let near = TimeRange { start: span.first.plus_micros(-DAY_MARGIN_US), end: span.last.plus_micros(DAY_MARGIN_US) };
+    let counted = live.iter().filter(|claim| {
+        claim.user_id == host.user.id
+            && claim.event_type_id == Some(event_type_id)
+            && near.contains(claim.range.start)
+    });
+    let mut days: BTreeMap<TimeRange, BTreeSet<ClaimId>> = BTreeMap::new();
+    for claim in counted {
+        days.entry(civil::day_around(claim.range.start, host.user.timezone)).or_default().insert(claim.id);
+    }
+    days.retain(|_, claims| claims.len() >= limit as usize);
+    days.into_keys().map(Obstacle::day).collect()
+}
