@@ -1,10 +1,14 @@
 //! The machines behind one calendar's actor, without IO: the sync machine, the commit-first queue, what a commit decides
 //! and plans, the policy of writebacks, and the comparison of our events with what a sync saw.
 
+pub mod ask;
+pub mod attempt;
 mod backoff;
 pub mod compare;
 #[cfg(test)]
 mod fixtures;
+pub mod judge;
+pub mod keeper;
 pub mod machine;
 pub mod request;
 pub mod sync;

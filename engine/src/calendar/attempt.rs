@@ -1,0 +1,108 @@
+//! One commit's attempts: what an outcome means for the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::commit::{DECISIONS_PER_COMMIT_MAX, Outcome, RevisionKey};
+use crate::ids::UserId;
+use crate::model::Booking;
+
+use super::request::{CommitAnswer, UnavailableReason};
+
+/// Times the store's constraint may refuse a host whose facts read free before the host counts as taken.
+const OVERLAPS_UNTIL_LOST: u32 = 2;
+
+/// What follows an outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub enum After {
+    /// Durable; the raised revisions.
+    Committed(Vec<(RevisionKey, u64)>),
+    /// Over.
+    Answer(Box<CommitAnswer>),
+    /// Read everything from the store and decide again.
+    Again,
+    /// The process no longer owns what it commits to.
+    Fenced,
+}
+
+/// The attempts of one commit.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts {
+    made: u32,
+    overlaps: BTreeMap<UserId, u32>,
+}
+
+impl Attempts {
+    /// Whether the next decision must rest on the store, because published facts have misled one before.
+    pub fn reads_store(&self) -> bool {
+        self.made > 0
+    }
+
+    /// Hosts whose time is taken, whatever the facts say.
+    pub fn lost(&self) -> BTreeSet<UserId> {
+        let lost = self.overlaps.iter().filter(|&(_, &count)| count >= OVERLAPS_UNTIL_LOST);
+        lost.map(|(&user_id, _)| user_id).collect()
+    }
+
+    /// The store answered a plan.
+    pub fn handle_outcome(&mut self, outcome: Outcome) -> After {
+        self.made += 1;
+        match outcome {
+            Outcome::Committed { revisions } => return After::Committed(revisions),
+            Outcome::Replayed { answer } => return After::Answer(Box::new(replayed(&answer))),
+            Outcome::IdempotencyMismatch => return After::Answer(Box::new(CommitAnswer::IdempotencyMismatch)),
+            Outcome::Fenced => return After::Fenced,
+            Outcome::Overlap { user_id } => *self.overlaps.entry(user_id).or_default() += 1,
+            Outcome::Stale => {}
+        }
+        if self.made < DECISIONS_PER_COMMIT_MAX {
+            return After::Again;
+        }
+        After::Answer(Box::new(CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable)))
+    }
+}
+
+/// The answer kept under an idempotency key.
+pub fn replayed(answer: &[u8]) -> CommitAnswer {
+    match serde_json::from_slice::<Booking>(answer) {
+        Ok(booking) => CommitAnswer::Replayed(booking),
+        // Kept by something else than a commit: the key was used on another route, so the request is another one.
+        Err(_) => CommitAnswer::IdempotencyMismatch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::fixtures::{booking, hours};
+    use uuid::Uuid;
+
+    #[test]
+    fn outcomes_lead_to_another_decision_until_there_were_enough() {
+        let mut attempts = Attempts::default();
+        assert!(!attempts.reads_store());
+        for _ in 1..DECISIONS_PER_COMMIT_MAX {
+            assert_eq!(attempts.handle_outcome(Outcome::Stale), After::Again);
+            assert!(attempts.reads_store());
+        }
+        let over = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
+        assert_eq!(attempts.handle_outcome(Outcome::Stale), After::Answer(Box::new(over)));
+    }
+
+    #[test]
+    fn a_host_refused_twice_counts_as_taken() {
+        let user_id = UserId::from_uuid(Uuid::from_u128(9));
+        let mut attempts = Attempts::default();
+        assert_eq!(attempts.handle_outcome(Outcome::Overlap { user_id }), After::Again);
+        assert_eq!(attempts.lost(), BTreeSet::new(), "reading again may show it");
+        assert_eq!(attempts.handle_outcome(Outcome::Overlap { user_id }), After::Again);
+        assert_eq!(attempts.lost(), BTreeSet::from([user_id]));
+    }
+
+    #[test]
+    fn a_kept_answer_is_the_booking_as_it_was() {
+        let booking = booking(1, hours(1, 2));
+        let kept = serde_json::to_vec(&booking).expect("a booking is JSON");
+        assert_eq!(replayed(&kept), CommitAnswer::Replayed(booking));
+        assert_eq!(replayed(b"null"), CommitAnswer::IdempotencyMismatch);
+    }
+}
