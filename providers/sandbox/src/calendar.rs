@@ -15,7 +15,7 @@ pub(crate) enum Flavour {
     /// Meetings, lunches, days off; the whole day shifted by so many minutes.
     Work {
         /// Minutes later than usual.
-        shift_minutes: i64,
+        shift_minutes: u32,
     },
     /// All-day holidays.
     Holidays,

@@ -1,7 +1,8 @@
 //! The lifelike part of a calendar: what somebody's weeks look like, as a pure function of seed, calendar and date.
 
-use agentcal_engine::time::{TimeRange, Timestamp};
-use chrono::{Datelike, Days, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Weekday};
+use agentcal_engine::civil::{date_of, day_bounds, instant_of};
+use agentcal_engine::time::TimeRange;
+use chrono::{Datelike, Days, NaiveDate, Weekday};
 use chrono_tz::Tz;
 
 use crate::calendar::Flavour;
@@ -25,9 +26,8 @@ pub struct SeededEvent {
 pub fn seeded_events(seed: u64, provider_calendar_id: &str, timezone: Tz, window: TimeRange) -> Vec<SeededEvent> {
     let Some(flavour) = Flavour::of(provider_calendar_id) else { return Vec::new() };
     let dice = Dice::new(seed).about(provider_calendar_id);
-    let civil_date = |instant: Timestamp| instant.clamped().to_utc().with_timezone(&timezone).date_naive();
-    let first = civil_date(window.start) - Days::new(1);
-    let last = civil_date(window.end);
+    let first = date_of(window.start.clamped(), timezone) - Days::new(1);
+    let last = date_of(window.end.clamped(), timezone);
     first
         .iter_days()
         .take(DAYS_MAX)
@@ -38,39 +38,22 @@ pub fn seeded_events(seed: u64, provider_calendar_id: &str, timezone: Tz, window
         .collect()
 }
 
-/// An event by the wall clock: minutes after midnight of its date.
+/// An event by the wall clock: minutes after midnight of its date; without, the whole of it.
 #[derive(Clone, Copy, Debug)]
 struct CivilEvent {
     date: NaiveDate,
     kind: &'static str,
-    start_minute: i64,
-    minutes: i64,
+    start_and_minutes: Option<(u32, u32)>,
 }
 
 impl CivilEvent {
     fn resolve(self, timezone: Tz) -> Option<SeededEvent> {
-        let midnight = self.date.and_time(NaiveTime::MIN);
-        let at = |minute| instant(midnight + Duration::minutes(minute), timezone);
-        let range = TimeRange::new(at(self.start_minute), at(self.start_minute + self.minutes))?;
+        let at = |minute| instant_of(self.date, minute, timezone);
+        let range = match self.start_and_minutes {
+            Some((start, minutes)) => TimeRange::new(at(start), at(start + minutes))?,
+            None => day_bounds(self.date, timezone)?,
+        };
         Some(SeededEvent { event_id: format!("{}-{}", self.date.format("%Y%m%d"), self.kind), range })
-    }
-}
-
-/// The instant of a wall-clock time: a time that is skipped is shifted forward, one that occurs twice means the first.
-fn instant(civil: NaiveDateTime, timezone: Tz) -> Timestamp {
-    match timezone.from_local_datetime(&civil) {
-        LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Timestamp::from(at.to_utc()),
-        LocalResult::None => {
-            // No zone skips more than a day, and the offset before the gap is the one of a day earlier.
-            let day_before = civil - Duration::days(1);
-            let offset_minutes = match timezone.from_local_datetime(&day_before) {
-                LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => {
-                    at.naive_local().signed_duration_since(at.naive_utc())
-                }
-                LocalResult::None => Duration::zero(),
-            };
-            Timestamp::from((civil - offset_minutes).and_utc())
-        }
     }
 }
 
@@ -89,21 +72,17 @@ fn holidays(date: NaiveDate) -> Vec<CivilEvent> {
 }
 
 fn all_day(date: NaiveDate, kind: &'static str) -> CivilEvent {
-    CivilEvent { date, kind, start_minute: 0, minutes: 24 * 60 }
+    CivilEvent { date, kind, start_and_minutes: None }
 }
 
-fn work_day(dice: Dice, date: NaiveDate, shift_minutes: i64) -> Vec<CivilEvent> {
-    let day = Day { person: dice, dice: dice.nth(i64::from(date.num_days_from_ce())), date };
-    let mut events = match date.weekday() {
+fn work_day(dice: Dice, date: NaiveDate, shift_minutes: u32) -> Vec<CivilEvent> {
+    let day = Day { person: dice, dice: dice.nth(i64::from(date.num_days_from_ce())), date, shift_minutes };
+    match date.weekday() {
         Weekday::Sat => day.weekend(),
         Weekday::Sun => Vec::new(),
-        _ if day.is_off() => return vec![all_day(date, "day-off")],
+        _ if day.is_off() => vec![all_day(date, "day-off")],
         _ => day.weekday(),
-    };
-    for event in &mut events {
-        event.start_minute += shift_minutes;
     }
-    events
 }
 
 /// One day of somebody. `person` decides habits, `dice` what happens on this day.
@@ -111,6 +90,7 @@ struct Day {
     person: Dice,
     dice: Dice,
     date: NaiveDate,
+    shift_minutes: u32,
 }
 
 impl Day {
@@ -118,8 +98,9 @@ impl Day {
         self.dice.about("day off").below(50) == 0
     }
 
-    fn event(&self, kind: &'static str, start_minute: i64, minutes: i64) -> CivilEvent {
-        CivilEvent { date: self.date, kind, start_minute, minutes }
+    fn event(&self, kind: &'static str, start_minute: u32, minutes: u32) -> CivilEvent {
+        let start_and_minutes = Some((start_minute + self.shift_minutes, minutes));
+        CivilEvent { date: self.date, kind, start_and_minutes }
     }
 
     fn weekend(&self) -> Vec<CivilEvent> {
@@ -147,7 +128,7 @@ impl Day {
     }
 
     /// A meeting with a fixed place in the week that is left out now and then.
-    fn weekly(&self, kind: &'static str, minutes: i64) -> Option<CivilEvent> {
+    fn weekly(&self, kind: &'static str, minutes: u32) -> Option<CivilEvent> {
         let habit = self.person.about(kind);
         let weekday = habit.nth(0).below(5);
         let start_minute = habit.nth(1).pick(&[600, 630, 660, 690, 810, 840, 870, 900, 930, 960]);
@@ -172,29 +153,8 @@ impl Day {
     fn call(&self, kind: &'static str, chance: u64) -> Option<CivilEvent> {
         let call = self.dice.about(kind);
         let quarter = call.nth(1).below(28);
-        let start_minute = 9 * 60 + 15 * i64::try_from(quarter).expect("below 28");
+        let start_minute = 9 * 60 + 15 * u32::try_from(quarter).expect("below 28");
         let event = self.event(kind, start_minute, call.nth(2).pick(&[30, 30, 45, 60]));
         call.percent(chance).then_some(event)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Lesson: a midnight that does not exist.
-    #[test]
-    fn a_wall_clock_time_means_one_instant() {
-        let check = |timezone: Tz, civil: &str, utc: &str| {
-            let civil: NaiveDateTime = civil.parse().expect("a literal time");
-            let expected: NaiveDateTime = utc.parse().expect("a literal time");
-            assert_eq!(instant(civil, timezone), Timestamp::from(expected.and_utc()), "{timezone} {civil}");
-        };
-        check(Tz::Europe__Berlin, "2026-07-01T00:00:00", "2026-06-30T22:00:00");
-        check(Tz::Europe__Berlin, "2026-03-29T02:30:00", "2026-03-29T01:30:00");
-        check(Tz::Europe__Berlin, "2026-10-25T02:30:00", "2026-10-25T00:30:00");
-        check(Tz::America__Santiago, "2026-09-06T00:00:00", "2026-09-06T04:00:00");
-        check(Tz::Asia__Kathmandu, "2026-09-06T00:00:00", "2026-09-05T18:15:00");
-        check(Tz::Pacific__Apia, "2011-12-30T12:00:00", "2011-12-30T22:00:00");
     }
 }
