@@ -17,7 +17,7 @@ pub use provider::{
 pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
     AccountConfig, BookingFilter, BookingStore, BookingStoreItem, CalendarRecord, ChangeCounters, CommitStore,
-    ConfigStore, ConnectionStore, DueCalendar, ExternalObservation, FactStore, KeyRecord, ListPage, PageRequest,
-    SaveSync, Store, StoreError, SyncFailure, SyncState, TenantStore, Write, WritebackJob, WritebackResult,
+    ConfigStore, ConnectionStore, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, KeyRecord, ListPage,
+    PageRequest, SaveSync, Store, StoreError, SyncFailure, SyncState, TenantStore, Write, WritebackJob, WritebackResult,
     WritebackStore,
 };

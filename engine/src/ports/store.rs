@@ -4,6 +4,8 @@
 //! methods return `Option`: not there and another's look the same. A method with an `idempotency` argument keeps the
 //! answer under the key in the same transaction, or, when the key was used before, does nothing and says so.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,10 @@ use crate::shard::Epoch;
 use crate::time::{TimeRange, Timestamp};
 
 use super::{Credentials, ResourceChange, SyncCursor, WrittenEvent};
+
+/// Facts leave out instances and claims that ended longer ago than this by the store's clock: no decision about the future
+/// rests on them (a day in any zone and the longest buffers together are shorter), and history must cost nothing.
+pub const FACTS_PAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -416,7 +422,8 @@ pub trait FactStore: Send + Sync {
         account_id: AccountId,
         calendar_id: CalendarId,
     ) -> Result<Option<CalendarRecord>, StoreError>;
-    /// The facts of a calendar as they now are in the store; `None` when it is gone.
+    /// The facts of a calendar as they now are in the store, without what ended before [`FACTS_PAST`]; `None` when it is
+    /// gone.
     async fn load_facts(
         &self,
         account_id: AccountId,
