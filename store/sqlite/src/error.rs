@@ -1,0 +1,52 @@
+//! From driver errors to the port's.
+
+use agentcal_engine::ports::StoreError;
+use agentcal_store_vault::VaultError;
+
+/// The message of both overlap triggers.
+const OVERLAP: &str = "claims_no_overlap";
+
+/// A shorthand of this crate.
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// What the driver's error means to a caller of the port.
+pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+            StoreError::Corrupt(error.to_string())
+        }
+        other => StoreError::Unavailable(Box::new(other)),
+    }
+}
+
+/// A sealed value that does not open is a row that cannot be read.
+pub(crate) fn sealed_error(error: VaultError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+/// A row that is not what this version wrote.
+pub(crate) fn corrupt(what: &str, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {error}"))
+}
+
+/// What a constraint refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// Two claims of one person overlap.
+    Overlap,
+    /// A unique value is there already.
+    Unique,
+    /// A row that is pointed to is not there.
+    ForeignKey,
+}
+
+/// The constraint that refused a statement, where one did.
+pub(crate) fn violation(error: &sqlx::Error) -> Option<Violation> {
+    let database = error.as_database_error()?;
+    match database.kind() {
+        sqlx::error::ErrorKind::UniqueViolation => Some(Violation::Unique),
+        sqlx::error::ErrorKind::ForeignKeyViolation => Some(Violation::ForeignKey),
+        _ if database.message() == OVERLAP => Some(Violation::Overlap),
+        _ => None,
+    }
+}

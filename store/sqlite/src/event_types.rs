@@ -1,0 +1,167 @@
+//! Event types and their hosts.
+
+use agentcal_engine::ids::{AccountId, EventTypeId, UserId};
+use agentcal_engine::model::{AvailabilityRules, EventType};
+use agentcal_engine::ports::Write;
+use agentcal_engine::time::Timestamp;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::error::{Result, Violation, store_error, violation};
+use crate::text::{Named, from_json, to_u32};
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct EventTypeRow {
+    account_id: Uuid,
+    event_type_id: Uuid,
+    name: String,
+    slug: String,
+    duration_minutes: i64,
+    slot_interval_minutes: i64,
+    buffer_before_minutes: i64,
+    buffer_after_minutes: i64,
+    buffer_mode: String,
+    min_notice_hours: i64,
+    booking_window_days: i64,
+    max_bookings_per_day: Option<i64>,
+    scheduling_mode: String,
+    public: bool,
+    location: Option<String>,
+    require_slot_id: bool,
+    on_stale: String,
+    rules: Option<String>,
+    created_at: i64,
+}
+
+impl EventTypeRow {
+    pub(crate) fn id(&self) -> EventTypeId {
+        EventTypeId::from_uuid(self.event_type_id)
+    }
+
+    pub(crate) fn into_engine(self, user_ids: Vec<UserId>) -> Result<(EventType, Option<AvailabilityRules>)> {
+        let event_type = EventType {
+            id: self.id(),
+            account_id: AccountId::from_uuid(self.account_id),
+            name: self.name,
+            slug: self.slug,
+            duration_minutes: to_u32(self.duration_minutes)?,
+            slot_interval_minutes: to_u32(self.slot_interval_minutes)?,
+            buffer_before_minutes: to_u32(self.buffer_before_minutes)?,
+            buffer_after_minutes: to_u32(self.buffer_after_minutes)?,
+            buffer_mode: Named::named(&self.buffer_mode)?,
+            min_notice_hours: to_u32(self.min_notice_hours)?,
+            booking_window_days: to_u32(self.booking_window_days)?,
+            max_bookings_per_day: self.max_bookings_per_day.map(to_u32).transpose()?,
+            user_ids,
+            scheduling_mode: Named::named(&self.scheduling_mode)?,
+            public: self.public,
+            location: self.location,
+            require_slot_id: self.require_slot_id,
+            on_stale: Named::named(&self.on_stale)?,
+            created_at: Timestamp::from_micros(self.created_at),
+        };
+        let rules = self.rules.as_deref().map(|rules| from_json("event type rules", rules)).transpose()?;
+        Ok((event_type, rules))
+    }
+}
+
+/// Writes an event type with its hosts.
+pub(crate) async fn insert(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {
+    let insert = sqlx::query(
+        "INSERT INTO event_types (account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, \
+         buffer_before_minutes, buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, \
+         max_bookings_per_day, scheduling_mode, public, location, require_slot_id, on_stale, rules, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL, $18)",
+    );
+    let insert = bind_terms(insert, event_type).bind(event_type.created_at.as_micros());
+    match insert.execute(&mut *connection).await {
+        Ok(_) => insert_hosts(connection, event_type).await,
+        Err(error) if violation(&error) == Some(Violation::Unique) => Ok(Write::Refused("slug")),
+        Err(error) => Err(store_error(error)),
+    }
+}
+
+/// Replaces an event type and its hosts; its rules stay.
+pub(crate) async fn update(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {
+    let update = sqlx::query(
+        "UPDATE event_types SET name = $3, slug = $4, duration_minutes = $5, slot_interval_minutes = $6, \
+         buffer_before_minutes = $7, buffer_after_minutes = $8, buffer_mode = $9, min_notice_hours = $10, \
+         booking_window_days = $11, max_bookings_per_day = $12, scheduling_mode = $13, public = $14, location = $15, \
+         require_slot_id = $16, on_stale = $17 WHERE account_id = $1 AND event_type_id = $2",
+    );
+    match bind_terms(update, event_type).execute(&mut *connection).await {
+        Ok(done) if done.rows_affected() == 0 => return Ok(Write::Missing),
+        Ok(_) => {}
+        Err(error) if violation(&error) == Some(Violation::Unique) => return Ok(Write::Refused("slug")),
+        Err(error) => return Err(store_error(error)),
+    }
+    let delete = sqlx::query("DELETE FROM event_type_hosts WHERE account_id = $1 AND event_type_id = $2");
+    let delete = delete.bind(event_type.account_id.as_uuid()).bind(event_type.id.as_uuid());
+    delete.execute(&mut *connection).await.map_err(store_error)?;
+    insert_hosts(connection, event_type).await
+}
+
+/// Deletes an event type; its bookings stay.
+pub(crate) async fn delete(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    event_type_id: EventTypeId,
+) -> Result<Write> {
+    let delete = sqlx::query("DELETE FROM event_types WHERE account_id = $1 AND event_type_id = $2");
+    let delete = delete.bind(account_id.as_uuid()).bind(event_type_id.as_uuid());
+    let done = delete.execute(connection).await.map_err(store_error)?;
+    Ok(if done.rows_affected() == 1 { Write::Done } else { Write::Missing })
+}
+
+/// The hosts of an event type, in its order.
+pub(crate) async fn hosts(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    event_type_id: EventTypeId,
+) -> Result<Vec<UserId>> {
+    let select = sqlx::query_scalar(
+        "SELECT user_id FROM event_type_hosts WHERE account_id = $1 AND event_type_id = $2 ORDER BY position",
+    );
+    let select = select.bind(account_id.as_uuid()).bind(event_type_id.as_uuid());
+    let ids: Vec<Uuid> = select.fetch_all(connection).await.map_err(store_error)?;
+    Ok(ids.into_iter().map(UserId::from_uuid).collect())
+}
+
+type Statement<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Binds `$1` to `$17`, in the order both statements name them.
+fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statement<'q> {
+    statement
+        .bind(event_type.account_id.as_uuid())
+        .bind(event_type.id.as_uuid())
+        .bind(&event_type.name)
+        .bind(&event_type.slug)
+        .bind(event_type.duration_minutes)
+        .bind(event_type.slot_interval_minutes)
+        .bind(event_type.buffer_before_minutes)
+        .bind(event_type.buffer_after_minutes)
+        .bind(event_type.buffer_mode.name())
+        .bind(event_type.min_notice_hours)
+        .bind(event_type.booking_window_days)
+        .bind(event_type.max_bookings_per_day)
+        .bind(event_type.scheduling_mode.name())
+        .bind(event_type.public)
+        .bind(&event_type.location)
+        .bind(event_type.require_slot_id)
+        .bind(event_type.on_stale.name())
+}
+
+async fn insert_hosts(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {
+    for (position, user_id) in (0i64..).zip(&event_type.user_ids) {
+        let insert = sqlx::query(
+            "INSERT INTO event_type_hosts (account_id, event_type_id, position, user_id) VALUES ($1, $2, $3, $4)",
+        );
+        let insert = insert.bind(event_type.account_id.as_uuid()).bind(event_type.id.as_uuid()).bind(position);
+        match insert.bind(user_id.as_uuid()).execute(&mut *connection).await {
+            Ok(_) => {}
+            Err(error) if violation(&error) == Some(Violation::ForeignKey) => return Ok(Write::Missing),
+            Err(error) => return Err(store_error(error)),
+        }
+    }
+    Ok(Write::Done)
+}

@@ -1,0 +1,310 @@
+//! Saving what a sync found. Deltas merge (law 7): a page replaces the resources it names and no others. A full sync
+//! collects the next generation in the shadow of the one that counts and takes its place with the last page, together
+//! with the cursor.
+
+use agentcal_engine::facts::Knowledge;
+use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
+use agentcal_engine::model::{Connection, ProviderKind, Watch};
+use agentcal_engine::ports::{ResourceChange, SaveSync, SyncCursor, SyncFailure, SyncState};
+use agentcal_engine::time::{TimeRange, Timestamp};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::error::{Result, store_error};
+use crate::facts::epoch;
+use crate::text::{Named, range, to_i64, to_u32, to_u64};
+use crate::{connection, revisions};
+
+#[derive(sqlx::FromRow)]
+struct StateRow {
+    sync_cursor: Option<String>,
+    window_start: Option<i64>,
+    window_end: Option<i64>,
+    synced_at: Option<i64>,
+    generation: i64,
+    failures: i64,
+    due_at: i64,
+    quiet_syncs: i64,
+    last_error: Option<String>,
+}
+
+impl StateRow {
+    fn into_engine(self) -> Result<SyncState> {
+        let window = self.window_start.zip(self.window_end);
+        Ok(SyncState {
+            cursor: self.sync_cursor.map(SyncCursor),
+            window: window.map(|(start, end)| range(start, end)).transpose()?,
+            synced_at: self.synced_at.map(Timestamp::from_micros),
+            generation: to_u64(self.generation)?,
+            failures: to_u32(self.failures)?,
+            due_at: Timestamp::from_micros(self.due_at),
+            quiet_syncs: to_u32(self.quiet_syncs)?,
+            last_error: self.last_error,
+        })
+    }
+}
+
+/// Where a calendar's sync stands; `None` when it is gone or internal.
+pub(crate) async fn state(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+) -> Result<Option<SyncState>> {
+    let select = sqlx::query_as::<_, StateRow>(
+        "SELECT sync_cursor, window_start, window_end, synced_at, generation, failures, due_at, quiet_syncs, last_error \
+         FROM sync_states WHERE account_id = $1 AND calendar_id = $2",
+    );
+    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    let row = select.fetch_optional(connection).await.map_err(store_error)?;
+    row.map(StateRow::into_engine).transpose()
+}
+
+/// Saves one page. `None`: fenced or gone, and nothing may be committed.
+pub(crate) async fn save(work: &mut SqliteConnection, save: &SaveSync) -> Result<Option<u64>> {
+    let (account_id, calendar_id) = (save.account_id, save.calendar_id);
+    if epoch(work).await? != save.epoch {
+        return Ok(None);
+    }
+    let Some(before) = state(work, account_id, calendar_id).await? else { return Ok(None) };
+    let counts = save.generation == before.generation;
+    if save.begins_shadow && !counts {
+        delete_generation(work, account_id, calendar_id, save.generation).await?;
+    }
+    let mut changed = false;
+    for change in &save.changes {
+        changed |= replace_resource(work, account_id, calendar_id, save.generation, change).await?;
+    }
+    if changed && counts {
+        mark_rows_changed(work, account_id, calendar_id).await?;
+    }
+    if let Some(after) = &save.finish {
+        return finish(work, save, &before, after).await;
+    }
+    revisions::read(work, account_id, agentcal_engine::commit::RevisionKey::Calendar(calendar_id)).await
+}
+
+/// Ends a sync: the state, the watch and the generation that counts from now on.
+async fn finish(
+    work: &mut SqliteConnection,
+    save: &SaveSync,
+    before: &SyncState,
+    after: &SyncState,
+) -> Result<Option<u64>> {
+    let (account_id, calendar_id) = (save.account_id, save.calendar_id);
+    let rows_changed = if after.generation == before.generation {
+        are_rows_changed(work, account_id, calendar_id).await?
+    } else {
+        let left = are_rows_changed(work, account_id, calendar_id).await?;
+        left || differ(work, account_id, calendar_id, before.generation, after.generation).await?
+    };
+    write_state(work, account_id, calendar_id, after, Rows::Settled).await?;
+    delete_other_generations(work, account_id, calendar_id, after.generation).await?;
+    if let Some(watch) = save.watch {
+        write_watch(work, account_id, calendar_id, watch).await?;
+    }
+    let known_otherwise = knows_otherwise(work, account_id, calendar_id, before, after).await?;
+    raise_if(work, account_id, calendar_id, rows_changed || known_otherwise).await
+}
+
+/// Saves a failure. `None`: gone.
+pub(crate) async fn save_failure(work: &mut SqliteConnection, failure: &SyncFailure) -> Result<Option<u64>> {
+    let (account_id, calendar_id) = (failure.account_id, failure.calendar_id);
+    let Some(before) = state(work, account_id, calendar_id).await? else { return Ok(None) };
+    write_state(work, account_id, calendar_id, &failure.state, Rows::AsTheyWere).await?;
+    let known_otherwise = knows_otherwise(work, account_id, calendar_id, &before, &failure.state).await?;
+    raise_if(work, account_id, calendar_id, known_otherwise).await
+}
+
+async fn raise_if(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    raise: bool,
+) -> Result<Option<u64>> {
+    if raise {
+        return revisions::raise_calendar(work, account_id, calendar_id).await;
+    }
+    revisions::read(work, account_id, agentcal_engine::commit::RevisionKey::Calendar(calendar_id)).await
+}
+
+/// Whether a calendar is known in another way, or for another window. A later `as_of` alone is not another way.
+async fn knows_otherwise(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    before: &SyncState,
+    after: &SyncState,
+) -> Result<bool> {
+    let select = sqlx::query_as::<_, (String, Option<Uuid>)>(
+        "SELECT provider, connection_id FROM calendars WHERE account_id = $1 AND calendar_id = $2",
+    );
+    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    let (provider, connection_id) = select.fetch_one(&mut *work).await.map_err(store_error)?;
+    let provider: ProviderKind = Named::named(&provider)?;
+    let connection: Option<Connection> = match connection_id {
+        Some(id) => connection::lookup(work, account_id, ConnectionId::from_uuid(id)).await?,
+        None => None,
+    };
+    let timeless = |state: &SyncState| match state.knowledge(provider, connection.as_ref()) {
+        Knowledge::Synced { window, .. } => Knowledge::Synced { as_of: Timestamp::default(), window },
+        other => other,
+    };
+    Ok(timeless(before) != timeless(after))
+}
+
+type InstanceColumns = (i64, i64, Option<Uuid>, bool);
+
+/// Puts a resource's instances in place of those it had in the generation; whether that changed anything.
+async fn replace_resource(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    generation: u64,
+    change: &ResourceChange,
+) -> Result<bool> {
+    let new: Vec<InstanceColumns> = change
+        .instances
+        .iter()
+        .map(|instance| {
+            let TimeRange { start, end } = instance.range;
+            let booking_id = instance.booking_id.map(|id| id.as_uuid());
+            (start.as_micros(), end.as_micros(), booking_id, instance.blocks)
+        })
+        .collect();
+    let select = sqlx::query_as::<_, InstanceColumns>(
+        "SELECT start_at, end_at, booking_id, blocks FROM external_instances WHERE account_id = $1 AND calendar_id = $2 \
+         AND generation = $3 AND provider_event_id = $4 ORDER BY n",
+    );
+    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
+    let old = select.bind(&change.provider_event_id).fetch_all(&mut *work).await.map_err(store_error)?;
+    if old == new {
+        return Ok(false);
+    }
+    if !old.is_empty() {
+        let delete = sqlx::query(
+            "DELETE FROM external_instances \
+             WHERE account_id = $1 AND calendar_id = $2 AND generation = $3 AND provider_event_id = $4",
+        );
+        let delete = delete.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
+        delete.bind(&change.provider_event_id).execute(&mut *work).await.map_err(store_error)?;
+    }
+    for (n, (start, end, booking_id, blocks)) in (0i64..).zip(new) {
+        let insert = sqlx::query(
+            "INSERT INTO external_instances (account_id, calendar_id, generation, provider_event_id, n, start_at, \
+             end_at, booking_id, blocks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        );
+        let insert = insert.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
+        let insert = insert.bind(&change.provider_event_id).bind(n).bind(start).bind(end).bind(booking_id).bind(blocks);
+        insert.execute(&mut *work).await.map_err(store_error)?;
+    }
+    Ok(true)
+}
+
+/// What a written state says of the rows of the generation that counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// They are those of the revision that goes with the state.
+    Settled,
+    /// As before.
+    AsTheyWere,
+}
+
+async fn write_state(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    state: &SyncState,
+    rows: Rows,
+) -> Result<()> {
+    let update = sqlx::query(
+        "UPDATE sync_states SET sync_cursor = $3, window_start = $4, window_end = $5, synced_at = $6, generation = $7, \
+         failures = $8, due_at = $9, quiet_syncs = $10, last_error = $11, \
+         rows_changed = CASE WHEN $12 THEN 0 ELSE rows_changed END WHERE account_id = $1 AND calendar_id = $2",
+    );
+    let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    let update = update.bind(state.cursor.as_ref().map(|cursor| &cursor.0));
+    let update = update.bind(state.window.map(|window| window.start.as_micros()));
+    let update = update.bind(state.window.map(|window| window.end.as_micros()));
+    let update = update.bind(state.synced_at.map(Timestamp::as_micros)).bind(to_i64(state.generation));
+    let update = update.bind(state.failures).bind(state.due_at.as_micros()).bind(state.quiet_syncs);
+    let update = update.bind(&state.last_error).bind(rows == Rows::Settled);
+    update.execute(work).await.map(drop).map_err(store_error)
+}
+
+async fn write_watch(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    watch: Watch,
+) -> Result<()> {
+    let update = sqlx::query(
+        "UPDATE calendars SET watch_state = $3, watch_expires_at = $4 WHERE account_id = $1 AND calendar_id = $2",
+    );
+    let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(watch.state.name());
+    let update = update.bind(watch.expires_at.map(Timestamp::as_micros));
+    update.execute(work).await.map(drop).map_err(store_error)
+}
+
+async fn mark_rows_changed(work: &mut SqliteConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<()> {
+    let update = sqlx::query("UPDATE sync_states SET rows_changed = 1 WHERE account_id = $1 AND calendar_id = $2");
+    let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    update.execute(work).await.map(drop).map_err(store_error)
+}
+
+async fn are_rows_changed(work: &mut SqliteConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<bool> {
+    let select = sqlx::query_scalar("SELECT rows_changed FROM sync_states WHERE account_id = $1 AND calendar_id = $2");
+    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    select.fetch_one(work).await.map_err(store_error)
+}
+
+/// Whether two generations say different things.
+async fn differ(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    one: u64,
+    other: u64,
+) -> Result<bool> {
+    const ROWS_OF_ONE_ALONE: &str = "SELECT count(*) FROM (SELECT provider_event_id, start_at, end_at, booking_id, blocks FROM external_instances \
+         WHERE account_id = $1 AND calendar_id = $2 AND generation = $3 EXCEPT \
+         SELECT provider_event_id, start_at, end_at, booking_id, blocks FROM external_instances \
+         WHERE account_id = $1 AND calendar_id = $2 AND generation = $4) AS alone";
+    for (left, right) in [(one, other), (other, one)] {
+        let select = sqlx::query_scalar(ROWS_OF_ONE_ALONE).bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+        let select = select.bind(to_i64(left)).bind(to_i64(right));
+        let count: i64 = select.fetch_one(&mut *work).await.map_err(store_error)?;
+        if count > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn delete_generation(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    generation: u64,
+) -> Result<()> {
+    let delete =
+        sqlx::query("DELETE FROM external_instances WHERE account_id = $1 AND calendar_id = $2 AND generation = $3");
+    let delete = delete.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
+    delete.execute(work).await.map(drop).map_err(store_error)
+}
+
+/// Two ranges instead of one inequality, so that the rows that stay are not even looked at.
+async fn delete_other_generations(
+    work: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+    generation: u64,
+) -> Result<()> {
+    for delete in [
+        "DELETE FROM external_instances WHERE account_id = $1 AND calendar_id = $2 AND generation < $3",
+        "DELETE FROM external_instances WHERE account_id = $1 AND calendar_id = $2 AND generation > $3",
+    ] {
+        let delete = sqlx::query(delete).bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+        delete.bind(to_i64(generation)).execute(&mut *work).await.map_err(store_error)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! The outbox of writebacks.
+
+use agentcal_engine::commit::Effect;
+use agentcal_engine::ids::{AccountId, BookingId, CalendarId};
+use agentcal_engine::model::WritebackState;
+use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent};
+use agentcal_engine::time::Timestamp;
+use async_trait::async_trait;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::error::{Result, store_error};
+use crate::facts::due_calendar;
+use crate::open::SqliteStore;
+use crate::text::{Named, range, to_i64, to_u32, to_u64};
+use crate::{booking, revisions};
+
+#[async_trait]
+impl WritebackStore for SqliteStore {
+    async fn pending_writebacks(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        limit: u32,
+    ) -> Result<Vec<WritebackJob>, StoreError> {
+        let mut reader = self.begin_read().await?;
+        let select = sqlx::query_as::<_, JobRow>(
+            "SELECT booking_id, calendar_id, version, attempts, due_at, written_event_id, written_etag, \
+             written_start_at, written_end_at FROM writebacks \
+             WHERE account_id = $1 AND calendar_id = $2 AND state = 'pending' ORDER BY due_at, booking_id LIMIT $3",
+        );
+        let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(limit);
+        let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
+        jobs(&mut reader, account_id, rows).await
+    }
+
+    async fn written_writebacks(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        ended_before: Timestamp,
+    ) -> Result<Vec<WritebackJob>, StoreError> {
+        let mut reader = self.begin_read().await?;
+        let select = sqlx::query_as::<_, JobRow>(
+            "SELECT booking_id, calendar_id, version, attempts, due_at, written_event_id, written_etag, \
+             written_start_at, written_end_at FROM writebacks \
+             WHERE account_id = $1 AND calendar_id = $2 AND state = 'written' AND booking_end_at >= $3 \
+             ORDER BY booking_end_at, booking_id",
+        );
+        let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(ended_before.as_micros());
+        let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
+        jobs(&mut reader, account_id, rows).await
+    }
+
+    async fn calendars_with_due_writebacks(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
+        let mut reader = self.reader().await?;
+        let select = sqlx::query_as::<_, (Uuid, Uuid)>(
+            "SELECT account_id, calendar_id FROM (SELECT account_id, calendar_id, min(due_at) AS first_due \
+             FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
+             ORDER BY first_due LIMIT $2",
+        );
+        let rows = select.bind(now.as_micros()).bind(limit).fetch_all(&mut *reader).await.map_err(store_error)?;
+        Ok(rows.into_iter().map(due_calendar).collect())
+    }
+
+    async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError> {
+        let mut work = self.begin_write().await?;
+        if !record(&mut work, result).await? {
+            return Ok(None);
+        }
+        let revision = revisions::raise_calendar(&mut work, result.account_id, result.calendar_id).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(revision)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct JobRow {
+    booking_id: Uuid,
+    calendar_id: Uuid,
+    version: i64,
+    attempts: i64,
+    due_at: i64,
+    written_event_id: Option<String>,
+    written_etag: Option<String>,
+    written_start_at: Option<i64>,
+    written_end_at: Option<i64>,
+}
+
+async fn jobs(reader: &mut SqliteConnection, account_id: AccountId, rows: Vec<JobRow>) -> Result<Vec<WritebackJob>> {
+    let ids = rows.iter().map(|row| row.booking_id).collect::<Vec<_>>();
+    let mut bookings = booking::load(reader, account_id, &ids).await?;
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in rows {
+        let etag = row.written_etag;
+        let written_range = row.written_start_at.zip(row.written_end_at);
+        let Some(booking) = bookings.remove(&BookingId::from_uuid(row.booking_id)) else { continue };
+        jobs.push(WritebackJob {
+            booking,
+            calendar_id: CalendarId::from_uuid(row.calendar_id),
+            version: to_u64(row.version)?,
+            attempts: to_u32(row.attempts)?,
+            due_at: Timestamp::from_micros(row.due_at),
+            written: row.written_event_id.map(|provider_event_id| WrittenEvent { provider_event_id, etag }),
+            written_range: written_range.map(|(start, end)| range(start, end)).transpose()?,
+        });
+    }
+    Ok(jobs)
+}
+
+/// Performs an effect inside a commit: the booking's row for this calendar becomes pending, now, with a raised version.
+/// A calendar that is gone can be written no more, which must not keep anybody from cancelling: its row says so.
+pub(crate) async fn apply(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<bool> {
+    let Effect::Writeback { booking_id, calendar_id } = effect;
+    let exists = has_calendar(connection, account_id, *calendar_id).await?;
+    let (state, error) = match exists {
+        true => (WritebackState::Pending, None),
+        false => (WritebackState::Failed, Some("the calendar is no longer connected")),
+    };
+    let upsert = sqlx::query(
+        "INSERT INTO writebacks (account_id, booking_id, calendar_id, version, state, attempts, due_at, last_error, \
+         external_state, booking_end_at) \
+         SELECT account_id, booking_id, $3, 1, $4, 0, $5, $6, 'in_sync', end_at FROM bookings \
+         WHERE account_id = $1 AND booking_id = $2 \
+         ON CONFLICT (account_id, booking_id, calendar_id) DO UPDATE SET version = writebacks.version + 1, \
+         state = excluded.state, attempts = 0, due_at = excluded.due_at, last_error = excluded.last_error, \
+         booking_end_at = excluded.booking_end_at",
+    );
+    let upsert = upsert.bind(account_id.as_uuid()).bind(booking_id.as_uuid()).bind(calendar_id.as_uuid());
+    let upsert = upsert.bind(state.name()).bind(now.as_micros()).bind(error);
+    Ok(upsert.execute(connection).await.map_err(store_error)?.rows_affected() == 1)
+}
+
+async fn has_calendar(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+) -> Result<bool> {
+    let select = sqlx::query_scalar("SELECT count(*) FROM calendars WHERE account_id = $1 AND calendar_id = $2");
+    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    let count: i64 = select.fetch_one(connection).await.map_err(store_error)?;
+    Ok(count == 1)
+}
+
+/// Keeps a result; false when there is no such row. A result of an older version never ends the job: the booking changed
+/// while it was tried, so all that is kept is where the event now stands.
+async fn record(work: &mut SqliteConnection, result: &WritebackResult) -> Result<bool> {
+    let select = sqlx::query_scalar(
+        "SELECT version FROM writebacks WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
+    );
+    let select = select.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
+    let select = select.bind(result.calendar_id.as_uuid());
+    let version: Option<i64> = select.fetch_optional(&mut *work).await.map_err(store_error)?;
+    let Some(version) = version else { return Ok(false) };
+    if version == to_i64(result.version) {
+        write_result(work, result).await?;
+    }
+    if version == to_i64(result.version) || result.state == WritebackState::Written {
+        write_event(work, result).await?;
+    }
+    Ok(true)
+}
+
+async fn write_result(work: &mut SqliteConnection, result: &WritebackResult) -> Result<()> {
+    let update = sqlx::query(
+        "UPDATE writebacks SET state = $4, attempts = $5, due_at = $6, last_error = $7, \
+         external_state = CASE WHEN $8 IS NULL THEN external_state ELSE $8 END \
+         WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
+    );
+    let update = update.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
+    let update = update.bind(result.calendar_id.as_uuid()).bind(result.state.name()).bind(result.attempts);
+    let update = update.bind(result.due_at.as_micros()).bind(&result.last_error);
+    let update = update.bind(result.external_state.map(Named::name));
+    update.execute(work).await.map(drop).map_err(store_error)
+}
+
+async fn write_event(work: &mut SqliteConnection, result: &WritebackResult) -> Result<()> {
+    let update = sqlx::query(
+        "UPDATE writebacks SET written_event_id = $4, written_etag = $5, written_start_at = $6, written_end_at = $7 \
+         WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
+    );
+    let (event, range) = match &result.written {
+        Some((event, range)) => (Some(event), Some(range)),
+        None => (None, None),
+    };
+    let update = update.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
+    let update = update.bind(result.calendar_id.as_uuid()).bind(event.map(|event| &event.provider_event_id));
+    let update = update.bind(event.and_then(|event| event.etag.as_ref()));
+    let update = update.bind(range.map(|range| range.start.as_micros()));
+    let update = update.bind(range.map(|range| range.end.as_micros()));
+    update.execute(work).await.map(drop).map_err(store_error)
+}
