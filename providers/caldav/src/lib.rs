@@ -1,1 +1,125 @@
-//! Placeholder.
+//! CalDAV (RFC 4791, RFC 6578, RFC 6764) as a calendar provider.
+//!
+//! Every request leaves through the guarded client of `agentcal-provider-egress`; every answer is bounded, and what a
+//! server says about one resource never stops the others.
+
+mod bodies;
+mod discover;
+mod error;
+mod href;
+mod page;
+mod session;
+mod sync;
+mod write;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::ports::{
+    CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, SyncPage, SyncRequest,
+    WriteOutcome,
+};
+use agentcal_provider_egress::{EgressClient, EgressError, EgressOptions, EgressPolicy};
+use async_trait::async_trait;
+
+use crate::session::Session;
+
+/// Most collections whose servers are remembered as unable to expand; beyond it all are forgotten and asked again.
+const PLAIN_COLLECTIONS_MAX: usize = 10_000;
+
+/// How to speak CalDAV from here.
+#[derive(Clone, Debug)]
+pub struct CaldavOptions {
+    /// Which servers may be spoken to.
+    pub egress: EgressPolicy,
+    /// Time between two polls of a calendar that changes now.
+    pub poll_min: Duration,
+    /// Time between two polls of a calendar that has long been quiet.
+    pub poll_max: Duration,
+    /// The name server to ask; `None`: whomever the system asks.
+    pub dns: Option<SocketAddr>,
+}
+
+impl CaldavOptions {
+    /// For production: public servers over https, polled each minute to each quarter of an hour.
+    pub fn production() -> Self {
+        let (poll_min, poll_max) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
+        Self { egress: EgressPolicy::production(), poll_min, poll_max, dns: None }
+    }
+
+    /// For trying things out: this machine too, polled every ten seconds to each minute.
+    pub fn development() -> Self {
+        let (poll_min, poll_max) = (Duration::from_secs(10), Duration::from_secs(60));
+        Self { egress: EgressPolicy::development(), poll_min, poll_max, dns: None }
+    }
+}
+
+/// CalDAV servers, as a provider.
+pub struct CaldavProvider {
+    client: EgressClient,
+    poll_min: Duration,
+    poll_max: Duration,
+    /// Collections whose server failed at `expand`: it is not asked for that again while this process lives.
+    plain: Mutex<BTreeSet<String>>,
+}
+
+impl CaldavProvider {
+    /// A provider.
+    pub fn new(options: CaldavOptions) -> Result<Self, EgressError> {
+        let egress = EgressOptions { dns: options.dns, ..EgressOptions::new(options.egress) };
+        let client = EgressClient::new(egress)?;
+        Ok(Self { client, poll_min: options.poll_min, poll_max: options.poll_max, plain: Mutex::default() })
+    }
+
+    fn session(&self, calendar: &CalendarRef) -> Result<Session, ProviderError> {
+        Session::of_calendar(self.client.clone(), calendar)
+    }
+
+    pub(crate) fn is_plain(&self, collection: &str) -> bool {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(collection)
+    }
+
+    pub(crate) fn remember_plain(&self, collection: &str) {
+        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if plain.len() >= PLAIN_COLLECTIONS_MAX {
+            plain.clear();
+        }
+        plain.insert(collection.to_owned());
+    }
+}
+
+#[async_trait]
+impl Provider for CaldavProvider {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Caldav
+    }
+
+    async fn discover(&self, credentials: &Credentials) -> Result<Discovery, ProviderError> {
+        discover::discover(&self.client, credentials).await
+    }
+
+    async fn watch(&self, _calendar: &CalendarRef) -> Result<Watch, ProviderError> {
+        Ok(Watch { state: WatchState::Polling, expires_at: None })
+    }
+
+    async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
+        let session = self.session(calendar)?;
+        sync::sync(self, &session, calendar, request).await
+    }
+
+    async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {
+        write::write_event(&self.session(calendar)?, write).await
+    }
+
+    async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {
+        write::delete_event(&self.session(calendar)?, delete).await
+    }
+
+    fn poll_intervals(&self) -> (Duration, Duration) {
+        (self.poll_min, self.poll_max)
+    }
+}
