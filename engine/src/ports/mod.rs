@@ -18,6 +18,6 @@ pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
     AccountConfig, BookingFilter, BookingStore, BookingStoreItem, CalendarRecord, ChangeCounters, CommitStore,
     ConfigStore, ConnectionStore, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, KeyRecord, ListPage,
-    PageRequest, SaveSync, Store, StoreError, SyncFailure, SyncState, TenantStore, Write, WritebackJob, WritebackResult,
-    WritebackStore,
+    PageRequest, SaveSync, Store, StoreError, SyncFailure, SyncState, TenantStore, Write, WritebackJob,
+    WritebackResult, WritebackStore,
 };
