@@ -63,9 +63,10 @@ async fn settle(
     let event_id = event_id_of(booking_id);
     for _ in 0..RACES_MAX {
         let found = find(provider, calendar, &event_id).await?;
-        let present = found.as_ref().and_then(|event| event.range);
+        // A deleted event is as good as one that never was.
+        let found = found.filter(|event| event.range.is_some());
         let change = found.as_ref().map_or(0, |event| event.change);
-        if present == range && found.as_ref().is_none_or(|event| event.blocks || range.is_none()) {
+        if found.map(|event| (event.range, event.blocks)) == range.map(|range| (Some(range), true)) {
             return Ok(change);
         }
         let event = SandboxEvent { event_id: event_id.clone(), range, blocks: true, change: 0 };

@@ -47,7 +47,8 @@ impl SandboxState for MemoryState {
         expected_change: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         let mut rows = self.rows.lock().expect("no test panics under this lock");
-        let present = rows.get(&(calendar_id, event.event_id.clone())).map_or(0, |event| event.change);
+        let present = rows.get(&(calendar_id, event.event_id.clone())).filter(|event| event.range.is_some());
+        let present = present.map_or(0, |event| event.change);
         if expected_change.is_some_and(|expected| expected != present) {
             return Ok(None);
         }
