@@ -12,6 +12,8 @@ mod python;
 mod servers;
 mod wait;
 
+use std::io::Write;
+
 pub use dev::{Dev, DevInfo};
 pub use http::status_of;
 pub use places::{target_dir, venv};
@@ -29,5 +31,6 @@ pub const REQUIRE_SERVERS_VARIABLE: &str = "AGENTCAL_TEST_REQUIRE_SERVERS";
 pub fn skip_or_fail(reason: &str) {
     let required = std::env::var(REQUIRE_SERVERS_VARIABLE).is_ok_and(|value| value == "1");
     assert!(!required, "cannot be skipped: {reason}");
-    eprintln!("skipped: {reason} (run `cargo xtask test`)");
+    // Not `eprintln!`, which the test harness keeps to itself when the test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {reason} (run `cargo xtask test`)");
 }
