@@ -1,0 +1,83 @@
+//! The Python environment with the CalDAV servers and clients tests speak to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{Failure, asked, shown};
+use crate::workspace::Workspace;
+
+/// What is installed, every version pinned.
+const REQUIREMENTS: &str = "xtask/requirements.txt";
+/// Kept in the environment: what it was made from.
+const STAMP: &str = "made-from.txt";
+/// Prints something when this Python is new enough and can make environments.
+const PROBE: &str = "import sys, venv, ensurepip; assert sys.version_info >= (3, 10); print('good')";
+/// Names Python is known by, best first.
+const NAMES: [&str; 4] = ["python3", "python3.13", "python3.12", "python3.11"];
+const DEBIAN_PACKAGES: [&str; 2] = ["python3", "python3-venv"];
+
+/// Makes the environment, unless it is there and made from the same requirements.
+pub(crate) fn ensure(workspace: &Workspace) -> Result<(), Failure> {
+    let venv = workspace.venv();
+    let wanted = fs::read_to_string(workspace.root.join(REQUIREMENTS))
+        .map_err(|error| Failure(format!("{REQUIREMENTS}: {error}")))?;
+    if is_made_from(&venv, &wanted) {
+        println!("{} is up to date", venv.display());
+        return Ok(());
+    }
+    let python = usable_python()?;
+    // One that was left half made would stay so for ever.
+    if venv.exists() {
+        fs::remove_dir_all(&venv).map_err(|error| Failure(format!("{}: {error}", venv.display())))?;
+    }
+    shown(Command::new(&python).args(["-m", "venv"]).arg(&venv))?;
+    install(&venv, &workspace.root.join(REQUIREMENTS))?;
+    fs::write(venv.join(STAMP), wanted).map_err(|error| Failure(format!("{}: {error}", venv.display())))
+}
+
+fn is_made_from(venv: &Path, wanted: &str) -> bool {
+    let made_from = fs::read_to_string(venv.join(STAMP)).unwrap_or_default();
+    made_from == wanted && asked(Command::new(venv.join("bin/python")).arg("--version")).is_some()
+}
+
+fn install(venv: &Path, requirements: &Path) -> Result<(), Failure> {
+    let mut command = Command::new(venv.join("bin/python"));
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"]);
+    shown(command.arg(requirements))
+}
+
+/// A Python that can make environments; from Debian's packages where there is none and this may install one.
+fn usable_python() -> Result<PathBuf, Failure> {
+    if let Some(python) = find_python() {
+        return Ok(python);
+    }
+    let missing = "tests need Python 3.10 or later with the modules venv and ensurepip";
+    if !may_install() {
+        let packages = DEBIAN_PACKAGES.join(" ");
+        return Err(Failure(format!(
+            "{missing}; this user may not install packages. On Debian and Ubuntu: `sudo apt-get install {packages}`; \
+             elsewhere install Python from your system's packages, then run this again"
+        )));
+    }
+    shown(apt_get().arg("update"))?;
+    shown(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(DEBIAN_PACKAGES))?;
+    find_python().ok_or_else(|| Failure(format!("{missing}; Debian's packages did not bring one")))
+}
+
+fn find_python() -> Option<PathBuf> {
+    let usable = |name: &&str| asked(Command::new(name).args(["-c", PROBE])).is_some();
+    NAMES.into_iter().find(usable).map(PathBuf::from)
+}
+
+/// Debian's package manager is here, and we are root.
+fn may_install() -> bool {
+    let is_root = asked(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    is_root && asked(Command::new("apt-get").arg("--version")).is_some()
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
