@@ -12,8 +12,11 @@ pub mod decision;
 pub mod facts;
 pub mod icalendar;
 pub mod ids;
+pub mod invariants;
 pub mod model;
 pub mod ports;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
 pub mod shard;
 pub mod time;
 pub mod windows;

@@ -23,8 +23,7 @@ pub fn alternatives(question: &Question<'_>, near: TimeRange, max: usize) -> Vec
     let wanted = near.start.clamp(bookable.first, bookable.last);
     let mut chosen = Vec::new();
     for days in REACH_DAYS {
-        let around =
-            StartSpan { first: wanted.plus_micros(-days * DAY_US), last: wanted.plus_micros(days * DAY_US) };
+        let around = StartSpan { first: wanted.plus_micros(-days * DAY_US), last: wanted.plus_micros(days * DAY_US) };
         let Some(span) = around.intersection(&bookable) else { break };
         let mut found: Vec<Slot> = known_slots(question, span).filter(|slot| slot.start != near.start).collect();
         found.sort_by_key(|slot| (slot.start.micros_since(near.start).unsigned_abs(), slot.start));

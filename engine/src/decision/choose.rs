@@ -8,11 +8,7 @@ use crate::model::SchedulingMode;
 
 /// Who takes it. Individual: the first free host in the order of the question. Round robin: of the free hosts the one
 /// with the fewest in `counts` (absent: none), then the order of the question. Collective: all hosts, if all are free.
-pub fn choose_hosts(
-    mode: SchedulingMode,
-    decision: &Decision,
-    counts: &BTreeMap<UserId, u64>,
-) -> Option<Vec<UserId>> {
+pub fn choose_hosts(mode: SchedulingMode, decision: &Decision, counts: &BTreeMap<UserId, u64>) -> Option<Vec<UserId>> {
     match mode {
         SchedulingMode::Individual => decision.free().next().map(|user_id| vec![user_id]),
         SchedulingMode::RoundRobin => {

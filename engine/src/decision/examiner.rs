@@ -151,8 +151,7 @@ impl<'a> Examiner<'a> {
 /// For which starts every calendar the host reads is known, buffers included; or why it is known for none.
 fn known_starts(question: &Question<'_>, host: &Host) -> Result<StartSpan, UnknownReason> {
     let terms = question.terms;
-    let mut known =
-        StartSpan { first: Timestamp::from_micros(i64::MIN), last: Timestamp::from_micros(i64::MAX) };
+    let mut known = StartSpan { first: Timestamp::from_micros(i64::MIN), last: Timestamp::from_micros(i64::MAX) };
     for calendar_id in host.user.calendars_read() {
         let facts = host.facts.iter().find(|facts| facts.calendar_id == calendar_id);
         match facts.map(|facts| facts.knowledge) {

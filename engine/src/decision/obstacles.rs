@@ -124,9 +124,7 @@ fn full_days(terms: &Terms, host: &Host, live: &[&Claim], span: StartSpan) -> Ve
     }
     let near = TimeRange { start: span.first.plus_micros(-DAY_MARGIN_US), end: span.last.plus_micros(DAY_MARGIN_US) };
     let counted = live.iter().filter(|claim| {
-        claim.user_id == host.user.id
-            && claim.event_type_id == Some(event_type_id)
-            && near.contains(claim.range.start)
+        claim.user_id == host.user.id && claim.event_type_id == Some(event_type_id) && near.contains(claim.range.start)
     });
     let mut days: BTreeMap<TimeRange, BTreeSet<ClaimId>> = BTreeMap::new();
     for claim in counted {

@@ -139,12 +139,7 @@ fn collective_lane(
     examiner: &Examiner<'_>,
     spans: impl Fn(&HostView<'_>) -> Option<StartSpan>,
 ) -> Option<Lane> {
-    let span = examiner
-        .hosts
-        .iter()
-        .map(spans)
-        .reduce(|all, own| all?.intersection(&own?))
-        .flatten()?;
+    let span = examiner.hosts.iter().map(spans).reduce(|all, own| all?.intersection(&own?)).flatten()?;
     let views = examiner.hosts.iter();
     let forbidden = views.flat_map(|view| &view.obstacles).map(|obstacle| obstacle.starts).collect();
     let walk = Walk::new(question, examiner.windows(examiner.hosts.first()?), forbidden, span);

@@ -1,0 +1,176 @@
+//! What must be so in every case.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agentcal_engine::civil;
+use agentcal_engine::decision::{self, Question, Reason, Slot, alternatives, decide, next_available};
+use agentcal_engine::invariants;
+use agentcal_engine::model::SchedulingMode;
+use agentcal_engine::reference::Reference;
+use agentcal_engine::time::{TimeRange, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use crate::draw::Case;
+use crate::era::Era;
+use crate::scenario::Scenario;
+
+/// Starts decided one by one in each case, so that the slow side stays bearable.
+const DECIDED_MAX: usize = 16;
+/// Booking windows up to which the slow side looks for the next start.
+const NEXT_WINDOW_DAYS_MAX: u32 = 7;
+const ALTERNATIVES: usize = 5;
+
+/// What the cases were like, so that they cannot pass by being empty.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    cases: u64,
+    with_slots: u64,
+    with_unknown: u64,
+    slots: u64,
+    decided: u64,
+    decided_free: u64,
+    next_found: u64,
+    with_alternatives: u64,
+    across_change: u64,
+    reasons: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// Fails when the cases say too little.
+    pub(crate) fn assert_telling(&self) {
+        let share =
+            |count: u64, of: u64, percent: u64| assert!(count * 100 >= of * percent, "{count} of {of}: {self:?}");
+        share(self.with_slots, self.cases, 40);
+        share(self.across_change, self.cases, 15);
+        share(self.with_unknown, self.cases, 2);
+        share(self.decided_free, self.decided, 10);
+        share(self.next_found, self.cases, 10);
+        share(self.with_alternatives, self.cases, 5);
+        assert_eq!(self.reasons.len(), 10, "every reason is given at times: {self:?}");
+        self.reasons.values().for_each(|&count| share(count, self.decided, 1));
+    }
+}
+
+pub(crate) fn check(case: &Case, era: &Era, tally: &mut Tally) -> Result<(), TestCaseError> {
+    let scenario = Scenario::build(case, era);
+    let Scenario { terms, hosts, now, range, ignoring, .. } = &scenario;
+    let question = Question { terms, hosts, now: *now, ignoring: *ignoring };
+    for facts in hosts.iter().flat_map(|host| &host.facts).filter(|facts| facts.claims.is_empty()) {
+        prop_assert_eq!(invariants::facts_are_sound(facts), Ok(()));
+    }
+    tally.cases += 1;
+    tally.across_change += u64::from(era.moments.iter().any(|&moment| range.contains(moment)));
+    let mut reference = Reference::new(question, &era.wall_clock);
+    let slots = slots_agree(&question, &mut reference, *range, tally)?;
+    let starts = starts_to_decide(&mut reference, &scenario, &slots);
+    for start in starts {
+        decision_agrees(&question, &mut reference, start, tally)?;
+        offered_means_free(&question, *range, &slots, start)?;
+    }
+    if terms.booking_window_days <= NEXT_WINDOW_DAYS_MAX {
+        let found = next_available(&question, range.start);
+        prop_assert_eq!(found, reference.next_available(range.start), "next available");
+        tally.next_found += u64::from(found.is_some());
+    }
+    if case.look_for_alternatives {
+        alternatives_hold(&question, *range, tally)?;
+    }
+    Ok(())
+}
+
+fn slots_agree(
+    question: &Question<'_>,
+    reference: &mut Reference<'_>,
+    range: TimeRange,
+    tally: &mut Tally,
+) -> Result<Vec<Slot>, TestCaseError> {
+    let search = decision::slots(question, range, usize::MAX);
+    let (expected, unknown) = reference.slots(range);
+    let plain = |slot: &Slot| (slot.start, slot.end, slot.hosts.iter().collect::<Vec<_>>());
+    let found: Vec<_> = search.slots.iter().map(plain).collect();
+    let expected: Vec<_> = expected.into_iter().map(|slot| (slot.start, slot.end, slot.hosts)).collect();
+    prop_assert_eq!(found, expected, "slots");
+    prop_assert_eq!(&search.unknown, &unknown, "hosts left out");
+    prop_assert_eq!(invariants::slots_are_sound(&search), Ok(()));
+    let limit = search.slots.len() / 2;
+    prop_assert_eq!(&decision::slots(question, range, limit).slots[..], &search.slots[..limit], "limited");
+    tally.with_slots += u64::from(!search.slots.is_empty());
+    tally.slots += search.slots.len() as u64;
+    tally.with_unknown += u64::from(!search.unknown.is_empty());
+    Ok(search.slots)
+}
+
+/// Starts on the grid, starts beside it, starts that are offered: a sample of each.
+fn starts_to_decide(reference: &mut Reference<'_>, scenario: &Scenario, slots: &[Slot]) -> BTreeSet<Timestamp> {
+    let grid = reference.grid_starts(scenario.range);
+    let every = |count: usize| count / (DECIDED_MAX / 3) + 1;
+    let sampled = grid.iter().copied().step_by(every(grid.len()));
+    let offered = slots.iter().map(|slot| slot.start).step_by(every(slots.len()));
+    sampled.chain(offered).chain(scenario.probes.iter().copied()).collect()
+}
+
+fn decision_agrees(
+    question: &Question<'_>,
+    reference: &mut Reference<'_>,
+    start: Timestamp,
+    tally: &mut Tally,
+) -> Result<(), TestCaseError> {
+    let decision = decide(question, start);
+    for (verdict, expected) in decision.verdicts.iter().zip(reference.reasons(start)) {
+        let found: BTreeSet<Reason> = verdict.reasons.iter().copied().collect();
+        prop_assert_eq!(found.len(), verdict.reasons.len(), "no reason twice");
+        prop_assert_eq!(found, expected, "reasons at {:?}", start);
+        tally.decided += 1;
+        tally.decided_free += u64::from(verdict.is_free());
+        for reason in &verdict.reasons {
+            *tally.reasons.entry(reason.as_str()).or_default() += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Lesson: "reserve" said booked while "slots" said free. Whatever is offered is decided free, whatever is not is refused.
+fn offered_means_free(
+    question: &Question<'_>,
+    range: TimeRange,
+    slots: &[Slot],
+    start: Timestamp,
+) -> Result<(), TestCaseError> {
+    if !range.contains(start) {
+        return Ok(());
+    }
+    let left_out: Vec<_> =
+        decision::slots(question, range, 0).unknown.into_iter().map(|(user_id, _)| user_id).collect();
+    let offered = slots.binary_search_by_key(&start, |slot| slot.start).ok().map(|index| slots[index].hosts);
+    let verdicts = decide(question, start).verdicts;
+    let together = question.terms.scheduling_mode == SchedulingMode::Collective;
+    let all_free = verdicts.iter().all(|verdict| verdict.is_free());
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let is_offered = offered.is_some_and(|hosts| hosts.contains(index));
+        let is_left_out = left_out.contains(&verdict.user_id) || together && !left_out.is_empty();
+        let is_free = if together { all_free } else { verdict.is_free() };
+        prop_assert_eq!(is_offered, is_free && !is_left_out, "host {} at {:?}", index, start);
+    }
+    Ok(())
+}
+
+fn alternatives_hold(question: &Question<'_>, near: TimeRange, tally: &mut Tally) -> Result<(), TestCaseError> {
+    let found = alternatives(question, near, ALTERNATIVES);
+    prop_assert!(found.len() <= ALTERNATIVES);
+    let distance = |slot: &Slot| slot.start.micros_since(near.start).unsigned_abs();
+    prop_assert!(found.is_sorted_by_key(distance), "nearest first");
+    for slot in &found {
+        let decision = decide(question, slot.start);
+        let free = decision.verdicts.iter().enumerate().filter(|(_, verdict)| verdict.is_free());
+        prop_assert_eq!(free.map(|(index, _)| index).collect::<Vec<_>>(), slot.hosts.iter().collect::<Vec<_>>());
+    }
+    let tz = question.hosts[0].user.timezone;
+    let days: BTreeSet<_> = found.iter().map(|slot| civil::date_of(slot.start, tz)).collect();
+    let starts: BTreeSet<_> = found.iter().map(|slot| slot.start).collect();
+    prop_assert_eq!(starts.len(), found.len(), "none twice");
+    prop_assert!(!starts.contains(&near.start), "not what was refused");
+    prop_assert!(found.len() < ALTERNATIVES || !days.is_empty());
+    tally.with_alternatives += u64::from(!found.is_empty());
+    Ok(())
+}
