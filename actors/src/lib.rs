@@ -4,9 +4,22 @@
 //! An actor decides nothing. It moves messages, time and IO results into the machines of
 //! `agentcal_engine::calendar` and carries out what they ask for.
 
+mod calendar;
+mod commit;
+mod config;
+mod context;
+mod directory;
+mod loads;
 pub mod metrics;
 mod parts;
+mod questions;
 mod scheduler;
+mod slot;
+mod supervisor;
+mod sweep;
+mod work;
+mod writeback;
 
+pub use calendar::CalendarPicture;
 pub use parts::{Freshness, Providers, SchedulerParts, SchedulerSettings, StartError};
 pub use scheduler::Scheduler;

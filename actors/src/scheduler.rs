@@ -3,48 +3,70 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, CommitRequest, UnavailableReason};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::ports::{AccountConfig, StoreError};
 use agentcal_engine::time::Timestamp;
+use futures::future::join_all;
+use ractor::Actor;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
+use crate::calendar::{CalendarPicture, Msg};
+use crate::context::Context;
+use crate::directory::Cause;
 use crate::parts::{Freshness, SchedulerParts, StartError};
+use crate::questions::{Patience, Wanted};
+use crate::slot::NotSent;
+use crate::supervisor::Supervisor;
+use crate::{commit, metrics, sweep, work};
+
+/// Longest wait for accepted commits and IO under way at the end.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Everything that moves, behind one cloneable handle.
 #[derive(Clone)]
 pub struct Scheduler {
-    parts: SchedulerParts,
+    context: Arc<Context>,
 }
 
 impl Scheduler {
     /// Raises the epoch and starts the supervisor and the sweep.
     pub async fn start(parts: SchedulerParts) -> Result<Self, StartError> {
-        parts.store.raise_epoch().await?;
-        Ok(Self { parts })
+        let epoch = parts.store.raise_epoch().await?;
+        let context = Arc::new(Context::new(parts, epoch));
+        context.measure_offset().await?;
+        let (supervisor, _) = Supervisor::spawn(None, Supervisor, Arc::clone(&context))
+            .await
+            .map_err(|error| StartError::Supervisor(error.to_string()))?;
+        context.supervisor.set(supervisor).map_err(|_second| StartError::Supervisor("set twice".into()))?;
+        context.tasks.spawn(sweep::run(Arc::clone(&context)));
+        Ok(Self { context })
     }
 
     /// An account's configuration, from memory while it is current.
     pub async fn config(&self, account_id: AccountId) -> Result<Option<Arc<AccountConfig>>, StoreError> {
-        Ok(self.parts.store.account_config(account_id).await?.map(Arc::new))
+        self.context.config(account_id).await
     }
 
     /// Call and await after every write to an account's configuration, before answering the caller: drops the snapshot,
     /// and returns once no calendar answers from facts older than the write (claims of a user move with its home).
     pub async fn config_changed(&self, account_id: AccountId) {
-        let _ = account_id;
+        self.context.config_changed(account_id).await;
     }
 
     /// The store's clock: this node's plus the offset last measured.
     pub async fn store_now(&self) -> Timestamp {
-        self.parts.clock.now()
+        self.context.store_now()
     }
 
     /// Age beyond which facts of these calendars count as stale: two poll intervals of the slowest provider among them.
+    /// [`Duration::MAX`] where none of them ages.
     pub fn stale_after(&self, config: &AccountConfig, calendar_ids: &[CalendarId]) -> Duration {
-        let _ = (config, calendar_ids);
-        Duration::from_secs(600)
+        let ages = calendar_ids.iter().filter_map(|&id| self.context.stale_after_of(config, id));
+        ages.max().unwrap_or(Duration::MAX)
     }
 
     /// Facts of calendars, in the order asked. What is known and fresh enough comes without a message and without SQL. What
@@ -56,39 +78,116 @@ impl Scheduler {
         calendar_ids: &[CalendarId],
         need: Freshness,
     ) -> Vec<Arc<CalendarFacts>> {
-        let _ = (account_id, calendar_ids, need);
-        Vec::new()
+        let wanted: Vec<Wanted> =
+            calendar_ids.iter().map(|&calendar_id| Wanted { calendar_id, max_age: need.max_age }).collect();
+        self.context.facts(account_id, &wanted, need.deadline).await
     }
 
     /// Users with their rules and facts, in the order asked; users the configuration does not have are left out.
     pub async fn hosts(&self, config: &AccountConfig, user_ids: &[UserId], need: Freshness) -> Vec<Host> {
-        let _ = (config, user_ids, need);
-        Vec::new()
+        self.context.hosts(config, user_ids, Patience::Same(need)).await
     }
 
     /// Makes, moves or cancels a booking: led by the actor of the lowest home calendar id among the hosts.
     pub async fn commit(&self, request: CommitRequest) -> CommitAnswer {
-        let _ = request;
-        CommitAnswer::Unavailable(UnavailableReason::ShuttingDown)
+        let began = Instant::now();
+        let kind = match request.kind {
+            CommitKind::Book(_) => "book",
+            CommitKind::Reschedule { .. } => "reschedule",
+            CommitKind::Cancel { .. } => "cancel",
+        };
+        let answer = self.route(Arc::new(request)).await;
+        ::metrics::counter!(metrics::COMMITS, "kind" => kind, "outcome" => answer.outcome()).increment(1);
+        ::metrics::histogram!(metrics::COMMIT_LATENCY).record(began.elapsed().as_secs_f64());
+        answer
     }
 
     /// Rings a calendar: something may have changed at its provider, look now. Carries no truth; also used for calendars
     /// just connected.
     pub fn bell(&self, account_id: AccountId, calendar_id: CalendarId) {
-        let _ = (account_id, calendar_id);
+        self.context.ring(account_id, calendar_id);
     }
 
     /// Stops the actors of calendars that are gone, and withdraws their facts.
     pub async fn forget(&self, calendar_ids: &[CalendarId]) {
-        let _ = calendar_ids;
+        for slot in calendar_ids.iter().filter_map(|&id| self.context.directory.peek(id)) {
+            slot.send(Msg::Stop);
+            work::forget(&self.context, &slot);
+        }
     }
 
     /// Waits until each of the calendars has had its first sync or failed at it; false when the deadline came first.
     pub async fn synced(&self, account_id: AccountId, calendar_ids: &[CalendarId], deadline: Duration) -> bool {
-        let _ = (account_id, calendar_ids, deadline);
-        false
+        let until = Instant::now() + deadline;
+        let waits = calendar_ids.iter().map(|&id| self.context.first_sync(account_id, id, until));
+        join_all(waits).await.into_iter().all(|synced| synced)
+    }
+
+    /// How many calendars are awake.
+    pub fn awake_calendars(&self) -> usize {
+        self.context.directory.awake().len()
+    }
+
+    /// A picture of a calendar's actor; `None` when it sleeps.
+    pub async fn picture(&self, calendar_id: CalendarId) -> Option<CalendarPicture> {
+        let (reply, picture) = oneshot::channel();
+        let is_sent = self.context.directory.peek(calendar_id)?.send(Msg::Picture(reply));
+        if is_sent { picture.await.ok() } else { None }
     }
 
     /// Takes no more commits, finishes those accepted, then stops everything.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let context = &self.context;
+        context.close();
+        let closed = context.directory.awake().into_iter().filter_map(|slot| {
+            let (done, closed) = oneshot::channel();
+            slot.send(Msg::Close(done)).then_some(closed)
+        });
+        if timeout(SHUTDOWN_DEADLINE, join_all(closed)).await.is_err() {
+            tracing::error!("accepted commits did not end in time");
+        }
+        context.stopping.cancel();
+        context.tasks.close();
+        if timeout(SHUTDOWN_DEADLINE, context.tasks.wait()).await.is_err() {
+            tracing::warn!("work under way at providers did not end in time; it will be done again");
+        }
+        if let Some(supervisor) = context.supervisor.get() {
+            supervisor.stop_children(None);
+            supervisor.stop(None);
+        }
+    }
+
+    async fn route(&self, request: Arc<CommitRequest>) -> CommitAnswer {
+        let context = &self.context;
+        let mut again = false;
+        loop {
+            if !context.takes_commits() {
+                return CommitAnswer::Unavailable(UnavailableReason::ShuttingDown);
+            }
+            let left = context.left_until(request.deadline);
+            if left.is_zero() {
+                return CommitAnswer::Unavailable(UnavailableReason::Deadline);
+            }
+            let calendar_id = match commit::leader(context, &request).await {
+                Ok(Some(calendar_id)) => calendar_id,
+                Ok(None) => return commit::lead(context, &request, again).await,
+                Err(answer) => return *answer,
+            };
+            let slot = context.wake(request.tenant.account_id, calendar_id, Cause::Question);
+            let mut changes = slot.watch();
+            match slot.commit(Arc::clone(&request), again) {
+                Ok(answer) => match timeout(left, answer).await {
+                    Ok(Ok(answer)) => return answer,
+                    // The actor died with it. Perhaps it was made: whoever makes it now looks first.
+                    Ok(Err(_dropped)) => again = true,
+                    Err(_late) => return CommitAnswer::Unavailable(UnavailableReason::Deadline),
+                },
+                Err(NotSent::Full) => return CommitAnswer::Unavailable(UnavailableReason::MailboxFull),
+                Err(NotSent::Shut) => {
+                    let _ = timeout(left, changes.changed()).await;
+                }
+                Err(NotSent::Gone) => context.directory.remove(&slot),
+            }
+        }
+    }
 }

@@ -1,0 +1,475 @@
+//! The actor of one calendar: carries messages and IO results into its machine, and out what the machine asks for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use agentcal_engine::calendar::keeper::{Applied, FactsKeeper};
+use agentcal_engine::calendar::machine::{CalendarMachine, MachineEffect, MachinePicture};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::sync::{Saved, SyncEffect, SyncEnd, SyncMachine, SyncOutcome};
+use agentcal_engine::facts::{FactSource, Knowledge, UnknownReason};
+use agentcal_engine::model::{Claim, ConnectionStatus, ProviderKind};
+use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage};
+use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::context::Context;
+use crate::directory::Cause;
+use crate::loads::{Loads, tell};
+use crate::slot::Slot;
+use crate::work::{self, Access};
+use crate::{commit, metrics, supervisor, writeback};
+
+/// A commit on its way through an actor.
+pub(crate) struct CommitJob {
+    pub(crate) request: Arc<CommitRequest>,
+    /// Whether it was handed to an actor before, which died.
+    pub(crate) again: bool,
+    pub(crate) reply: oneshot::Sender<CommitAnswer>,
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// A commit that waits, counted as such for as long as this lives.
+pub(crate) struct Waiting;
+
+impl Waiting {
+    pub(crate) fn count() -> Self {
+        ::metrics::gauge!(metrics::QUEUE_DEPTH).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        ::metrics::gauge!(metrics::QUEUE_DEPTH).decrement(1.0);
+    }
+}
+
+/// What a commit changed in a calendar's facts.
+pub(crate) struct Change {
+    pub(crate) revision: u64,
+    /// Claims it added; `None` when it did more than that.
+    pub(crate) claims: Option<Vec<Claim>>,
+    pub(crate) write_wanted: bool,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// A picture of a calendar's actor, for tests and for people.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct CalendarPicture {
+    /// The calendar.
+    pub calendar_id: String,
+    /// The revision of its published facts.
+    pub revision: u64,
+    /// Its machine.
+    pub machine: MachinePicture,
+}
+
+pub(crate) enum Msg {
+    Commit(Box<CommitJob>, OwnedSemaphorePermit),
+    CommitEnded,
+    Bell,
+    Due { write_wanted: bool },
+    Changed(Change),
+    Reload { done: Option<oneshot::Sender<()>> },
+    Loaded(Result<Option<Box<CalendarRecord>>, StoreError>),
+    Page(Box<Result<SyncPage, ProviderError>>),
+    Saved { saved: Saved, revision: u64, knowledge: Option<Knowledge>, source: Option<Box<FactSource>> },
+    FailureSaved { saved: Saved, source: Option<Box<FactSource>> },
+    Compared { complete: bool },
+    Wrote { more: bool, source: Option<Box<FactSource>> },
+    Sleep,
+    Leave,
+    Stop,
+    Close(oneshot::Sender<()>),
+    Picture(oneshot::Sender<CalendarPicture>),
+}
+
+/// Starts a calendar's actor.
+pub(crate) fn start(context: &Arc<Context>, slot: &Arc<Slot>, cause: Cause) {
+    let Some(supervisor) = context.supervisor.get() else { return };
+    slot.started_at.store(context.store_now().as_micros(), Ordering::Relaxed);
+    let (registered, gate) = oneshot::channel();
+    let arguments = Arguments { context: Arc::clone(context), slot: Arc::clone(slot), cause, gate };
+    let spawned = ActorRuntime::spawn_linked_instant(None, CalendarActor, arguments, supervisor.get_cell());
+    let (actor, started) = match spawned {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            let _ = supervisor.send_message(supervisor::Msg::StartFailed(Arc::clone(slot), error.to_string()));
+            return;
+        }
+    };
+    context.directory.register(actor.get_id(), Arc::clone(slot));
+    slot.open(actor.clone());
+    let _ = registered.send(());
+    let (context, slot, supervisor) = (Arc::clone(context), Arc::clone(slot), supervisor.clone());
+    let tasks = context.tasks.clone();
+    tasks.spawn(async move {
+        // Until its start has ended, an actor is not yet its supervisor's child.
+        let reason = match started.await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        context.directory.unregister(actor.get_id());
+        let _ = supervisor.send_message(supervisor::Msg::StartFailed(slot, reason));
+    });
+}
+
+pub(crate) struct CalendarActor;
+
+pub(crate) struct Arguments {
+    context: Arc<Context>,
+    slot: Arc<Slot>,
+    cause: Cause,
+    gate: oneshot::Receiver<()>,
+}
+
+pub(crate) struct State {
+    context: Arc<Context>,
+    slot: Arc<Slot>,
+    access: Arc<Access>,
+    machine: CalendarMachine<Box<CommitJob>>,
+    keeper: FactsKeeper,
+    loads: Loads,
+    /// Whether the connection was not active when last looked at, so that a success has something to mend.
+    unwell: bool,
+    mark: Option<(ConnectionStatus, String)>,
+    closing: Vec<oneshot::Sender<()>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the calendar is gone")]
+struct CalendarGone;
+
+impl Actor for CalendarActor {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(&self, _: ActorRef<Msg>, arguments: Arguments) -> Result<State, ActorProcessingErr> {
+        let Arguments { context, slot, cause, gate } = arguments;
+        // An error means the starter is gone; then nobody waits for the registration either.
+        let _ = gate.await;
+        let record = context.parts.store.load_calendar(slot.account_id, slot.calendar_id).await?;
+        let Some(record) = record else {
+            work::forget(&context, &slot);
+            return Err(Box::new(CalendarGone));
+        };
+        let mut state = State::new(context, slot, record);
+        state.publish();
+        if cause == Cause::Restart {
+            // Whatever rang while nobody listened is answered by this bell.
+            let now = state.context.store_now();
+            state.machine.handle_bell(now);
+        }
+        Ok(state)
+    }
+
+    async fn post_start(&self, myself: ActorRef<Msg>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.drive(&myself);
+        Ok(())
+    }
+
+    async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.handle(&myself, message);
+        state.drive(&myself);
+        Ok(())
+    }
+}
+
+impl State {
+    fn new(context: Arc<Context>, slot: Arc<Slot>, record: CalendarRecord) -> Self {
+        let provider = record.calendar.provider;
+        let unwell = is_unwell(&record);
+        let pace = context.pace(provider).filter(|_| provider != ProviderKind::Internal);
+        let (account_id, calendar_id) = (slot.account_id, slot.calendar_id);
+        let sync = pace.map(|pace| SyncMachine::new(account_id, calendar_id, context.epoch, pace, record.sync.clone()));
+        let machine = CalendarMachine::new(sync, context.parts.settings.commits_queued_max);
+        let keeper = FactsKeeper::new(FactSource { epoch: context.epoch, ..record.facts.clone() });
+        let access = Arc::new(Access::new(&context, &record));
+        Self {
+            context,
+            slot,
+            access,
+            machine,
+            keeper,
+            loads: Loads::default(),
+            unwell,
+            mark: None,
+            closing: Vec::new(),
+        }
+    }
+
+    fn handle(&mut self, myself: &ActorRef<Msg>, message: Msg) {
+        let now = self.context.store_now();
+        match message {
+            Msg::Commit(job, permit) => self.handle_commit(job, permit),
+            Msg::CommitEnded => self.machine.handle_commit_ended(now),
+            Msg::Bell => self.handle_bell(),
+            Msg::Due { write_wanted } => self.handle_due(write_wanted),
+            Msg::Changed(change) => self.handle_changed(change),
+            Msg::Reload { done } => self.loads.want(done),
+            Msg::Loaded(loaded) => self.handle_loaded(myself, loaded),
+            Msg::Page(answer) => self.machine.handle_page(*answer, now, &*self.context.parts.entropy),
+            Msg::Saved { saved, revision, knowledge, source } => {
+                self.take_source(source);
+                if let Some(knowledge) = knowledge {
+                    self.keeper.handle_renewed(revision, knowledge);
+                    self.publish();
+                }
+                self.machine.handle_saved(saved, now);
+            }
+            Msg::FailureSaved { saved, source } => {
+                self.take_source(source);
+                self.machine.handle_failure_saved(saved, now);
+            }
+            Msg::Compared { complete } => self.machine.handle_compared(complete, now),
+            Msg::Wrote { more, source } => {
+                self.take_source(source);
+                self.machine.handle_writebacks_ended(more, now);
+            }
+            Msg::Sleep => self.handle_sleep(myself),
+            Msg::Leave => self.handle_leave(myself),
+            Msg::Stop => myself.stop(None),
+            Msg::Close(done) => {
+                self.machine.close();
+                self.closing.push(done);
+            }
+            Msg::Picture(reply) => drop(reply.send(self.picture())),
+        }
+    }
+
+    fn handle_commit(&mut self, job: Box<CommitJob>, permit: OwnedSemaphorePermit) {
+        let now = self.context.store_now();
+        self.slot.touch(now);
+        let deadline = self.context.by_store_clock(job.request.deadline);
+        if let Err(job) = self.machine.handle_commit(job, deadline, now) {
+            let reason = if self.context.takes_commits() {
+                UnavailableReason::MailboxFull
+            } else {
+                UnavailableReason::ShuttingDown
+            };
+            let _ = job.reply.send(CommitAnswer::Unavailable(reason));
+        }
+        drop(permit);
+    }
+
+    fn handle_bell(&mut self) {
+        self.slot.take_bell();
+        let now = self.context.store_now();
+        self.machine.handle_bell(now);
+        self.loads.retry();
+        if self.machine.sync().is_some_and(|sync| sync.is_backing_off(now)) {
+            // Nothing will be asked of the provider now, so nobody shall wait for it.
+            self.slot.note(|changes| changes.syncs_failed += 1);
+        }
+    }
+
+    fn handle_due(&mut self, write_wanted: bool) {
+        self.slot.take_due();
+        let now = self.context.store_now();
+        self.loads.retry();
+        if write_wanted {
+            self.machine.handle_write_wanted(now);
+        } else {
+            self.machine.handle_due(now);
+        }
+    }
+
+    fn handle_changed(&mut self, change: Change) {
+        let Change { revision, claims, write_wanted, done } = change;
+        if write_wanted {
+            self.machine.handle_write_wanted(self.context.store_now());
+        }
+        let applied = match claims {
+            Some(claims) => self.keeper.handle_claims(revision, &claims),
+            None if revision <= self.keeper.revision() => Applied::Known,
+            None => Applied::NeedsLoad,
+        };
+        match applied {
+            Applied::Known => tell(vec![done]),
+            Applied::Done => self.publish_and_tell(vec![done]),
+            Applied::NeedsLoad => self.loads.want(Some(done)),
+        }
+    }
+
+    fn handle_loaded(&mut self, myself: &ActorRef<Msg>, loaded: Result<Option<Box<CalendarRecord>>, StoreError>) {
+        match loaded {
+            Ok(Some(record)) => {
+                self.unwell = is_unwell(&record);
+                self.access = Arc::new(Access::new(&self.context, &record));
+                self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..record.facts.clone() });
+                let told = self.loads.handle_done();
+                self.publish_and_tell(told);
+                if self.machine.sync().is_some_and(SyncMachine::is_lost) {
+                    // The calendar is there, so it is the epoch that is superseded.
+                    self.context.fence();
+                }
+            }
+            Ok(None) => {
+                work::forget(&self.context, &self.slot);
+                myself.stop(None);
+            }
+            Err(error) => {
+                tracing::warn!(calendar_id = %self.slot.calendar_id, %error, "facts could not be loaded; withdrawn");
+                self.slot.withdraw();
+                // Those who wait may go on: nothing old is served any more.
+                tell(self.loads.handle_failed());
+            }
+        }
+    }
+
+    fn handle_sleep(&mut self, myself: &ActorRef<Msg>) {
+        if self.machine.is_at_rest() && self.loads.is_idle() && self.closing.is_empty() {
+            self.slot.shut();
+            // Messages that got in before the door was shut are handled before this one.
+            let _ = myself.send_message(Msg::Leave);
+        }
+    }
+
+    fn handle_leave(&mut self, myself: &ActorRef<Msg>) {
+        if self.machine.is_at_rest() && self.loads.is_idle() && self.slot.leave() {
+            self.context.directory.remove(&self.slot);
+            self.context.directory.unregister(myself.get_id());
+            myself.stop(None);
+        } else if self.slot.open(myself.clone()) {
+            self.handle_bell();
+        }
+    }
+
+    fn take_source(&mut self, source: Option<Box<FactSource>>) {
+        if let Some(source) = source {
+            self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..*source });
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.publish_and_tell(Vec::new());
+    }
+
+    /// Publishes the facts: here at once, in the cache right after; then tells those who wait for it.
+    fn publish_and_tell(&mut self, told: Vec<oneshot::Sender<()>>) {
+        let facts = Arc::clone(self.keeper.facts());
+        self.slot.publish(Arc::clone(&facts));
+        let context = Arc::clone(&self.context);
+        self.context.tasks.spawn(async move {
+            work::publish_to_cache(&context, facts).await;
+            tell(told);
+        });
+    }
+
+    /// Carries out what the machine asks for.
+    fn drive(&mut self, myself: &ActorRef<Msg>) {
+        while let Some(effect) = self.machine.poll_effect() {
+            match effect {
+                MachineEffect::BeginCommit(job) => self.begin_commit(myself, job),
+                MachineEffect::Expired(job) => {
+                    let _ = job.reply.send(CommitAnswer::Unavailable(UnavailableReason::Deadline));
+                }
+                MachineEffect::WriteBack => self.begin_writebacks(myself),
+                MachineEffect::Sync(effect) => self.carry_out(myself, effect),
+            }
+        }
+        if self.machine.sync().is_some_and(SyncMachine::is_lost) && self.loads.is_idle() && self.context.takes_commits()
+        {
+            self.loads.want(None);
+        }
+        if self.loads.begin() {
+            let io = work::load(Arc::clone(&self.context), Arc::clone(&self.slot));
+            self.context.run_for(myself, io, || Msg::Loaded(Err(panicked())));
+        }
+        if self.machine.has_no_commits() {
+            tell(std::mem::take(&mut self.closing));
+        }
+        self.note_syncing();
+    }
+
+    fn begin_commit(&mut self, myself: &ActorRef<Msg>, mut job: Box<CommitJob>) {
+        job.waiting = None;
+        let context = Arc::clone(&self.context);
+        let io = async move {
+            let answer = commit::lead(&context, &job.request, job.again).await;
+            // A caller that no longer waits finds the booking when it asks again.
+            let _ = job.reply.send(answer);
+            Msg::CommitEnded
+        };
+        self.context.run_for(myself, io, || Msg::CommitEnded);
+    }
+
+    fn begin_writebacks(&mut self, myself: &ActorRef<Msg>) {
+        let io = writeback::turn(Arc::clone(&self.context), Arc::clone(&self.access));
+        self.context.run_for(myself, io, || Msg::Wrote { more: false, source: None });
+    }
+
+    fn carry_out(&mut self, myself: &ActorRef<Msg>, effect: SyncEffect) {
+        let (context, access) = (Arc::clone(&self.context), Arc::clone(&self.access));
+        match effect {
+            SyncEffect::Fetch(request) => {
+                let io = work::fetch(context, access, request);
+                let failed = || Msg::Page(Box::new(Err(ProviderError::Unavailable("an internal failure".into()))));
+                self.context.run_for(myself, io, failed);
+            }
+            SyncEffect::Save { save, renews_watch } => {
+                let known = self.keeper.revision();
+                let io = work::save(context, access, save, renews_watch, known);
+                let failed = || Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None };
+                self.context.run_for(myself, io, failed);
+            }
+            SyncEffect::SaveFailure(failure) => {
+                let mark = self.mark.take();
+                self.unwell |= mark.is_some();
+                let io = work::save_failure(context, access, failure, mark, self.keeper.revision());
+                let failed = || Msg::FailureSaved { saved: Saved::Failed, source: None };
+                self.context.run_for(myself, io, failed);
+            }
+            SyncEffect::Compare => {
+                let io = work::compare(context, access, Arc::clone(self.keeper.facts()));
+                self.context.run_for(myself, io, || Msg::Compared { complete: false });
+            }
+            SyncEffect::Mark { status, reason } => self.mark = Some((status, reason)),
+            SyncEffect::Ended(end) => self.handle_sync_ended(myself, end),
+        }
+    }
+
+    fn handle_sync_ended(&mut self, myself: &ActorRef<Msg>, end: SyncEnd) {
+        work::count_sync(&self.context, end);
+        if end.outcome == SyncOutcome::Failed {
+            return self.slot.note(|changes| changes.syncs_failed += 1);
+        }
+        self.slot.note(|changes| changes.syncs_ended += 1);
+        if end.recovered || self.unwell {
+            let (context, slot, access) = (Arc::clone(&self.context), Arc::clone(&self.slot), Arc::clone(&self.access));
+            let io = work::settle_connection(context, slot, access);
+            self.context.run_for(myself, io, || Msg::Reload { done: None });
+        }
+    }
+
+    fn note_syncing(&self) {
+        let syncing = self.machine.sync().is_some_and(SyncMachine::is_running);
+        if self.slot.set_syncing(syncing) {
+            let change = if syncing { 1 } else { u32::MAX };
+            let before = self.context.syncs_in_flight.fetch_add(change, Ordering::Relaxed);
+            ::metrics::gauge!(metrics::SYNCS_IN_FLIGHT).set(f64::from(before.wrapping_add(change)));
+        }
+    }
+
+    fn picture(&self) -> CalendarPicture {
+        CalendarPicture {
+            calendar_id: self.slot.calendar_id.to_string(),
+            revision: self.keeper.revision(),
+            machine: self.machine.picture(),
+        }
+    }
+}
+
+fn is_unwell(record: &CalendarRecord) -> bool {
+    let reauthorization = matches!(record.facts.knowledge, Knowledge::Unknown(UnknownReason::ReauthorizationRequired));
+    reauthorization
+        || record.connection.as_ref().is_some_and(|connection| connection.status != ConnectionStatus::Active)
+}
+
+fn panicked() -> StoreError {
+    StoreError::Corrupt("an internal failure while loading".into())
+}

@@ -1,0 +1,114 @@
+//! Accounts' configuration, kept in memory while it is current.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agentcal_engine::ids::{AccountId, CalendarId, UserId};
+use agentcal_engine::ports::{AccountConfig, StoreError};
+use futures::future::join_all;
+use moka::sync::Cache;
+use tokio::sync::oneshot;
+
+use crate::calendar::Msg;
+use crate::context::Context;
+use crate::slot::Slot;
+
+/// Longest wait for a calendar to load its facts anew after a configuration change; then its old ones are withdrawn.
+const RELOAD_DEADLINE: Duration = Duration::from_secs(2);
+
+pub(crate) struct Configs {
+    cache: Cache<AccountId, Arc<AccountConfig>>,
+    /// Raised by everything that makes cached values old, so that a load begun before is not kept after.
+    invalidations: AtomicU64,
+}
+
+impl Configs {
+    pub(crate) fn new(accounts_cached_max: u64) -> Self {
+        Self { cache: Cache::new(accounts_cached_max), invalidations: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn forget(&self, account_id: AccountId) -> Option<Arc<AccountConfig>> {
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        self.cache.remove(&account_id)
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.invalidations.fetch_add(1, Ordering::SeqCst);
+        self.cache.invalidate_all();
+    }
+}
+
+impl Context {
+    /// An account's configuration, from memory while it is current.
+    pub(crate) async fn config(&self, account_id: AccountId) -> Result<Option<Arc<AccountConfig>>, StoreError> {
+        match self.configs.cache.get(&account_id) {
+            Some(config) => Ok(Some(config)),
+            None => self.fresh_config(account_id).await,
+        }
+    }
+
+    /// An account's configuration as the store now has it.
+    pub(crate) async fn fresh_config(&self, account_id: AccountId) -> Result<Option<Arc<AccountConfig>>, StoreError> {
+        let before = self.configs.invalidations.load(Ordering::SeqCst);
+        let Some(config) = self.parts.store.account_config(account_id).await? else {
+            self.configs.forget(account_id);
+            return Ok(None);
+        };
+        let config = Arc::new(config);
+        self.configs.cache.insert(account_id, Arc::clone(&config));
+        if self.configs.invalidations.load(Ordering::SeqCst) != before {
+            self.configs.cache.remove(&account_id);
+        }
+        Ok(Some(config))
+    }
+
+    /// The account's configuration was written: returns once nothing answers from what was before.
+    pub(crate) async fn config_changed(&self, account_id: AccountId) {
+        let before = self.configs.forget(account_id);
+        let after = self.fresh_config(account_id).await;
+        let awake = self.directory.awake_of(account_id);
+        let touched: Vec<Arc<Slot>> = match (before, after) {
+            (Some(before), Ok(Some(after))) => {
+                let touched = touched_calendars(&before, &after);
+                awake.into_iter().filter(|slot| touched.contains(&slot.calendar_id)).collect()
+            }
+            _ => awake,
+        };
+        join_all(touched.iter().map(|slot| reload(slot))).await;
+    }
+}
+
+/// Has a calendar load its facts again, and waits for it; a calendar that cannot is withdrawn.
+pub(crate) async fn reload(slot: &Slot) {
+    let (done, loaded) = oneshot::channel();
+    let is_sent = slot.send(Msg::Reload { done: Some(done) });
+    if !is_sent || !matches!(tokio::time::timeout(RELOAD_DEADLINE, loaded).await, Ok(Ok(()))) {
+        slot.withdraw();
+        slot.ring();
+    }
+}
+
+/// Calendars whose claims, owners or existence differ between two configurations of one account.
+fn touched_calendars(before: &AccountConfig, after: &AccountConfig) -> BTreeSet<CalendarId> {
+    let mut touched = BTreeSet::new();
+    let (homes_before, homes_after) = (homes(before), homes(after));
+    for (_, home, calendar_id, _) in homes_before.symmetric_difference(&homes_after) {
+        touched.insert(*home);
+        touched.extend(*calendar_id);
+    }
+    let calendars = |config: &AccountConfig| {
+        config.calendars.iter().map(|calendar| (calendar.id, calendar.timezone.name())).collect::<BTreeSet<_>>()
+    };
+    let (before, after) = (calendars(before), calendars(after));
+    touched.extend(before.symmetric_difference(&after).map(|&(id, _)| id));
+    touched
+}
+
+type Home<'a> = (UserId, CalendarId, Option<CalendarId>, &'a str);
+
+fn homes(config: &AccountConfig) -> BTreeSet<Home<'_>> {
+    let users = config.users.iter().map(|(user, _)| user);
+    users.map(|user| (user.id, user.home_calendar_id, user.calendar_id, user.email.as_str())).collect()
+}

@@ -1,0 +1,135 @@
+//! What every part of the scheduler shares.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
+
+use agentcal_engine::calendar::sync::Pace;
+use agentcal_engine::model::ProviderKind;
+use agentcal_engine::ports::StoreError;
+use agentcal_engine::shard::Epoch;
+use agentcal_engine::time::Timestamp;
+use futures::FutureExt;
+use ractor::{ActorRef, Message};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Configs;
+use crate::directory::Directory;
+use crate::metrics;
+use crate::parts::SchedulerParts;
+use crate::supervisor;
+
+/// Age beyond which facts of a calendar count as stale whose provider this process does not have.
+const STALE_AFTER_WITHOUT_PROVIDER: Duration = Duration::from_secs(600);
+
+pub(crate) struct Context {
+    pub(crate) parts: SchedulerParts,
+    pub(crate) epoch: Epoch,
+    pub(crate) directory: Directory,
+    pub(crate) configs: Configs,
+    pub(crate) supervisor: OnceLock<ActorRef<supervisor::Msg>>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) syncs_in_flight: AtomicU32,
+    store_offset_us: AtomicI64,
+    fenced: AtomicBool,
+    closing: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn new(parts: SchedulerParts, epoch: Epoch) -> Self {
+        let configs = Configs::new(parts.settings.accounts_cached_max);
+        Self {
+            parts,
+            epoch,
+            directory: Directory::default(),
+            configs,
+            supervisor: OnceLock::new(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            syncs_in_flight: AtomicU32::new(0),
+            store_offset_us: AtomicI64::new(0),
+            fenced: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// The store's clock, as far as this node knows it.
+    pub(crate) fn store_now(&self) -> Timestamp {
+        self.parts.clock.now().plus_micros(self.store_offset_us.load(Ordering::Relaxed))
+    }
+
+    /// An instant of this node's clock, by the store's.
+    pub(crate) fn by_store_clock(&self, node_time: Timestamp) -> Timestamp {
+        node_time.plus_micros(self.store_offset_us.load(Ordering::Relaxed))
+    }
+
+    /// Time left until an instant of this node's clock.
+    pub(crate) fn left_until(&self, deadline: Timestamp) -> Duration {
+        deadline.saturating_since(self.parts.clock.now())
+    }
+
+    /// Asks the store for its clock, and keeps the difference.
+    pub(crate) async fn measure_offset(&self) -> Result<(), StoreError> {
+        let before = self.parts.clock.now();
+        let store_now = self.parts.store.store_now().await?;
+        let after = self.parts.clock.now();
+        let middle = before.plus_micros(after.micros_since(before) / 2);
+        let offset_us = store_now.micros_since(middle);
+        self.store_offset_us.store(offset_us, Ordering::Relaxed);
+        ::metrics::gauge!(metrics::STORE_CLOCK_OFFSET).set(offset_us as f64 / 1e6);
+        Ok(())
+    }
+
+    /// Age beyond which facts of a provider's calendars count as stale; `None` where nothing ages.
+    pub(crate) fn stale_after(&self, kind: ProviderKind) -> Option<Duration> {
+        if kind == ProviderKind::Internal {
+            return None;
+        }
+        let pace = self.pace(kind);
+        Some(pace.map_or(STALE_AFTER_WITHOUT_PROVIDER, |pace| pace.stale_after()))
+    }
+
+    /// How often calendars of a provider are polled; `None` where this process does not have it.
+    pub(crate) fn pace(&self, kind: ProviderKind) -> Option<Pace> {
+        let (fast, slow) = self.parts.providers.get(kind)?.poll_intervals();
+        Some(Pace { fast, slow })
+    }
+
+    /// Another process took over: no more commits here.
+    pub(crate) fn fence(&self) {
+        if !self.fenced.swap(true, Ordering::SeqCst) {
+            tracing::error!(epoch = self.epoch.0, "another process owns the store now; no more commits here");
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn takes_commits(&self) -> bool {
+        !self.is_closing() && !self.fenced.load(Ordering::SeqCst)
+    }
+
+    /// Runs IO beside an actor and sends what it comes to, or what stands for a panic in it.
+    pub(crate) fn run_for<M: Message>(
+        &self,
+        actor: &ActorRef<M>,
+        io: impl Future<Output = M> + Send + 'static,
+        on_panic: impl FnOnce() -> M + Send + 'static,
+    ) {
+        let actor = actor.clone();
+        self.tasks.spawn(async move {
+            let message = AssertUnwindSafe(io).catch_unwind().await.unwrap_or_else(|_| on_panic());
+            // An actor that stopped meanwhile needs no result: it starts again from the store.
+            let _ = actor.send_message(message);
+        });
+    }
+}

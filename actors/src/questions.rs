@@ -1,0 +1,192 @@
+//! Facts for those who ask: at once where they are known and fresh, else after waking, ringing and waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::calendar::ask::{calendar_in, user_in};
+use agentcal_engine::decision::Host;
+use agentcal_engine::facts::{CalendarFacts, Knowledge, UnknownReason};
+use agentcal_engine::ids::{AccountId, CalendarId, UserId};
+use agentcal_engine::model::ProviderKind;
+use agentcal_engine::ports::AccountConfig;
+use agentcal_engine::time::Timestamp;
+use futures::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use crate::context::Context;
+use crate::directory::Cause;
+use crate::parts::Freshness;
+use crate::slot::Slot;
+
+/// One calendar asked about, and how old its facts may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) calendar_id: CalendarId,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// How long people wait for facts, and how old these may be.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    /// One age for all.
+    Same(Freshness),
+    /// Two poll intervals of each calendar's provider.
+    TwoIntervals { deadline: Duration },
+}
+
+impl Context {
+    pub(crate) async fn facts(
+        self: &Arc<Self>,
+        account_id: AccountId,
+        wanted: &[Wanted],
+        deadline: Duration,
+    ) -> Vec<Arc<CalendarFacts>> {
+        let now = self.store_now();
+        let warm: Vec<Option<Arc<CalendarFacts>>> =
+            wanted.iter().map(|wanted| self.warm(account_id, *wanted, now)).collect();
+        if warm.iter().all(Option::is_some) {
+            return warm.into_iter().flatten().collect();
+        }
+        let until = Instant::now() + deadline;
+        join_all(warm.into_iter().zip(wanted).map(|(warm, wanted)| async move {
+            match warm {
+                Some(facts) => facts,
+                None => self.cold(account_id, *wanted, until).await,
+            }
+        }))
+        .await
+    }
+
+    /// Users with their rules and facts, in the order asked.
+    pub(crate) async fn hosts(
+        self: &Arc<Self>,
+        config: &AccountConfig,
+        user_ids: &[UserId],
+        patience: Patience,
+    ) -> Vec<Host> {
+        let users: Vec<_> = user_ids.iter().filter_map(|&id| user_in(config, id)).collect();
+        let mut calendars: BTreeMap<CalendarId, Option<Arc<CalendarFacts>>> = BTreeMap::new();
+        for (user, _) in &users {
+            calendars.extend(user.calendars_read().into_iter().map(|id| (id, None)));
+        }
+        let wanted: Vec<Wanted> = calendars.keys().map(|&id| self.wanted(config, id, patience)).collect();
+        let deadline = match patience {
+            Patience::Same(need) => need.deadline,
+            Patience::TwoIntervals { deadline } => deadline,
+        };
+        let facts = self.facts(config.account.id, &wanted, deadline).await;
+        for (slot, facts) in calendars.values_mut().zip(facts) {
+            *slot = Some(facts);
+        }
+        users
+            .into_iter()
+            .map(|(user, rules)| Host {
+                facts: user.calendars_read().iter().filter_map(|id| calendars.get(id)?.clone()).collect(),
+                user: Arc::new(user.clone()),
+                rules: Arc::new(rules.clone()),
+            })
+            .collect()
+    }
+
+    /// Age beyond which facts of a calendar count as stale; `None` where nothing ages.
+    pub(crate) fn stale_after_of(&self, config: &AccountConfig, calendar_id: CalendarId) -> Option<Duration> {
+        let kind = calendar_in(config, calendar_id).map_or(ProviderKind::Internal, |calendar| calendar.provider);
+        self.stale_after(kind)
+    }
+
+    fn wanted(&self, config: &AccountConfig, calendar_id: CalendarId, patience: Patience) -> Wanted {
+        let max_age = match patience {
+            Patience::Same(need) => need.max_age,
+            Patience::TwoIntervals { .. } => self.stale_after_of(config, calendar_id),
+        };
+        Wanted { calendar_id, max_age }
+    }
+
+    fn warm(&self, account_id: AccountId, wanted: Wanted, now: Timestamp) -> Option<Arc<CalendarFacts>> {
+        let slot = self.directory.peek(wanted.calendar_id)?;
+        let facts = slot.facts().filter(|_| slot.account_id == account_id)?;
+        slot.touch(now);
+        is_answer(&facts, wanted.max_age, now).then_some(facts)
+    }
+
+    async fn cold(self: &Arc<Self>, account_id: AccountId, wanted: Wanted, until: Instant) -> Arc<CalendarFacts> {
+        let mut is_rung = false;
+        loop {
+            let slot = self.wake(account_id, wanted.calendar_id, Cause::Question);
+            let mut changes = slot.watch();
+            let before = *changes.borrow_and_update();
+            let facts = slot.facts();
+            if slot.account_id != account_id {
+                return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::CalendarGone);
+            }
+            match facts {
+                Some(facts) if is_answer(&facts, wanted.max_age, self.store_now()) => return facts,
+                Some(_) if !is_rung => is_rung = slot.ring(),
+                _ => {}
+            }
+            let changed = timeout_at(until, changes.changed()).await;
+            let failed = changes.borrow().syncs_failed > before.syncs_failed;
+            match (changed, slot.facts()) {
+                // The provider was asked in vain: what is known will not get younger by waiting.
+                (Ok(Ok(())), Some(facts)) if failed || is_answer(&facts, wanted.max_age, self.store_now()) => {
+                    return facts;
+                }
+                (Ok(Ok(())), _) => {}
+                (_, Some(facts)) => return facts,
+                (_, None) => return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::DeadlineExceeded),
+            }
+        }
+    }
+
+    /// Waits until a calendar has synced once, or failed at it.
+    pub(crate) async fn first_sync(
+        self: &Arc<Self>,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        until: Instant,
+    ) -> bool {
+        let slot = self.wake(account_id, calendar_id, Cause::Question);
+        let mut changes = slot.watch();
+        let is_settled = |slot: &Slot| {
+            slot.facts().is_some_and(|facts| facts.knowledge != Knowledge::Unknown(UnknownReason::NotSynced))
+        };
+        loop {
+            let seen = *changes.borrow_and_update();
+            if is_settled(&slot) || seen.syncs_failed > 0 {
+                return true;
+            }
+            if !matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
+                return is_settled(&slot);
+            }
+        }
+    }
+
+    fn unknown_of(&self, account_id: AccountId, calendar_id: CalendarId, reason: UnknownReason) -> Arc<CalendarFacts> {
+        Arc::new(CalendarFacts {
+            calendar_id,
+            account_id,
+            epoch: self.epoch,
+            revision: 0,
+            knowledge: Knowledge::Unknown(reason),
+            external: Vec::new(),
+            displaced: Vec::new(),
+            claims: Vec::new(),
+        })
+    }
+}
+
+/// Whether these facts answer the question, or waiting may bring better ones.
+fn is_answer(facts: &CalendarFacts, max_age: Option<Duration>, now: Timestamp) -> bool {
+    match facts.knowledge {
+        Knowledge::Internal => true,
+        Knowledge::Synced { as_of, .. } => max_age.is_none_or(|max_age| now.saturating_since(as_of) <= max_age),
+        Knowledge::Unknown(UnknownReason::NotSynced) => false,
+        Knowledge::Unknown(_) => true,
+    }
+}
+
+/// Whether facts are older than allowed.
+pub(crate) fn is_stale(facts: &CalendarFacts, max_age: Option<Duration>, now: Timestamp) -> bool {
+    matches!(facts.knowledge, Knowledge::Synced { .. }) && !is_answer(facts, max_age, now)
+}

@@ -1,0 +1,230 @@
+//! A calendar's place in the directory: its published facts, and the door to its actor.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::time::Timestamp;
+use arc_swap::ArcSwapOption;
+use ractor::ActorRef;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::calendar::{CommitJob, Msg, Waiting};
+
+/// What happened to a calendar so far, for those who wait for something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) doors: u64,
+    pub(crate) published: u64,
+    pub(crate) syncs_ended: u64,
+    pub(crate) syncs_failed: u64,
+}
+
+/// The way to the actor.
+enum Door {
+    /// Messages reach it.
+    Open(ActorRef<Msg>),
+    /// It is starting again, or about to leave; a bell is remembered.
+    Shut { rung: bool },
+    /// It left; whoever needs the calendar wakes it anew.
+    Gone,
+}
+
+/// Why a commit did not reach the actor.
+pub(crate) enum NotSent {
+    /// Too many are on their way.
+    Full,
+    /// The door is shut; wait for a change.
+    Shut,
+    /// The slot is over; wake the calendar again.
+    Gone,
+}
+
+pub(crate) struct Slot {
+    pub(crate) account_id: AccountId,
+    pub(crate) calendar_id: CalendarId,
+    pub(crate) crashes: AtomicU32,
+    pub(crate) started_at: AtomicI64,
+    facts: ArcSwapOption<CalendarFacts>,
+    changes: watch::Sender<Changes>,
+    mailbox: Arc<Semaphore>,
+    door: Mutex<Door>,
+    asked_at: AtomicI64,
+    syncing: AtomicBool,
+    bell_sent: AtomicBool,
+    due_sent: AtomicBool,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        mailbox_len_max: usize,
+        asked_at: Timestamp,
+    ) -> Self {
+        Self {
+            account_id,
+            calendar_id,
+            crashes: AtomicU32::new(0),
+            started_at: AtomicI64::new(0),
+            facts: ArcSwapOption::empty(),
+            changes: watch::Sender::default(),
+            mailbox: Arc::new(Semaphore::new(mailbox_len_max)),
+            door: Mutex::new(Door::Shut { rung: false }),
+            asked_at: AtomicI64::new(asked_at.as_micros()),
+            syncing: AtomicBool::new(false),
+            bell_sent: AtomicBool::new(false),
+            due_sent: AtomicBool::new(false),
+        }
+    }
+
+    /// The published facts.
+    pub(crate) fn facts(&self) -> Option<Arc<CalendarFacts>> {
+        self.facts.load_full()
+    }
+
+    pub(crate) fn publish(&self, facts: Arc<CalendarFacts>) {
+        self.facts.store(Some(facts));
+        self.note(|changes| changes.published += 1);
+    }
+
+    /// Takes the facts back: nobody knows whether they still stand.
+    pub(crate) fn withdraw(&self) {
+        self.facts.store(None);
+    }
+
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Changes)) {
+        self.changes.send_modify(change);
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Changes> {
+        self.changes.subscribe()
+    }
+
+    /// Somebody asks about the calendar.
+    pub(crate) fn touch(&self, now: Timestamp) {
+        self.asked_at.store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn asked_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.asked_at.load(Ordering::Relaxed))
+    }
+
+    /// Notes whether a sync is under way; says whether that is news.
+    pub(crate) fn set_syncing(&self, syncing: bool) -> bool {
+        self.syncing.swap(syncing, Ordering::Relaxed) != syncing
+    }
+
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.syncing.load(Ordering::Relaxed)
+    }
+
+    /// Opens the door to an actor; says whether a bell rang while it was shut.
+    pub(crate) fn open(&self, actor: ActorRef<Msg>) -> bool {
+        self.take_bell();
+        self.take_due();
+        let before = std::mem::replace(&mut *self.door(), Door::Open(actor));
+        self.note(|changes| changes.doors += 1);
+        matches!(before, Door::Shut { rung: true })
+    }
+
+    /// Shuts the door; bells are remembered.
+    pub(crate) fn shut(&self) {
+        let mut door = self.door();
+        if matches!(*door, Door::Open(_)) {
+            *door = Door::Shut { rung: false };
+        }
+    }
+
+    /// Leaves for good, unless somebody rang; says whether it did.
+    pub(crate) fn leave(&self) -> bool {
+        let mut door = self.door();
+        if matches!(*door, Door::Shut { rung: true }) {
+            return false;
+        }
+        *door = Door::Gone;
+        drop(door);
+        self.facts.store(None);
+        self.note(|changes| changes.doors += 1);
+        true
+    }
+
+    /// Leaves for good, whoever rang.
+    pub(crate) fn leave_at_once(&self) {
+        *self.door() = Door::Gone;
+        self.note(|changes| changes.doors += 1);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(*self.door(), Door::Gone)
+    }
+
+    /// Sends a message; false when it did not reach the actor.
+    pub(crate) fn send(&self, message: Msg) -> bool {
+        match &*self.door() {
+            Door::Open(actor) => actor.send_message(message).is_ok(),
+            Door::Shut { .. } | Door::Gone => false,
+        }
+    }
+
+    /// Rings; a shut door remembers it. False when the slot is over. One bell is on its way at most, since any number of
+    /// them says no more than one.
+    pub(crate) fn ring(&self) -> bool {
+        let mut door = self.door();
+        match &mut *door {
+            Door::Open(actor) => {
+                if !self.bell_sent.swap(true, Ordering::SeqCst) {
+                    // An actor that just died does not hear it; its successor begins with a bell.
+                    let _ = actor.send_message(Msg::Bell);
+                }
+                true
+            }
+            Door::Shut { rung } => {
+                *rung = true;
+                true
+            }
+            Door::Gone => false,
+        }
+    }
+
+    /// The actor heard the bell: the next one is news again.
+    pub(crate) fn take_bell(&self) {
+        self.bell_sent.store(false, Ordering::SeqCst);
+    }
+
+    /// The sweep came by. `write_wanted`: a writeback is due, too.
+    pub(crate) fn send_due(&self, write_wanted: bool) {
+        if !self.due_sent.swap(true, Ordering::SeqCst) {
+            self.send(Msg::Due { write_wanted });
+        }
+    }
+
+    /// The actor heard of the sweep.
+    pub(crate) fn take_due(&self) {
+        self.due_sent.store(false, Ordering::SeqCst);
+    }
+
+    /// Hands a commit to the actor. Its answer may never come if the actor dies: then ask again.
+    pub(crate) fn commit(&self, request: Arc<CommitRequest>, again: bool) -> Result<Answer, NotSent> {
+        let permit = match Arc::clone(&self.mailbox).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_full) => return Err(NotSent::Full),
+        };
+        let (reply, answer) = oneshot::channel();
+        let job = CommitJob { request, again, reply, waiting: Some(Waiting::count()) };
+        match &*self.door() {
+            Door::Open(actor) if actor.send_message(Msg::Commit(Box::new(job), permit)).is_ok() => Ok(answer),
+            Door::Open(_) | Door::Shut { .. } => Err(NotSent::Shut),
+            Door::Gone => Err(NotSent::Gone),
+        }
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door> {
+        // No code that can panic runs under this lock.
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) type Answer = oneshot::Receiver<CommitAnswer>;

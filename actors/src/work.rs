@@ -1,0 +1,335 @@
+//! The IO of one calendar's sync: what its actor has done beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::calendar::compare::observations;
+use agentcal_engine::calendar::sync::{Saved, SyncEnd, SyncKind, SyncOutcome};
+use agentcal_engine::facts::{CalendarFacts, FactSource, Knowledge, UnknownReason};
+use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
+use agentcal_engine::model::{ConnectionStatus, ExternalState, ProviderKind};
+use agentcal_engine::ports::{
+    CalendarRecord, CalendarRef, Credentials, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
+    SyncRequest,
+};
+use agentcal_engine::shard::Shard;
+use chrono_tz::Tz;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout};
+
+use crate::calendar::Msg;
+use crate::context::Context;
+use crate::metrics;
+use crate::slot::Slot;
+use crate::supervisor::unknown;
+
+/// Longest wait for one answer of a provider, whatever the provider itself allows.
+const PROVIDER_DEADLINE: Duration = Duration::from_secs(90);
+/// Longest wait for the cache to take facts.
+const CACHE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// All it takes to speak to a calendar's provider.
+pub(crate) struct Access {
+    pub(crate) account_id: AccountId,
+    pub(crate) calendar_id: CalendarId,
+    pub(crate) timezone: Tz,
+    connection_id: Option<ConnectionId>,
+    kind: ProviderKind,
+    provider: Option<Arc<dyn Provider>>,
+    provider_calendar_id: String,
+    owner_addresses: Vec<String>,
+    credentials: OnceCell<Arc<Credentials>>,
+}
+
+impl Access {
+    pub(crate) fn new(context: &Context, record: &CalendarRecord) -> Self {
+        let calendar = &record.calendar;
+        let of_connection = record.connection.as_ref().map(|connection| connection.owner_addresses.clone());
+        let owner_addresses = match of_connection {
+            Some(addresses) if !addresses.is_empty() => addresses,
+            _ => record.user_emails.iter().map(|email| email.to_lowercase()).collect(),
+        };
+        Self {
+            account_id: calendar.account_id,
+            calendar_id: calendar.id,
+            timezone: calendar.timezone,
+            connection_id: calendar.connection_id,
+            kind: calendar.provider,
+            provider: context.parts.providers.get(calendar.provider).cloned(),
+            provider_calendar_id: calendar.provider_calendar_id.clone(),
+            owner_addresses,
+            credentials: OnceCell::new(),
+        }
+    }
+
+    /// Asks the provider something, bounded in time, and counts it.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        context: &Context,
+        operation: &'static str,
+        question: impl FnOnce(Arc<dyn Provider>, CalendarRef) -> F + Send,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>> + Send,
+    {
+        let Some(provider) = &self.provider else {
+            return Err(ProviderError::Unavailable("this process does not have the provider".into()));
+        };
+        let calendar = self.calendar_ref(context).await?;
+        let began = Instant::now();
+        let answer = timeout(PROVIDER_DEADLINE, question(Arc::clone(provider), calendar)).await;
+        let answer = answer.unwrap_or_else(|_late| Err(ProviderError::Unavailable("no answer in time".into())));
+        let labels = [("provider", kind_name(self.kind)), ("operation", operation)];
+        ::metrics::histogram!(metrics::PROVIDER_LATENCY, &labels).record(began.elapsed().as_secs_f64());
+        let status = answer.as_ref().map_or_else(status_name, |_| "ok");
+        let labels = [("provider", kind_name(self.kind)), ("operation", operation), ("status", status)];
+        ::metrics::counter!(metrics::PROVIDER_REQUESTS, &labels).increment(1);
+        answer
+    }
+
+    async fn calendar_ref(&self, context: &Context) -> Result<CalendarRef, ProviderError> {
+        let connection_id = self.connection_id.ok_or(ProviderError::CalendarGone)?;
+        let credentials = self.credentials.get_or_try_init(|| self.load_credentials(context, connection_id)).await?;
+        Ok(CalendarRef {
+            account_id: self.account_id,
+            connection_id,
+            calendar_id: self.calendar_id,
+            provider_calendar_id: self.provider_calendar_id.clone(),
+            timezone: self.timezone,
+            owner_addresses: self.owner_addresses.clone(),
+            credentials: Arc::clone(credentials),
+        })
+    }
+
+    async fn load_credentials(
+        &self,
+        context: &Context,
+        connection_id: ConnectionId,
+    ) -> Result<Arc<Credentials>, ProviderError> {
+        match context.parts.store.credentials(self.account_id, connection_id).await {
+            Ok(Some(credentials)) => Ok(Arc::new(credentials)),
+            Ok(None) => Err(ProviderError::Unauthorized("no credentials are kept".into())),
+            Err(error) => Err(ProviderError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+/// One page from the provider.
+pub(crate) async fn fetch(context: Arc<Context>, access: Arc<Access>, request: SyncRequest) -> Msg {
+    let operation = match request.mode {
+        SyncMode::Full => "full_sync",
+        SyncMode::Incremental { .. } => "incremental_sync",
+    };
+    let ask = move |provider: Arc<dyn Provider>, calendar| async move { provider.sync(&calendar, &request).await };
+    let answer = access.ask(&context, operation, ask).await;
+    if let Err(error) = &answer {
+        tracing::warn!(calendar_id = %access.calendar_id, operation, %error, "a sync failed");
+    }
+    Msg::Page(Box::new(answer))
+}
+
+/// Saves a page; with the last one, reads back what it made of the facts.
+pub(crate) async fn save(
+    context: Arc<Context>,
+    access: Arc<Access>,
+    mut save: SaveSync,
+    renews_watch: bool,
+    known_revision: u64,
+) -> Msg {
+    if renews_watch {
+        let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar).await };
+        let watch = access.ask(&context, "watch", ask).await;
+        // Without it the calendar is polled as before, and the next full sync asks again.
+        save.watch = watch.ok();
+    }
+    let revision = match context.parts.store.save_sync(&save).await {
+        Ok(Some(revision)) => revision,
+        Ok(None) => return Msg::Saved { saved: Saved::Lost, revision: 0, knowledge: None, source: None },
+        Err(error) => {
+            tracing::warn!(calendar_id = %access.calendar_id, %error, "a sync could not be saved");
+            return Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None };
+        }
+    };
+    let Some(state) = &save.finish else {
+        return Msg::Saved { saved: Saved::Done, revision, knowledge: None, source: None };
+    };
+    let mut source = None;
+    if revision != known_revision {
+        match read_facts(&context, &access).await {
+            Some(read) => source = Some(read),
+            // The page is saved, yet unseen here: repeating the sync reads it again.
+            None => return Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None },
+        }
+    }
+    let knowledge = match (source.is_some(), state.synced_at, state.window) {
+        (false, Some(as_of), Some(window)) => Some(Knowledge::Synced { as_of, window }),
+        _ => None,
+    };
+    Msg::Saved { saved: Saved::Done, revision, knowledge, source }
+}
+
+/// Saves a failure, and what it says about the connection.
+pub(crate) async fn save_failure(
+    context: Arc<Context>,
+    access: Arc<Access>,
+    failure: SyncFailure,
+    mark: Option<(ConnectionStatus, String)>,
+    known_revision: u64,
+) -> Msg {
+    let store = &context.parts.store;
+    let is_marked = mark.is_some();
+    if let (Some((status, reason)), Some(connection_id)) = (mark, access.connection_id) {
+        let marked = store.set_connection_status(access.account_id, connection_id, status, Some(&reason)).await;
+        if let Err(error) = marked {
+            tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's status could not be saved");
+        }
+    }
+    match store.save_sync_failure(&failure).await {
+        Ok(Some(revision)) => {
+            let is_news = is_marked || revision != known_revision;
+            let source = if is_news { read_facts(&context, &access).await } else { None };
+            Msg::FailureSaved { saved: Saved::Done, source }
+        }
+        Ok(None) => Msg::FailureSaved { saved: Saved::Lost, source: None },
+        Err(error) => {
+            tracing::warn!(calendar_id = %access.calendar_id, %error, "a failed sync could not be saved");
+            Msg::FailureSaved { saved: Saved::Failed, source: None }
+        }
+    }
+}
+
+/// Compares our events with what the sync saw.
+pub(crate) async fn compare(context: Arc<Context>, access: Arc<Access>, facts: Arc<CalendarFacts>) -> Msg {
+    let compared = compare_events(&context, &access, &facts).await;
+    if let Err(error) = &compared {
+        tracing::warn!(calendar_id = %access.calendar_id, %error, "events could not be compared; done again next time");
+    }
+    Msg::Compared { complete: compared.is_ok() }
+}
+
+async fn compare_events(context: &Context, access: &Access, facts: &CalendarFacts) -> Result<(), StoreError> {
+    let store = &context.parts.store;
+    let written = store.written_writebacks(access.account_id, access.calendar_id, context.store_now()).await?;
+    if written.is_empty() {
+        return Ok(());
+    }
+    let own = store.own_instances(access.account_id, access.calendar_id).await?;
+    let found = observations(&written, &own, facts);
+    for observation in &found {
+        ::metrics::counter!(metrics::EXTERNAL_CHANGES, "state" => external_name(observation.state)).increment(1);
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    store.observe_external(access.account_id, access.calendar_id, &found).await
+}
+
+/// A calendar works again, or for the first time: its connection may be well now.
+pub(crate) async fn settle_connection(context: Arc<Context>, slot: Arc<Slot>, access: Arc<Access>) -> Msg {
+    if let Err(error) = try_settle(&context, &access).await {
+        tracing::warn!(calendar_id = %slot.calendar_id, %error, "a connection's recovery could not be saved");
+    }
+    Msg::Reload { done: None }
+}
+
+async fn try_settle(context: &Context, access: &Access) -> Result<(), StoreError> {
+    let store = &context.parts.store;
+    let Some(connection_id) = access.connection_id else { return Ok(()) };
+    let found = store.connection(access.account_id, connection_id).await?;
+    let Some((connection, calendars)) = found else { return Ok(()) };
+    let is_first_round_over = calendars.iter().all(|calendar| calendar.last_synced_at.is_some());
+    match connection.status {
+        ConnectionStatus::Active => return Ok(()),
+        ConnectionStatus::Syncing if !is_first_round_over => return Ok(()),
+        // Other calendars of the connection that still fail will say so with their next try.
+        ConnectionStatus::Syncing | ConnectionStatus::Error | ConnectionStatus::ReauthorizationRequired => {}
+    }
+    store.set_connection_status(access.account_id, connection_id, ConnectionStatus::Active, None).await
+}
+
+/// Everything about a calendar, again.
+pub(crate) async fn load(context: Arc<Context>, slot: Arc<Slot>) -> Msg {
+    let loaded = context.parts.store.load_calendar(slot.account_id, slot.calendar_id).await;
+    Msg::Loaded(loaded.map(|record| record.map(Box::new)))
+}
+
+/// The facts as the store now has them; `None` when it has none or does not serve.
+pub(crate) async fn read_facts(context: &Context, access: &Access) -> Option<Box<FactSource>> {
+    match context.parts.store.load_facts(access.account_id, access.calendar_id).await {
+        Ok(source) => source.map(Box::new),
+        Err(error) => {
+            tracing::warn!(calendar_id = %access.calendar_id, %error, "facts could not be read");
+            None
+        }
+    }
+}
+
+pub(crate) async fn publish_to_cache(context: &Context, facts: Arc<CalendarFacts>) {
+    let (shard, calendar_id) = (Shard::of(facts.account_id), facts.calendar_id);
+    match timeout(CACHE_DEADLINE, context.parts.cache.publish(shard, facts)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%calendar_id, %error, "facts could not be published to the cache"),
+        Err(_late) => tracing::warn!(%calendar_id, "the cache did not take facts in time"),
+    }
+}
+
+/// The calendar is gone: whoever waits hears that nothing is known, and nobody finds it any more.
+pub(crate) fn forget(context: &Arc<Context>, slot: &Arc<Slot>) {
+    slot.publish(Arc::new(unknown(context, slot, UnknownReason::CalendarGone)));
+    slot.leave_at_once();
+    context.directory.remove(slot);
+    let (task, shard, calendar_id) = (Arc::clone(context), Shard::of(slot.account_id), slot.calendar_id);
+    context.tasks.spawn(async move {
+        if let Err(error) = task.parts.cache.withdraw(shard, calendar_id).await {
+            tracing::warn!(%calendar_id, %error, "facts could not be withdrawn from the cache");
+        }
+    });
+}
+
+pub(crate) fn count_sync(context: &Context, end: SyncEnd) {
+    let kind = match end.kind {
+        SyncKind::Full => "full",
+        SyncKind::Incremental => "incremental",
+    };
+    let outcome = match end.outcome {
+        SyncOutcome::Changed => "changed",
+        SyncOutcome::Unchanged => "unchanged",
+        SyncOutcome::Failed => "failed",
+    };
+    ::metrics::counter!(metrics::SYNCS, "kind" => kind, "outcome" => outcome).increment(1);
+    if end.outcome == SyncOutcome::Changed {
+        let lag = context.store_now().saturating_since(end.noticed_at);
+        ::metrics::histogram!(metrics::SYNC_LAG).record(lag.as_secs_f64());
+    }
+}
+
+fn kind_name(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Sandbox => "sandbox",
+        ProviderKind::Caldav => "caldav",
+        ProviderKind::Google => "google",
+        ProviderKind::Microsoft => "microsoft",
+        ProviderKind::Internal => "internal",
+    }
+}
+
+fn status_name(error: &ProviderError) -> &'static str {
+    match error {
+        ProviderError::CursorGone => "cursor_gone",
+        ProviderError::Unauthorized(_) => "unauthorized",
+        ProviderError::CalendarGone => "calendar_gone",
+        ProviderError::RateLimited { .. } => "rate_limited",
+        ProviderError::Unavailable(_) => "unavailable",
+        ProviderError::Refused(_) => "refused",
+        ProviderError::AddressNotAllowed(_) => "address_not_allowed",
+    }
+}
+
+fn external_name(state: ExternalState) -> &'static str {
+    match state {
+        ExternalState::InSync => "in_sync",
+        ExternalState::Moved => "moved",
+        ExternalState::Deleted => "deleted",
+        ExternalState::Conflict => "conflict",
+    }
+}

@@ -1,0 +1,70 @@
+//! One turn of writing to the provider: what is due of one calendar's outbox.
+
+use std::sync::Arc;
+
+use agentcal_engine::calendar::writeback::{Tried, WRITEBACKS_PER_TURN_MAX, Writing, result_of, writing_of};
+use agentcal_engine::model::WritebackState;
+use agentcal_engine::ports::{Provider, StoreError, WritebackJob};
+
+use crate::calendar::Msg;
+use crate::context::Context;
+use crate::metrics;
+use crate::work::{Access, read_facts};
+
+pub(crate) async fn turn(context: Arc<Context>, access: Arc<Access>) -> Msg {
+    match write_due(&context, &access).await {
+        Ok((0, more)) => Msg::Wrote { more, source: None },
+        Ok((_, more)) => Msg::Wrote { more, source: read_facts(&context, &access).await },
+        Err(error) => {
+            // The sweep brings the calendar back as long as something is due.
+            tracing::warn!(calendar_id = %access.calendar_id, %error, "the outbox does not serve");
+            Msg::Wrote { more: false, source: read_facts(&context, &access).await }
+        }
+    }
+}
+
+/// Writes what is due; says how many tries were made, and whether more is due.
+async fn write_due(context: &Context, access: &Access) -> Result<(usize, bool), StoreError> {
+    let store = &context.parts.store;
+    let limit = WRITEBACKS_PER_TURN_MAX + 1;
+    let mut jobs = store.pending_writebacks(access.account_id, access.calendar_id, limit).await?;
+    let now = context.store_now();
+    jobs.retain(|job| job.due_at <= now);
+    let more = jobs.len() >= limit as usize;
+    jobs.truncate(WRITEBACKS_PER_TURN_MAX as usize);
+    for job in &jobs {
+        let tried = attempt(context, access, job).await;
+        let result = result_of(job, tried, context.store_now(), &*context.parts.entropy);
+        count(result.state, result.written.is_some());
+        if result.state == WritebackState::Failed {
+            tracing::error!(booking_id = %job.booking.id, attempts = result.attempts, "a booking was given up writing");
+        }
+        store.record_writeback(&result).await?;
+    }
+    Ok((jobs.len(), more))
+}
+
+async fn attempt(context: &Context, access: &Access, job: &WritebackJob) -> Tried {
+    match writing_of(job, access.timezone) {
+        Writing::Write(write) => {
+            let ask =
+                |provider: Arc<dyn Provider>, calendar| async move { provider.write_event(&calendar, &write).await };
+            Tried::Wrote(access.ask(context, "write_event", ask).await)
+        }
+        Writing::Delete(delete) => {
+            let ask =
+                |provider: Arc<dyn Provider>, calendar| async move { provider.delete_event(&calendar, &delete).await };
+            Tried::Deleted(access.ask(context, "delete_event", ask).await)
+        }
+    }
+}
+
+fn count(state: WritebackState, is_shown: bool) {
+    let outcome = match (state, is_shown) {
+        (WritebackState::Written, true) => "written",
+        (WritebackState::Written, false) => "deleted",
+        (WritebackState::Pending, _) => "retry",
+        (WritebackState::Failed, _) => "failed",
+    };
+    ::metrics::counter!(metrics::WRITEBACK_ATTEMPTS, "outcome" => outcome).increment(1);
+}
