@@ -13,9 +13,9 @@ pub(crate) fn canonical_path(path: &str) -> String {
 /// Where an href leads, seen from where it was found. Another origin is followed only within the same parent domain and
 /// over TLS, as some large providers keep calendars on sibling hosts.
 pub(crate) fn resolve(base: &Url, href: &str) -> Result<Url, ProviderError> {
-    let url = base.join(href.trim()).map_err(|error| {
-        ProviderError::Refused(format!("the server names an address that cannot be read: {error}"))
-    })?;
+    let url = base
+        .join(href.trim())
+        .map_err(|error| ProviderError::Refused(format!("the server names an address that cannot be read: {error}")))?;
     if url.origin() == base.origin() || is_sibling(base, &url) {
         return Ok(url);
     }
@@ -23,7 +23,8 @@ pub(crate) fn resolve(base: &Url, href: &str) -> Result<Url, ProviderError> {
 }
 
 fn is_sibling(base: &Url, url: &Url) -> bool {
-    let parent = |url: &Url| url.domain().and_then(|domain| domain.split_once('.')).map(|(_, parent)| parent.to_owned());
+    let parent =
+        |url: &Url| url.domain().and_then(|domain| domain.split_once('.')).map(|(_, parent)| parent.to_owned());
     let (Some(ours), Some(theirs)) = (parent(base), parent(url)) else { return false };
     let same_way = base.scheme() == "https" && url.scheme() == "https";
     same_way && ours == theirs && ours.contains('.') && url.port_or_known_default() == base.port_or_known_default()

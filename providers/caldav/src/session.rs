@@ -47,9 +47,8 @@ impl Session {
     }
 
     pub(crate) fn of_calendar(client: EgressClient, calendar: &CalendarRef) -> Result<Self, ProviderError> {
-        let base = Url::parse(&calendar.provider_calendar_id).map_err(|error| {
-            ProviderError::Refused(format!("the calendar's address cannot be read: {error}"))
-        })?;
+        let base = Url::parse(&calendar.provider_calendar_id)
+            .map_err(|error| ProviderError::Refused(format!("the calendar's address cannot be read: {error}")))?;
         Self::new(client, &calendar.credentials, base)
     }
 
@@ -164,9 +163,8 @@ fn authorization(credentials: &Credentials) -> Result<HeaderValue, ProviderError
             return Err(ProviderError::Refused("these are no CalDAV credentials".to_owned()));
         }
     };
-    let mut value = HeaderValue::from_str(&text).map_err(|error| {
-        ProviderError::Unauthorized(format!("the token cannot be sent in a header: {error}"))
-    })?;
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|error| ProviderError::Unauthorized(format!("the token cannot be sent in a header: {error}")))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -5,9 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::icalendar::{ReadContext, read_resource};
-use agentcal_engine::ports::{
-    CalendarRef, ProviderError, ResourceChange, SyncMode, SyncNext, SyncPage, SyncRequest,
-};
+use agentcal_engine::ports::{CalendarRef, ProviderError, ResourceChange, SyncMode, SyncNext, SyncPage, SyncRequest};
 use agentcal_engine::time::TimeRange;
 use agentcal_provider_egress::EgressResponse;
 use http::StatusCode;
@@ -79,7 +77,8 @@ async fn position(session: &Session) -> Result<Position, ProviderError> {
 
 fn names_report(state: &Response, name: &str) -> bool {
     let reports = state.property(DAV, "supported-report-set").map(|set| set.children.as_slice()).unwrap_or_default();
-    let named = |report: &crate::xml::Element| report.child(DAV, "report").is_some_and(|r| r.child(DAV, name).is_some());
+    let named =
+        |report: &crate::xml::Element| report.child(DAV, "report").is_some_and(|r| r.child(DAV, name).is_some());
     reports.iter().any(named)
 }
 
@@ -119,9 +118,9 @@ async fn changes_since(session: &Session, token: String) -> Result<(Rest, Vec<St
         if changed.len() > RESOURCES_MAX {
             return Err(ProviderError::CursorGone);
         }
-        let next = answer.sync_token.ok_or_else(|| {
-            ProviderError::Refused("the server's list of changes carries no sync-token".to_owned())
-        })?;
+        let next = answer
+            .sync_token
+            .ok_or_else(|| ProviderError::Refused("the server's list of changes carries no sync-token".to_owned()))?;
         let stuck = next == token;
         token = next;
         if !cut_short || stuck {

@@ -107,9 +107,8 @@ struct Text<'b>(&'b str);
 
 impl<'b> Text<'b> {
     fn of(body: &'b [u8]) -> Result<Self, ProviderError> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            ProviderError::Refused(format!("the answer is not UTF-8 ({error})"))
-        })?;
+        let text = std::str::from_utf8(body)
+            .map_err(|error| ProviderError::Refused(format!("the answer is not UTF-8 ({error})")))?;
         let text = text.trim_start_matches('\u{feff}').trim_start();
         if !text.starts_with('<') || starts_like_html(text) {
             return Err(not_dav());
@@ -136,7 +135,8 @@ fn nesting(text: &str) -> usize {
     let mut rest = text;
     while let Some(at) = rest.find('<') {
         rest = &rest[at..];
-        let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")].into_iter().find(|(open, _)| rest.starts_with(open));
+        let skipped =
+            [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")].into_iter().find(|(open, _)| rest.starts_with(open));
         let end = match skipped {
             Some((_, close)) => rest.find(close).map(|at| at + close.len()),
             None => tag_len(rest),

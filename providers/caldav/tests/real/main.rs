@@ -1,0 +1,11 @@
+//! The provider against servers nobody here wrote: Radicale and Xandikos. Where they are not installed, each test says
+//! so and ends; under `cargo xtask test` it fails instead.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod discovery;
+mod free_busy;
+mod guard;
+mod reading;
+mod support;
+mod writing;
