@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most resources one sync delivers.
 pub(crate) const RESOURCES_MAX: usize = 100_000;
+/// Most resources of one calendar a server may fail to deliver before the calendar as a whole counts as unavailable.
+pub(crate) const UNREAD_MAX: usize = 20;
 /// Resources whose text is asked for at once.
 pub(crate) const PAGE_LEN: usize = 50;
 
@@ -20,9 +22,19 @@ pub(crate) enum Position {
     Etags(String),
 }
 
-impl Position {
+/// What a cursor carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Where the history stands.
+    pub(crate) position: Position,
+    /// Hrefs of resources the server could not deliver. They block meanwhile, and each sync asks for them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unread: Vec<String>,
+}
+
+impl Place {
     pub(crate) fn cursor(&self) -> SyncCursor {
-        SyncCursor(serde_json::to_string(self).expect("a position is plain data"))
+        SyncCursor(serde_json::to_string(self).expect("a place is plain data"))
     }
 
     /// A cursor that cannot be read is of no use any more: a full sync makes a new one.
@@ -38,7 +50,7 @@ impl Position {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rest {
     /// What the whole sync will stand for.
-    pub(crate) position: Position,
+    pub(crate) place: Place,
     /// Hrefs whose text is still to be asked for, the next ones last.
     pub(crate) hrefs: Vec<String>,
 }

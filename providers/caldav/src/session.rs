@@ -1,5 +1,6 @@
 //! Requests with somebody's credentials.
 
+use agentcal_engine::icalendar::TEXT_LEN_MAX;
 use agentcal_engine::ports::{CalendarRef, Credentials, ProviderError};
 use agentcal_provider_egress::{EgressClient, EgressRequest, EgressResponse};
 use base64::Engine;
@@ -92,9 +93,14 @@ impl Session {
         self.send(request).await
     }
 
+    /// A GET of one resource, whatever it comes to.
+    pub(crate) async fn get_raw(&self, url: &Url) -> Result<EgressResponse, ProviderError> {
+        self.send(EgressRequest::new(Method::GET, url.clone(), TEXT_LEN_MAX)).await
+    }
+
     /// A GET; `None` when nothing is there.
     pub(crate) async fn get(&self, url: &Url) -> Result<Option<EgressResponse>, ProviderError> {
-        let response = self.send(EgressRequest::new(Method::GET, url.clone(), ANSWER_LEN_MAX)).await?;
+        let response = self.get_raw(url).await?;
         match response.status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
             status if status.is_success() => Ok(Some(response)),

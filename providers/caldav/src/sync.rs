@@ -15,7 +15,7 @@ use crate::CaldavProvider;
 use crate::bodies;
 use crate::error::from_status;
 use crate::href::{canonical_path, resolve};
-use crate::page::{Position, RESOURCES_MAX, Rest};
+use crate::page::{Place, Position, RESOURCES_MAX, Rest, UNREAD_MAX};
 use crate::session::{Depth, Session};
 use crate::xml::{CALDAV, CALENDAR_SERVER, DAV, Multistatus, Response, multistatus};
 
@@ -35,16 +35,21 @@ pub(crate) async fn sync(
         (Some(page), _) => Rest::of(page)?,
         (None, SyncMode::Full) => begin_full(session, &request.window).await?,
         (None, SyncMode::Incremental { cursor }) => {
-            let (rest, removed) = begin_incremental(session, Position::of(cursor)?).await?;
+            let (rest, removed) = begin_incremental(session, Place::of(cursor)?).await?;
             changes.extend(removed.into_iter().map(|href| gone(session, &href)));
             rest
         }
     };
     let hrefs = rest.take();
     let reader = Reader { provider, session, calendar, window: request.window };
-    changes.extend(reader.read(hrefs).await?);
+    let read = reader.read(hrefs).await?;
+    changes.extend(read.changes);
+    rest.place.unread.extend(read.unread);
+    if rest.place.unread.len() > UNREAD_MAX {
+        return Err(ProviderError::Unavailable("the server fails to deliver too many events".to_owned()));
+    }
     let next = match rest.hrefs.is_empty() {
-        true => SyncNext::Done { cursor: rest.position.cursor() },
+        true => SyncNext::Done { cursor: rest.place.cursor() },
         false => SyncNext::Page(rest.token()),
     };
     Ok(SyncPage { changes, next })
@@ -55,7 +60,7 @@ async fn begin_full(session: &Session, window: &TimeRange) -> Result<Rest, Provi
     let position = position(session).await?;
     let answer = session.report(Depth::Members, bodies::query_window(window)).await?;
     let hrefs = answer.responses.into_iter().map(|response| response.href);
-    Ok(Rest { position, hrefs: members(session, hrefs)? })
+    Ok(Rest { place: Place { position, unread: Vec::new() }, hrefs: members(session, hrefs)? })
 }
 
 async fn position(session: &Session) -> Result<Position, ProviderError> {
@@ -95,16 +100,21 @@ async fn etag_digest(session: &Session) -> Result<String, ProviderError> {
 }
 
 /// Changed resources to be read, and removed ones. Servers without history say only whether anything changed at all;
-/// if so, the cursor is of no more use.
-async fn begin_incremental(session: &Session, since: Position) -> Result<(Rest, Vec<String>), ProviderError> {
-    match since {
-        Position::Token(token) => changes_since(session, token).await,
-        since if position(session).await? == since => Ok((Rest { position: since, hrefs: Vec::new() }, Vec::new())),
-        _ => Err(ProviderError::CursorGone),
-    }
+/// if so, the cursor is of no more use. What could not be delivered the last time is asked for again.
+async fn begin_incremental(session: &Session, since: Place) -> Result<(Rest, Vec<String>), ProviderError> {
+    let (position, changed, removed) = match since.position {
+        Position::Token(token) => changes_since(session, token).await?,
+        since if position(session).await? == since => (since, Vec::new(), Vec::new()),
+        _ => return Err(ProviderError::CursorGone),
+    };
+    let hrefs = members(session, changed.into_iter().chain(since.unread))?;
+    Ok((Rest { place: Place { position, unread: Vec::new() }, hrefs }, members(session, removed.into_iter())?))
 }
 
-async fn changes_since(session: &Session, token: String) -> Result<(Rest, Vec<String>), ProviderError> {
+/// Where the history stands now, what changed and what was removed.
+type Changes = (Position, Vec<String>, Vec<String>);
+
+async fn changes_since(session: &Session, token: String) -> Result<Changes, ProviderError> {
     let mut token = token;
     let mut changed: BTreeMap<String, (String, bool)> = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
@@ -125,9 +135,8 @@ async fn changes_since(session: &Session, token: String) -> Result<(Rest, Vec<St
         token = next;
         if !cut_short || stuck {
             let (removed, kept): (Vec<_>, Vec<_>) = changed.into_values().partition(|(_, removed)| *removed);
-            let hrefs = members(session, kept.into_iter().map(|(href, _)| href))?;
-            let removed = members(session, removed.into_iter().map(|(href, _)| href))?;
-            return Ok((Rest { position: Position::Token(token), hrefs }, removed));
+            let hrefs = |changes: Vec<(String, bool)>| changes.into_iter().map(|(href, _)| href).collect();
+            return Ok((Position::Token(token), hrefs(kept), hrefs(removed)));
         }
     }
     Err(ProviderError::CursorGone)
@@ -182,25 +191,43 @@ struct Reader<'a> {
 enum Text {
     Here(String),
     Gone,
-    Unknown,
+    /// Longer than is read, or no text.
+    Unreadable,
+    /// The server fails at this resource.
+    NotDelivered,
+}
+
+/// What a page came to.
+#[derive(Default)]
+struct Read {
+    changes: Vec<ResourceChange>,
+    unread: Vec<String>,
 }
 
 impl Reader<'_> {
-    async fn read(&self, hrefs: Vec<String>) -> Result<Vec<ResourceChange>, ProviderError> {
-        let mut changes = Vec::with_capacity(hrefs.len());
+    async fn read(&self, hrefs: Vec<String>) -> Result<Read, ProviderError> {
+        let mut read = Read::default();
         if hrefs.is_empty() {
-            return Ok(changes);
+            return Ok(read);
         }
         let mut texts = self.fetch(&hrefs).await?;
+        let healthy = !texts.is_empty();
         for href in hrefs {
             let path = path_of(self.session, &href);
             let text = match texts.remove(&path) {
                 Some(text @ (Text::Here(_) | Text::Gone)) => text,
-                Some(Text::Unknown) | None => self.fetch_alone(&href).await?,
+                Some(Text::Unreadable | Text::NotDelivered) | None => self.fetch_alone(&href).await?,
             };
-            changes.push(ResourceChange { instances: self.instances(text), provider_event_id: path });
+            if matches!(text, Text::NotDelivered) {
+                // A server that delivers nothing has a bad day; one that delivers the others has a bad event.
+                if !healthy {
+                    return Err(ProviderError::Unavailable("the server fails to deliver events".to_owned()));
+                }
+                read.unread.push(href);
+            }
+            read.changes.push(ResourceChange { instances: self.instances(text), provider_event_id: path });
         }
-        Ok(changes)
+        Ok(read)
     }
 
     /// Asks for all at once, expanded where the server can. One that fails at expanding is asked for what it stores, and
@@ -236,7 +263,7 @@ impl Reader<'_> {
         let text = |response: &Response| match response.property(CALDAV, "calendar-data") {
             Some(data) => Text::Here(data.text.clone()),
             None if matches!(response.status.or(response.property_status), Some(404 | 410)) => Text::Gone,
-            None => Text::Unknown,
+            None => Text::NotDelivered,
         };
         let texts = answer.responses.iter().map(|response| (path_of(self.session, &response.href), text(response)));
         Ok(texts.collect())
@@ -244,11 +271,16 @@ impl Reader<'_> {
 
     async fn fetch_alone(&self, href: &str) -> Result<Text, ProviderError> {
         let url: Url = resolve(&self.session.base, href)?;
-        match self.session.get(&url).await {
-            Ok(None) => Ok(Text::Gone),
-            Ok(Some(response)) => Ok(String::from_utf8(response.body).map_or(Text::Unknown, Text::Here)),
-            Err(ProviderError::Unavailable(_) | ProviderError::Refused(_)) => Ok(Text::Unknown),
-            Err(error) => Err(error),
+        let response = match self.session.get_raw(&url).await {
+            Ok(response) => response,
+            Err(ProviderError::Refused(_)) => return Ok(Text::Unreadable),
+            Err(error) => return Err(error),
+        };
+        match response.status.as_u16() {
+            404 | 410 => Ok(Text::Gone),
+            200..300 => Ok(String::from_utf8(response.body).map_or(Text::Unreadable, Text::Here)),
+            401 | 429 | 503 => Err(from_status(&response)),
+            _ => Ok(Text::NotDelivered),
         }
     }
 
@@ -263,7 +295,7 @@ impl Reader<'_> {
         let calendar_id = self.calendar.calendar_id;
         match text {
             Text::Gone => Vec::new(),
-            Text::Unknown => {
+            Text::Unreadable | Text::NotDelivered => {
                 tracing::warn!(%calendar_id, "an event cannot be had and blocks the window");
                 blocked()
             }

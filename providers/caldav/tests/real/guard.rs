@@ -275,9 +275,10 @@ async fn cut_lists_are_followed_and_one_bad_resource_stops_nobody() {
     })
     .await;
     let calendar = calendar(&format!("{}work/", fake.url()), basic(&fake.url(), "alice", "secret"));
-    let mode = SyncMode::Incremental { cursor: SyncCursor(r#"{"token":"one"}"#.to_owned()) };
+    let mode = SyncMode::Incremental { cursor: SyncCursor(r#"{"position":{"token":"one"}}"#.to_owned()) };
     let synced = sync(&provider(), &calendar, mode, window()).await.unwrap();
-    assert_eq!(synced.cursor, SyncCursor(r#"{"token":"three"}"#.to_owned()));
+    let cursor = r#"{"position":{"token":"three"},"unread":["/work/bad.ics"]}"#;
+    assert_eq!(synced.cursor, SyncCursor(cursor.to_owned()), "the bad one is asked for again");
     assert_eq!(synced.names(), ["a", "b%20c", "bad", "gone", "junk"]);
     assert_eq!(synced.busy("a"), [range("20261012T080000Z", "20261012T090000Z")]);
     assert_eq!(synced.busy("b%20c"), [range("20261012T080000Z", "20261012T090000Z")]);

@@ -157,7 +157,9 @@ async fn many_events_come_in_pages(bench: &Bench) {
 async fn a_refused_token_is_a_gone_cursor(bench: &Bench) {
     let good = bench.full(window()).await.cursor;
     let refused = SyncCursor(good.0.replace(|character: char| character.is_ascii_digit(), "f"));
-    for cursor in [refused, SyncCursor("not ours".to_owned()), SyncCursor(r#"{"token":"elsewhere"}"#.to_owned())] {
+    for cursor in
+        [refused, SyncCursor("not ours".to_owned()), SyncCursor(r#"{"position":{"token":"elsewhere"}}"#.to_owned())]
+    {
         let answer = bench.sync(SyncMode::Incremental { cursor: cursor.clone() }, window()).await;
         assert_eq!(answer.err(), Some(ProviderError::CursorGone), "{cursor:?}");
     }
