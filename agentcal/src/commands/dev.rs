@@ -1,0 +1,120 @@
+//! `agentcal dev`
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::ids::CalendarId;
+use agentcal_engine::model::ProviderKind;
+use agentcal_engine::ports::{Clock, ConfigStore, TenantStore};
+use agentcal_provider_sandbox::SandboxSettings;
+use agentcal_store_sqlite::{DataFolderLock, SqliteStore};
+use agentcal_store_vault::KeyRing;
+use tokio::sync::watch;
+
+use super::CommandResult;
+use super::dev_files::{DevFile, banner};
+use super::serve::exit_code;
+use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, Plan};
+use crate::cli::DevArgs;
+use crate::clock::{OsEntropy, SystemClock};
+use crate::config::CaldavConfig;
+use crate::demo::{self, Manifest};
+use crate::server::{self, Server};
+use crate::{files, metrics};
+
+/// Longest wait for the demo calendars' first syncs. They are in this process, so this never passes in good health.
+const FIRST_SYNCS_MAX: Duration = Duration::from_secs(30);
+
+pub(super) async fn run(args: DevArgs) -> CommandResult {
+    let stopped = server::stop_signal()?;
+    files::make_folder(&args.data_dir)?;
+    let _lock = DataFolderLock::acquire(&args.data_dir)?;
+    let store = open(&args.data_dir).await?;
+    let manifest = demo_data(&store, &args.data_dir).await?;
+    let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
+    let base_url = base_url(listener.address()?);
+    let node = boot::start(store.clone(), plan(base_url.clone())?).await?;
+    let (stop, stopping) = watch::channel(false);
+    let router = agentcal_api::router(node.api.clone());
+    let api = tokio::spawn(listener.run(router.clone(), stopping));
+
+    let running = async {
+        first_syncs(&store, &node, &manifest).await?;
+        let file = DevFile::of(base_url, &manifest);
+        file.write(&args.data_dir)?;
+        node.readiness.set(true);
+        println!("{}", banner(&file, &args.data_dir, router).await);
+        Ok::<(), Box<dyn Error>>(())
+    };
+    tokio::pin!(stopped);
+    let signal = tokio::select! {
+        signal = &mut stopped => signal,
+        started = running => {
+            started?;
+            stopped.await
+        }
+    };
+    tracing::info!(signal, "stopping: finishing what was accepted");
+    node.readiness.set(false);
+    stop.send_replace(true);
+    let drained = api.await?;
+    node.scheduler.shutdown().await;
+    store.close().await;
+    Ok(exit_code(drained))
+}
+
+async fn open(data_dir: &Path) -> Result<SqliteStore, Box<dyn Error>> {
+    let keyring = KeyRing::load_or_create(&data_dir.join(KEYRING_FILE), &OsEntropy)?;
+    let store = SqliteStore::open(boot::open_options(data_dir.join(DATABASE_FILE), Arc::new(keyring))).await?;
+    store.migrate().await?;
+    boot::require_durability(&store).await?;
+    Ok(store)
+}
+
+/// The demo's ids and keys; on the first start, and after the database was taken away, its rows too.
+async fn demo_data(store: &SqliteStore, data_dir: &Path) -> Result<Manifest, Box<dyn Error>> {
+    let now = SystemClock.now();
+    let mut manifest = Manifest::load_or_create(data_dir, now, &OsEntropy)?;
+    if !manifest.seeded || store.list_organizations().await?.is_empty() {
+        demo::seed(store, &manifest, now).await?;
+        manifest.seeded = true;
+        manifest.save(data_dir)?;
+    }
+    Ok(manifest)
+}
+
+async fn bind(address: SocketAddr) -> Result<Server, Box<dyn Error>> {
+    Server::bind(address)
+        .await
+        .map_err(|error| format!("failed to listen on {address}: {error}; try --port 0 for a free port").into())
+}
+
+/// An address to open from this machine.
+fn base_url(address: SocketAddr) -> String {
+    let everywhere = address.ip().is_unspecified();
+    if everywhere { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
+}
+
+fn plan(public_url: String) -> Result<Plan, Box<dyn Error>> {
+    Ok(Plan {
+        caldav: CaldavConfig::in_dev(),
+        sandbox: SandboxSettings::default(),
+        public_url,
+        dev: true,
+        metrics: metrics::start()?,
+    })
+}
+
+/// Waits until the demo can be asked. Other calendars are not waited for: their servers may be down.
+async fn first_syncs(store: &SqliteStore, node: &Node, manifest: &Manifest) -> Result<(), Box<dyn Error>> {
+    let Some(config) = store.account_config(manifest.account_id).await? else { return Ok(()) };
+    let sandboxes = config.calendars.iter().filter(|calendar| calendar.provider == ProviderKind::Sandbox);
+    let calendar_ids: Vec<CalendarId> = sandboxes.map(|calendar| calendar.id).collect();
+    if !node.scheduler.synced(manifest.account_id, &calendar_ids, FIRST_SYNCS_MAX).await {
+        return Err("the demo calendars did not sync in time".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! `agentcal doctor`: a line for everything that was looked at, and failure if one of them is bad.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use agentcal_provider_egress::Dns;
+use agentcal_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+
+use super::{CommandResult, Surroundings};
+use crate::boot;
+use crate::config::{Config, ConfigError, EncryptionConfig};
+
+/// Longest wait for a server.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A name every name server has an answer to, if only that there is none.
+const PROBE_NAME: &str = "example.com";
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// One line.
+#[derive(Debug)]
+struct Finding {
+    state: State,
+    about: &'static str,
+    says: String,
+}
+
+impl Finding {
+    fn good(about: &'static str, says: impl Into<String>) -> Self {
+        Self { state: State::Good, about, says: says.into() }
+    }
+
+    fn warning(about: &'static str, says: impl Into<String>) -> Self {
+        Self { state: State::Warning, about, says: says.into() }
+    }
+
+    fn bad(about: &'static str, says: impl Into<String>) -> Self {
+        Self { state: State::Bad, about, says: says.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Good => "ok  ",
+            State::Warning => "warn",
+            State::Bad => "BAD ",
+        };
+        write!(f, "{state}  {:<14}  {}", self.about, self.says)
+    }
+}
+
+pub(super) async fn run(surroundings: &Surroundings) -> CommandResult {
+    let findings = match surroundings.raw_config().and_then(|raw| raw.check()) {
+        Ok(config) => examine(&config).await,
+        Err(ConfigError::Problems(problems)) => {
+            problems.iter().map(|problem| Finding::bad("configuration", problem.to_string())).collect()
+        }
+        Err(error @ ConfigError::NoFile(_)) => vec![Finding::bad("configuration", error.to_string())],
+    };
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let bad = findings.iter().any(|finding| finding.state == State::Bad);
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![Finding::good("configuration", "every setting can be used")];
+    findings.push(encryption(&config.encryption));
+    findings.push(public_url(config));
+    findings.extend(database(config).await);
+    findings.push(listen("listen", config.server.listen).await);
+    findings.push(listen("internal", config.server.internal_listen).await);
+    findings.push(caldav(config));
+    if let Some(server) = config.caldav.dns_server {
+        findings.push(dns(server).await);
+    }
+    findings
+}
+
+fn encryption(encryption: &EncryptionConfig) -> Finding {
+    let ids: Vec<&str> = encryption.keyring.key_ids().collect();
+    Finding::good("encryption", format!("{} protects; can be opened with: {}", ids[0], ids.join(", ")))
+}
+
+fn public_url(config: &Config) -> Finding {
+    match &config.server.public_url {
+        None => Finding::warning("public URL", "AGENTCAL_PUBLIC_URL is not set; links will name the listening address"),
+        Some(url) if url.scheme() == "http" => Finding::warning(
+            "public URL",
+            format!("{url} is not https: keys travel readable unless something in front encrypts"),
+        ),
+        Some(url) => Finding::good("public URL", url.as_str()),
+    }
+}
+
+async fn database(config: &Config) -> Vec<Finding> {
+    let path = &config.database.path;
+    if !path.is_file() {
+        let says = format!("there is no {}; run `agentcal migrate` to make it", path.display());
+        return vec![Finding::bad("database", says)];
+    }
+    let options = boot::open_options(path.clone(), config.encryption.keyring.clone());
+    match SqliteStore::open(options).await {
+        Err(error) => vec![Finding::bad("database", with_causes(&error))],
+        Ok(store) => {
+            let findings = vec![writable(path), schema(&store).await, durability(&store).await];
+            store.close().await;
+            findings
+        }
+    }
+}
+
+fn writable(path: &Path) -> Finding {
+    match std::fs::OpenOptions::new().append(true).open(path) {
+        Ok(_) => Finding::good("database", format!("{} can be opened and written", path.display())),
+        Err(error) => Finding::bad("database", format!("{} cannot be written: {error}", path.display())),
+    }
+}
+
+async fn schema(store: &SqliteStore) -> Finding {
+    match boot::require_current_schema(store).await {
+        Ok(()) => Finding::good("schema", "up to date"),
+        Err(error) => Finding::bad("schema", with_causes(&error)),
+    }
+}
+
+async fn durability(store: &SqliteStore) -> Finding {
+    match boot::require_durability(store).await {
+        Ok(()) => Finding::good("durability", "confirmed bookings survive a loss of power"),
+        Err(error) => Finding::bad("durability", with_causes(&error)),
+    }
+}
+
+/// A running node has its addresses in use, which is as it should be.
+async fn listen(about: &'static str, address: SocketAddr) -> Finding {
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::good(about, format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Finding::warning(about, format!("{address} is in use: by a running agentcal, or by another program"))
+        }
+        Err(error) => Finding::bad(about, format!("{address} cannot be listened on: {error}")),
+    }
+}
+
+fn caldav(config: &Config) -> Finding {
+    let policy = &config.caldav.policy;
+    let opened = [
+        (policy.allow_private, "private networks"),
+        (policy.allow_loopback, "this machine"),
+        (!policy.https_only, "plain http"),
+    ];
+    let opened: Vec<&str> = opened.into_iter().filter_map(|(open, name)| open.then_some(name)).collect();
+    if opened.is_empty() {
+        return Finding::good("CalDAV", "customers may name public https servers alone");
+    }
+    Finding::warning("CalDAV", format!("customers may also name servers over: {}", opened.join(", ")))
+}
+
+async fn dns(server: SocketAddr) -> Finding {
+    let dns = Dns::new(Some(server));
+    match tokio::time::timeout(SERVER_TIMEOUT, dns.texts(PROBE_NAME)).await {
+        Ok(Ok(_)) => Finding::good("name server", format!("{server} answers")),
+        Ok(Err(error)) => Finding::bad("name server", format!("{server}: {}", with_causes(&error))),
+        Err(_) => Finding::bad("name server", format!("{server} did not answer in {} s", SERVER_TIMEOUT.as_secs())),
+    }
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    crate::Causes(error).to_string()
+}

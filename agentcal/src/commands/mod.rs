@@ -1,0 +1,88 @@
+//! One file per command.
+
+mod dev;
+mod dev_files;
+mod doctor;
+mod key;
+mod migrate;
+mod openapi;
+mod org;
+mod serve;
+mod store;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::config::{CONFIG_VARIABLE, RawConfig};
+use crate::telemetry;
+
+/// What a command comes to; an error is printed with its causes.
+pub(crate) type CommandResult = Result<ExitCode, Box<dyn Error>>;
+
+/// Most threads that run tasks in `dev`, which shall be small.
+const DEV_WORKERS_MAX: usize = 2;
+
+/// Runs what was typed.
+pub(crate) fn run(cli: Cli) -> CommandResult {
+    let surroundings = Surroundings::of_process(cli.config);
+    match cli.command {
+        Command::Dev(args) => {
+            telemetry::start(&surroundings.log_only()?)?;
+            on_runtime(DEV_WORKERS_MAX, dev::run(args))
+        }
+        Command::Serve => {
+            let raw = surroundings.raw_config()?;
+            let config = raw.check()?;
+            telemetry::start(&raw.check_log()?)?;
+            on_runtime(usize::MAX, serve::run(config))
+        }
+        Command::Migrate(args) => on_runtime(1, migrate::run(&surroundings, args)),
+        Command::Doctor => on_runtime(1, doctor::run(&surroundings)),
+        Command::Org(command) => on_runtime(1, org::run(&surroundings, command)),
+        Command::Key(command) => on_runtime(1, key::run(&surroundings, command)),
+        Command::Openapi => openapi::run(),
+    }
+}
+
+/// What the process was started with, besides its arguments.
+pub(crate) struct Surroundings {
+    config_file: Option<PathBuf>,
+    variables: BTreeMap<String, String>,
+}
+
+impl Surroundings {
+    fn of_process(config_file: Option<PathBuf>) -> Self {
+        // A variable that is no text is none of ours.
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let named = variables.get(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { config_file: config_file.or(named), variables }
+    }
+
+    /// The configuration as it was said, unchecked.
+    pub(crate) fn raw_config(&self) -> Result<RawConfig, crate::config::ConfigError> {
+        RawConfig::read(self.config_file.as_deref(), &self.variables)
+    }
+
+    /// How to log, for a command that takes no other configuration.
+    fn log_only(&self) -> Result<crate::config::LogConfig, crate::config::ConfigError> {
+        let of_log = |name: &str| name == "AGENTCAL_LOG" || name == "AGENTCAL_LOG_FORMAT";
+        let variables = self.variables.iter().filter(|(name, _)| of_log(name));
+        let variables = variables.map(|(name, value)| (name.clone(), value.clone())).collect();
+        RawConfig::read(None, &variables)?.check_log()
+    }
+}
+
+fn on_runtime(workers_max: usize, command: impl Future<Output = CommandResult>) -> CommandResult {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(1, workers_max))
+        .enable_all()
+        .build()?
+        .block_on(command)
+}

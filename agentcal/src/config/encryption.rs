@@ -1,0 +1,55 @@
+//! Keys that protect stored tokens, passwords and kept answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use agentcal_store_vault::KeyRing;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::error::Problem;
+use super::settings::ENCRYPTION_KEYS;
+
+/// How to make one.
+const WAY_OUT: &str = "make a key with `openssl rand -base64 32` and set it as k1:<that key>; keep it as safe as the \
+                       database: what it protects cannot be read without it";
+
+/// Keys that protect stored secrets.
+#[derive(Clone)]
+pub(crate) struct EncryptionConfig {
+    /// The first one protects, all of them open.
+    pub(crate) keyring: Arc<KeyRing>,
+}
+
+impl fmt::Debug for EncryptionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keyring.key_ids()).finish()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Raw {
+    keys: Option<SecretText>,
+}
+
+/// Text that shows itself to nobody.
+#[derive(Debug, Deserialize)]
+#[serde(from = "String")]
+struct SecretText(SecretString);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+impl Raw {
+    pub(super) fn check(&self) -> Result<EncryptionConfig, Vec<Problem>> {
+        let problem = |says: String| vec![Problem::of(ENCRYPTION_KEYS, says)];
+        let keys = self.keys.as_ref().map(|keys| keys.0.expose_secret()).filter(|keys| !keys.is_empty());
+        let keys = keys.ok_or_else(|| problem(format!("is not set; {WAY_OUT}")))?;
+        let keyring = KeyRing::parse(keys).map_err(|error| problem(format!("{error}; {WAY_OUT}")))?;
+        Ok(EncryptionConfig { keyring: Arc::new(keyring) })
+    }
+}

@@ -1,0 +1,116 @@
+//! Configuration: a TOML file if one is named, over it the `AGENTCAL_*` variables. Read once, checked whole, handed down.
+
+mod caldav;
+mod database;
+mod encryption;
+mod error;
+mod log;
+mod server;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use serde::Deserialize;
+
+pub(crate) use caldav::CaldavConfig;
+pub(crate) use database::DatabaseConfig;
+pub(crate) use encryption::EncryptionConfig;
+pub(crate) use error::{ConfigError, Problem};
+pub(crate) use log::{LogConfig, LogFormat};
+pub(crate) use server::ServerConfig;
+pub(crate) use settings::CONFIG_VARIABLE;
+
+/// Everything a production node is told.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The durable store.
+    pub(crate) database: DatabaseConfig,
+    /// Where it listens and what it is called.
+    pub(crate) server: ServerConfig,
+    /// Keys that protect stored secrets.
+    pub(crate) encryption: EncryptionConfig,
+    /// How it speaks to CalDAV servers.
+    pub(crate) caldav: CaldavConfig,
+}
+
+/// What commands need that touch nothing but the store.
+#[derive(Debug)]
+pub(crate) struct StoreConfig {
+    /// The durable store.
+    pub(crate) database: DatabaseConfig,
+    /// Keys that protect stored secrets.
+    pub(crate) encryption: EncryptionConfig,
+}
+
+/// What was said, before anything is checked. Each section knows its own keys, and no others.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawConfig {
+    database: database::Raw,
+    cache: database::RawCache,
+    server: server::Raw,
+    encryption: encryption::Raw,
+    caldav: caldav::Raw,
+    log: log::Raw,
+}
+
+impl RawConfig {
+    /// Reads the file, if one is named, and the variables.
+    pub(crate) fn read(file: Option<&Path>, variables: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let environment = settings::Environment(variables);
+        let unknown: Vec<_> = environment.unknown().map(Problem::unknown_variable).collect();
+        if !unknown.is_empty() {
+            return Err(ConfigError::Problems(unknown));
+        }
+        let mut figment = Figment::new();
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError::NoFile(file.to_owned()));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        Ok(figment.merge(environment).extract_lossy()?)
+    }
+
+    /// Checks everything and reports everything that is wrong.
+    pub(crate) fn check(&self) -> Result<Config, ConfigError> {
+        let mut problems = Vec::new();
+        let database = keep(self.database.check(&self.cache), &mut problems);
+        let server = keep(self.server.check(), &mut problems);
+        let encryption = keep(self.encryption.check(), &mut problems);
+        let caldav = keep(self.caldav.check(), &mut problems);
+        keep(self.log.check(), &mut problems);
+        match (database, server, encryption, caldav) {
+            (Some(database), Some(server), Some(encryption), Some(caldav)) if problems.is_empty() => {
+                Ok(Config { database, server, encryption, caldav })
+            }
+            _ => Err(ConfigError::Problems(problems)),
+        }
+    }
+
+    /// Checks what the store needs.
+    pub(crate) fn check_store(&self) -> Result<StoreConfig, ConfigError> {
+        let mut problems = Vec::new();
+        let database = keep(self.database.check(&self.cache), &mut problems);
+        let encryption = keep(self.encryption.check(), &mut problems);
+        match (database, encryption) {
+            (Some(database), Some(encryption)) => Ok(StoreConfig { database, encryption }),
+            _ => Err(ConfigError::Problems(problems)),
+        }
+    }
+
+    /// Checks how to log.
+    pub(crate) fn check_log(&self) -> Result<LogConfig, ConfigError> {
+        self.log.check().map_err(ConfigError::Problems)
+    }
+}
+
+fn keep<T>(checked: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    checked.map_err(|found| problems.extend(found)).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Every setting by its two names: the variable, and its key in the file.
+
+use std::collections::BTreeMap;
+
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider};
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// The section of the file.
+    pub(crate) section: &'static str,
+    /// The key in its section.
+    pub(crate) key: &'static str,
+    /// The variable.
+    pub(crate) variable: &'static str,
+}
+
+const fn setting(variable: &'static str, section: &'static str, key: &'static str) -> Setting {
+    Setting { section, key, variable }
+}
+
+pub(crate) const DATABASE_URL: Setting = setting("AGENTCAL_DATABASE_URL", "database", "url");
+pub(crate) const REDIS_URL: Setting = setting("AGENTCAL_REDIS_URL", "cache", "redis_url");
+pub(crate) const LISTEN: Setting = setting("AGENTCAL_LISTEN", "server", "listen");
+pub(crate) const INTERNAL_LISTEN: Setting = setting("AGENTCAL_INTERNAL_LISTEN", "server", "internal_listen");
+pub(crate) const PUBLIC_URL: Setting = setting("AGENTCAL_PUBLIC_URL", "server", "public_url");
+pub(crate) const ENCRYPTION_KEYS: Setting = setting("AGENTCAL_ENCRYPTION_KEYS", "encryption", "keys");
+pub(crate) const CALDAV_POLL_SECONDS: Setting = setting("AGENTCAL_CALDAV_POLL_SECONDS", "caldav", "poll_seconds");
+pub(crate) const CALDAV_ALLOW_PRIVATE: Setting = setting("AGENTCAL_CALDAV_ALLOW_PRIVATE", "caldav", "allow_private");
+pub(crate) const CALDAV_ALLOW_LOOPBACK: Setting = setting("AGENTCAL_CALDAV_ALLOW_LOOPBACK", "caldav", "allow_loopback");
+pub(crate) const CALDAV_ALLOW_HTTP: Setting = setting("AGENTCAL_CALDAV_ALLOW_HTTP", "caldav", "allow_http");
+pub(crate) const CALDAV_PORTS: Setting = setting("AGENTCAL_CALDAV_PORTS", "caldav", "ports");
+pub(crate) const DNS_SERVER: Setting = setting("AGENTCAL_DNS_SERVER", "caldav", "dns_server");
+pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
+pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
+
+/// All of them.
+pub(crate) const SETTINGS: [Setting; 14] = [
+    DATABASE_URL,
+    REDIS_URL,
+    LISTEN,
+    INTERNAL_LISTEN,
+    PUBLIC_URL,
+    ENCRYPTION_KEYS,
+    CALDAV_POLL_SECONDS,
+    CALDAV_ALLOW_PRIVATE,
+    CALDAV_ALLOW_LOOPBACK,
+    CALDAV_ALLOW_HTTP,
+    CALDAV_PORTS,
+    DNS_SERVER,
+    LOG,
+    LOG_FORMAT,
+];
+
+/// Names the configuration file; read by the commands, not a setting.
+pub(crate) const CONFIG_VARIABLE: &str = "AGENTCAL_CONFIG";
+/// What begins like this is ours to know.
+const PREFIX: &str = "AGENTCAL_";
+/// Except what begins like this, which concerns tests.
+const TEST_PREFIX: &str = "AGENTCAL_TEST_";
+
+/// The variables that are set, as figment reads them. Everything is text; numbers and truth values are read out of it.
+pub(crate) struct Environment<'a>(pub(crate) &'a BTreeMap<String, String>);
+
+impl Environment<'_> {
+    /// Variables that look like ours and are none.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|name| {
+            let ours = name.starts_with(PREFIX) && !name.starts_with(TEST_PREFIX) && *name != CONFIG_VARIABLE;
+            ours && SETTINGS.iter().all(|setting| setting.variable != *name)
+        })
+    }
+}
+
+impl Provider for Environment<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut sections = Dict::new();
+        for setting in SETTINGS {
+            let Some(text) = self.0.get(setting.variable) else { continue };
+            let section = sections.entry(setting.section.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+            if let Value::Dict(_, section) = section {
+                section.insert(setting.key.to_owned(), Value::from(text.clone()));
+            }
+        }
+        Ok(Map::from([(Profile::Default, sections)]))
+    }
+}

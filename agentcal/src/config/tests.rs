@@ -1,0 +1,120 @@
+//! What configurations are taken for, and what is said of bad ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use super::settings::SETTINGS;
+use super::{CONFIG_VARIABLE, Config, ConfigError, RawConfig};
+
+/// Base 64 of 32 bytes.
+const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn read(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("agentcal.toml");
+    fs::write(&path, file).expect("a file");
+    let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    RawConfig::read(Some(&path), &variables)?.check()
+}
+
+/// The least a node must be told.
+const LEAST: [(&str, &str); 2] = [("AGENTCAL_DATABASE_URL", "sqlite:///tmp/a.db"), ("AGENTCAL_ENCRYPTION_KEYS", KEY)];
+
+#[test]
+fn the_least_is_enough() {
+    let config = read("", &LEAST).expect("a configuration");
+    assert_eq!(config.database.path.to_str(), Some("/tmp/a.db"));
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.server.internal_listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.caldav.poll_min, Duration::from_secs(60));
+    assert!(config.caldav.policy.https_only);
+}
+
+#[test]
+fn variables_go_before_the_file() {
+    let file = format!(
+        "[database]\nurl = \"sqlite://file.db\"\n[encryption]\nkeys = \"{KEY}\"\n[caldav]\npoll_seconds = 30\n\
+         [server]\nlisten = \"127.0.0.1:1\"\n"
+    );
+    let variables = [("AGENTCAL_DATABASE_URL", "sqlite://variable.db"), ("AGENTCAL_CALDAV_ALLOW_PRIVATE", "true")];
+    let config = read(&file, &variables).expect("a configuration");
+    assert_eq!(config.database.path.to_str(), Some("variable.db"));
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:1");
+    assert_eq!(config.caldav.poll_min, Duration::from_secs(30));
+    assert!(config.caldav.policy.allow_private);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_the_way_out() {
+    let check = |file: &str, variable: (&str, &str), expected: &[&str]| {
+        let mut variables = LEAST.to_vec();
+        variables.retain(|(name, _)| *name != variable.0);
+        variables.push(variable);
+        let said = read(file, &variables).expect_err("nobody could work with this").to_string();
+        for expected in expected {
+            assert!(said.contains(expected), "{variable:?} {file:?}: {said} does not say {expected}");
+        }
+        assert!(variable.1.len() < 12 || !said.contains(variable.1), "values are not repeated: {said}");
+    };
+    check("", ("AGENTCAL_DATABASE_URL", ""), &["AGENTCAL_DATABASE_URL (database.url", "not set", "sqlite:///"]);
+    check("", ("AGENTCAL_DATABASE_URL", "postgres://u:p@host/db"), &["PostgreSQL is not built into this version"]);
+    check("", ("AGENTCAL_DATABASE_URL", "/var/lib/agentcal.db"), &["AGENTCAL_DATABASE_URL", "sqlite:///"]);
+    check("", ("AGENTCAL_DATABASE_URL", "sqlite://a.db?mode=memory"), &["without parameters"]);
+    check("", ("AGENTCAL_REDIS_URL", "redis://localhost"), &["AGENTCAL_REDIS_URL", "not built", "leave it unset"]);
+    check("", ("AGENTCAL_ENCRYPTION_KEYS", ""), &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand -base64 32"]);
+    check("", ("AGENTCAL_ENCRYPTION_KEYS", "hunter2hunter2hunter2"), &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand"]);
+    check("", ("AGENTCAL_LISTEN", "8080"), &["AGENTCAL_LISTEN (server.listen", "0.0.0.0:8080"]);
+    check("", ("AGENTCAL_INTERNAL_LISTEN", "0.0.0.0:8080"), &["AGENTCAL_INTERNAL_LISTEN", "must differ"]);
+    check("", ("AGENTCAL_PUBLIC_URL", "calendar.example.org"), &["AGENTCAL_PUBLIC_URL", "https://cal.example.com"]);
+    check("", ("AGENTCAL_CALDAV_POLL_SECONDS", "soon"), &["AGENTCAL_CALDAV_POLL_SECONDS"]);
+    check("", ("AGENTCAL_CALDAV_POLL_SECONDS", "1"), &["5 to 3600"]);
+    check("", ("AGENTCAL_CALDAV_ALLOW_HTTP", "true"), &["AGENTCAL_CALDAV_ALLOW_PRIVATE"]);
+    check("", ("AGENTCAL_CALDAV_PORTS", "https"), &["AGENTCAL_CALDAV_PORTS", "443,8443"]);
+    check("", ("AGENTCAL_LOG_FORMAT", "xml"), &["AGENTCAL_LOG_FORMAT", "`json`"]);
+    check("", ("AGENTCAL_LISTN", "127.0.0.1:1"), &["AGENTCAL_LISTN: there is no such setting", "AGENTCAL_LISTEN"]);
+    check("[server]\nlistn = 1", ("", ""), &["`server.listn` in the file", "no such setting", "listen"]);
+    check("[sever]\n", ("", ""), &["`sever` in the file", "no such setting", "server"]);
+    check("[server]\nlisten = 8080", ("", ""), &["AGENTCAL_LISTEN (server.listen", "must be a string"]);
+    check("[server\n", ("", ""), &["the file"]);
+}
+
+/// Everything wrong is told at once.
+#[test]
+fn problems_come_together() {
+    let variables = [("AGENTCAL_LISTEN", "x"), ("AGENTCAL_CALDAV_PORTS", "y")];
+    let said = read("", &variables).expect_err("nobody could work with this").to_string();
+    for name in ["AGENTCAL_DATABASE_URL", "AGENTCAL_ENCRYPTION_KEYS", "AGENTCAL_LISTEN", "AGENTCAL_CALDAV_PORTS"] {
+        assert!(said.contains(name), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let missing = std::path::Path::new("/nowhere/agentcal.toml");
+    let said = RawConfig::read(Some(missing), &BTreeMap::new()).expect_err("no such file").to_string();
+    assert_eq!(said, "there is no configuration file /nowhere/agentcal.toml");
+}
+
+#[test]
+fn variables_of_tests_are_nobodys_business() {
+    let variables = BTreeMap::from([("AGENTCAL_TEST_VENV".to_owned(), "x".to_owned())]);
+    RawConfig::read(None, &variables).expect("nothing to complain about");
+}
+
+/// The example for administrators knows every setting, by both names.
+#[test]
+fn every_setting_is_documented() {
+    let example = include_str!("../../../deploy/agentcal.env.example");
+    for setting in SETTINGS {
+        let line = format!("{}=", setting.variable);
+        let documented = example.lines().any(|said| said.trim_start_matches('#').starts_with(&line));
+        assert!(documented, "deploy/agentcal.env.example does not have {line}");
+        let key = format!("{}.{}", setting.section, setting.key);
+        assert!(example.contains(&key), "deploy/agentcal.env.example does not have {key}");
+    }
+    let named = example.lines().filter_map(|line| line.trim_start_matches('#').split_once('=')).map(|(name, _)| name);
+    for name in named.filter(|name| name.starts_with("AGENTCAL_") && *name != CONFIG_VARIABLE) {
+        assert!(SETTINGS.iter().any(|setting| setting.variable == name), "there is no setting {name}");
+    }
+}
