@@ -42,7 +42,8 @@ impl Dns {
     pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, EgressError> {
         let found: Vec<IpAddr> = if self.server.is_none() {
             let lookup = tokio::net::lookup_host((name, 0));
-            let answer = tokio::time::timeout(QUESTION_TIMEOUT, lookup).await.map_err(|_elapsed| EgressError::TimedOut)?;
+            let answer =
+                tokio::time::timeout(QUESTION_TIMEOUT, lookup).await.map_err(|_elapsed| EgressError::TimedOut)?;
             answer.map_err(|error| not_resolved(&error))?.map(|address| address.ip()).take(ADDRESSES_MAX).collect()
         } else {
             let answer = self.resolver()?.lookup_ip(fully_qualified(name)).await;
