@@ -1,0 +1,48 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use agentcal_engine::ids::AccountId;
+use agentcal_engine::ports::Store;
+use agentcal_engine::shard::Shard;
+use agentcal_engine::time::Timestamp;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::parts::ApiParts;
+use crate::trust::{Trust, watch};
+
+/// Writers of configuration in this process that may be at work at once.
+const TURNS: usize = 64;
+
+/// State of the routers.
+pub(crate) struct App {
+    pub(crate) parts: ApiParts,
+    pub(crate) trust: Arc<Trust>,
+    turns: Vec<Mutex<()>>,
+}
+
+/// The state as axum hands it out.
+pub(crate) type AppState = Arc<App>;
+
+impl App {
+    /// Must be called inside a tokio runtime: it watches the change counters from a task, until it is dropped.
+    pub(crate) fn start(parts: ApiParts) -> AppState {
+        let trust = Arc::new(Trust::new(Arc::clone(&parts.store)));
+        tokio::spawn(watch(Arc::downgrade(&trust)));
+        Arc::new(Self { parts, trust, turns: (0..TURNS).map(|_| Mutex::new(())).collect() })
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.parts.store.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// Waits for its turn to rewrite an account's configuration. Spares writers of this process the retries that the
+    /// store's revision check, which alone is the guard, would cost them.
+    pub(crate) async fn config_turn(&self, account_id: AccountId) -> MutexGuard<'_, ()> {
+        self.turns[usize::from(Shard::of(account_id).number()) % TURNS].lock().await
+    }
+}

@@ -1,0 +1,95 @@
+//! The description of the api, generated from the handlers; `docs/openapi.json` is its checked-in copy.
+
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::{OpenApi as _, ToSchema};
+
+use crate::problem::{FieldProblem, PROBLEM_JSON, ProblemView};
+use crate::v1;
+
+/// Statuses any request may be refused with.
+const REFUSALS: &[(&str, &str)] = &[
+    ("400", "The request cannot be understood; `errors` names the field"),
+    ("401", "No key, or not a valid one"),
+    ("403", "Not for this key"),
+    ("404", "Not there, or somebody else's"),
+    ("409", "In conflict with what is there"),
+    ("413", "The body is too large"),
+    ("415", "The body is not JSON"),
+    ("422", "Fields are not acceptable; `errors` names each"),
+    ("429", "Too many requests; see `Retry-After`"),
+    ("503", "Not possible at present; see `Retry-After`"),
+];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "AgentCal",
+        description = "Scheduling for software that talks: ask when somebody is free, and book it. \
+                       Every refusal is a problem document (RFC 9457) with a stable `code`.",
+        license(name = "AGPL-3.0-only", identifier = "AGPL-3.0-only")
+    ),
+    security(("api_key" = []))
+)]
+struct Document;
+
+/// The description of the api.
+pub fn openapi() -> OpenApi {
+    let (_, routes) = v1::routes().split_for_parts();
+    let mut document = Document::openapi().merge_from(routes);
+    let components = document.components.get_or_insert_default();
+    let key = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("`sk_..`, or `pk_..` in browsers"));
+    components.add_security_scheme("api_key", SecurityScheme::Http(key.build()));
+    let mut schemas = vec![(ProblemView::name().into_owned(), <ProblemView as utoipa::PartialSchema>::schema())];
+    schemas.push((FieldProblem::name().into_owned(), <FieldProblem as utoipa::PartialSchema>::schema()));
+    components.schemas.extend(schemas);
+    for (path, item) in &mut document.paths.paths {
+        let has_account = path.contains("{account_id}");
+        let reads = [&mut item.get];
+        let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        reads.into_iter().flatten().for_each(|operation| complete(operation, false, has_account));
+        writes.into_iter().flatten().for_each(|operation| complete(operation, true, has_account));
+    }
+    document
+}
+
+/// The description of the api as `docs/openapi.json` holds it.
+pub fn openapi_json() -> String {
+    let mut text = openapi().to_pretty_json().expect("the document is plain data");
+    text.push('\n');
+    text
+}
+
+/// Adds what holds for every operation.
+fn complete(operation: &mut Operation, writes: bool, has_account: bool) {
+    for &(status, description) in REFUSALS {
+        operation.responses.responses.insert(status.to_owned(), RefOr::T(problem(description)));
+    }
+    let parameters = operation.parameters.get_or_insert_default();
+    if writes {
+        let detail =
+            "Names this request: repeating it within 24 hours repeats the answer, not the deed. 1 to 255 characters.";
+        parameters.push(RefOr::T(header("Idempotency-Key", detail)));
+    }
+    if has_account {
+        parameters.push(RefOr::T(header("X-Account-ID", "Where sent, must be the account of the path.")));
+    }
+}
+
+fn problem(description: &str) -> Response {
+    let schema = Ref::from_schema_name(ProblemView::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+}
+
+fn header(name: &str, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+        .build()
+}

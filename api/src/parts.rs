@@ -1,0 +1,81 @@
+//! What the api is made of.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use agentcal_actors::{Providers, Scheduler};
+use agentcal_engine::ports::{Clock, Entropy, Store};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+/// Where the api is reached, and how long it waits.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// The URL callers use, without a slash at its end.
+    pub public_url: String,
+    /// Whether this is the developer's server: metrics are on the public listener, too.
+    pub dev: bool,
+    /// Longest time from a booking request to its answer.
+    pub commit_deadline: Duration,
+    /// Longest wait for facts that are missing or too old.
+    pub facts_deadline: Duration,
+    /// Longest wait for a provider while connecting.
+    pub discover_deadline: Duration,
+    /// Longest time from the end of a request's head to the beginning of its answer.
+    pub request_deadline: Duration,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            dev: false,
+            commit_deadline: Duration::from_secs(8),
+            facts_deadline: Duration::from_secs(3),
+            discover_deadline: Duration::from_secs(20),
+            request_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Whether this process should be sent requests. Clones share one flag; it begins unready.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Not ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says whether `/readyz` answers 200 from now on.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// What was last said.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// All the api needs.
+#[derive(Clone)]
+pub struct ApiParts {
+    /// The durable store.
+    pub store: Arc<dyn Store>,
+    /// Everything that moves.
+    pub scheduler: Scheduler,
+    /// The calendar providers, for connecting.
+    pub providers: Providers,
+    /// This node's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where the api is reached, and how long it waits.
+    pub settings: ApiSettings,
+    /// Renders the metrics; `None` where no recorder is installed.
+    pub metrics: Option<PrometheusHandle>,
+    /// Whether to send requests here.
+    pub readiness: Readiness,
+}

@@ -1,0 +1,69 @@
+//! Committing, and what it came to.
+
+use agentcal_engine::calendar::request::{Alternative, CommitAnswer, CommitKind, CommitRequest, Refusal};
+use agentcal_engine::commit::IdempotencyKey;
+use agentcal_engine::decision::{HostVerdict, Reason};
+use agentcal_engine::ids::{UserId, mint_uuid};
+use agentcal_engine::model::Booking;
+use chrono_tz::Tz;
+use serde_json::{Value, json};
+
+use crate::caller::Cx;
+use crate::error::{ApiError, Code};
+use crate::idempotency::{Settled, mismatch, withheld};
+use crate::instant::rfc3339;
+use crate::refusals::{of_rejection, of_unavailable};
+
+/// Commits, and tells its outcome; `zone` is the one alternatives are answered in.
+pub(super) async fn commit(
+    cx: &Cx,
+    kind: CommitKind,
+    key: Option<IdempotencyKey>,
+    zone: Tz,
+) -> Result<Settled<Booking>, ApiError> {
+    let now = cx.app.now();
+    let request = CommitRequest {
+        commit_id: mint_uuid(now, cx.app.parts.entropy.as_ref()),
+        tenant: cx.tenant,
+        kind,
+        idempotency: key,
+        deadline: now + cx.app.parts.settings.commit_deadline,
+    };
+    match cx.app.parts.scheduler.commit(request).await {
+        CommitAnswer::Committed(value) => Ok(Settled { value, replayed: false }),
+        CommitAnswer::Replayed(_) if cx.is_publishable() => Err(withheld()),
+        CommitAnswer::Replayed(value) => Ok(Settled { value, replayed: true }),
+        CommitAnswer::IdempotencyMismatch => Err(mismatch()),
+        CommitAnswer::Refused(refusal) => {
+            // A twin of this request may have taken the very slot meanwhile.
+            let kept = cx.replay(key.as_ref()).await?;
+            kept.ok_or_else(|| refused(&refusal, zone, cx.is_publishable()))
+        }
+        CommitAnswer::Rejected(rejection) => Err(of_rejection(rejection)),
+        CommitAnswer::Unavailable(reason) => Err(of_unavailable(&reason)),
+    }
+}
+
+/// Publishable keys hear what can be booked, never why something cannot.
+fn refused(refusal: &Refusal, zone: Tz, publishable: bool) -> ApiError {
+    let alternatives: Vec<Value> = refusal.alternatives.iter().map(|slot| alternative(slot, zone)).collect();
+    let error = ApiError::new(Code::SlotUnavailable, "this time cannot be booked; offer one of the `alternatives`")
+        .with("alternatives", alternatives.into());
+    if publishable {
+        return error;
+    }
+    error.with("reasons", refusal.decision.verdicts.iter().map(reasons).collect())
+}
+
+fn reasons(verdict: &HostVerdict) -> Value {
+    let reasons: Vec<&str> = verdict.reasons.iter().map(|reason: &Reason| reason.as_str()).collect();
+    json!({"user_id": verdict.user_id.to_string(), "reasons": reasons})
+}
+
+fn alternative(slot: &Alternative, zone: Tz) -> Value {
+    json!({
+        "start_time": rfc3339(slot.start, zone),
+        "end_time": rfc3339(slot.end, zone),
+        "user_ids": slot.user_ids.iter().map(UserId::to_string).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,224 @@
+//! A booking as callers see it.
+
+use agentcal_engine::ids::UserId;
+use agentcal_engine::model::{Attendee, Booking, BookingHost, BookingStatus, ExternalState, Writeback, WritebackState};
+use agentcal_engine::time::Timestamp;
+use chrono_tz::Tz;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::instant::rfc3339;
+
+/// Where a booking is in its life.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = BookingStatus)]
+pub(super) enum StatusWire {
+    /// Stands.
+    Confirmed,
+    /// Was cancelled.
+    Cancelled,
+    /// Stood until its end.
+    Completed,
+}
+
+/// Where writing it to a calendar stands.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WritebackState)]
+pub(super) enum WritebackStateWire {
+    /// Not yet written as it now is.
+    Pending,
+    /// The calendar shows it as it now is.
+    Written,
+    /// Given up; `last_error` says why.
+    Failed,
+}
+
+/// How the calendar's event compares to the booking.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ExternalState)]
+pub(super) enum ExternalStateWire {
+    /// As it was written.
+    InSync,
+    /// Somebody moved it in the calendar.
+    Moved,
+    /// Somebody deleted it in the calendar.
+    Deleted,
+    /// Another busy event covers its time.
+    Conflict,
+}
+
+/// Writing a booking to a calendar.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = Writeback)]
+pub(super) struct WritebackView {
+    /// Where it stands.
+    state: WritebackStateWire,
+    /// Tries since the booking last changed.
+    attempts: u32,
+    /// What went wrong last.
+    #[schema(required = true)]
+    last_error: Option<String>,
+}
+
+/// One host, and how the booking stands in that host's calendar; null where the host has none.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = BookingHost)]
+pub(super) struct HostView {
+    /// The host.
+    user_id: String,
+    /// The event's id at the provider, once written.
+    #[schema(required = true)]
+    calendar_event_id: Option<String>,
+    /// Writing it.
+    #[schema(required = true)]
+    writeback: Option<WritebackView>,
+    /// What was last seen of it.
+    #[schema(required = true)]
+    external_state: Option<ExternalStateWire>,
+}
+
+/// Who booked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attendee)]
+pub(super) struct AttendeeView {
+    /// Name.
+    name: String,
+    /// E-mail address.
+    #[schema(required = true)]
+    email: Option<String>,
+    /// Telephone number, as given.
+    #[schema(required = true)]
+    phone: Option<String>,
+    /// IANA zone.
+    #[schema(required = true)]
+    timezone: Option<&'static str>,
+}
+
+/// A booking. The top level repeats the first host.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Booking)]
+pub(super) struct BookingView {
+    /// Its id.
+    #[schema(example = "book_01kaj2wz5rfv8t6xg3m9c1nq4d")]
+    id: String,
+    /// Where it is in its life.
+    status: StatusWire,
+    /// What was booked; null for a meeting without an event type.
+    #[schema(required = true)]
+    event_type_id: Option<String>,
+    /// The first host.
+    #[schema(required = true)]
+    user_id: Option<String>,
+    /// All hosts.
+    user_ids: Vec<String>,
+    /// When it begins.
+    #[schema(format = DateTime)]
+    start_time: String,
+    /// When it ends.
+    #[schema(format = DateTime)]
+    end_time: String,
+    /// The zone its instants are written in: the attendee's, else the first host's.
+    timezone: &'static str,
+    /// Who booked.
+    attendee: AttendeeView,
+    /// The caller's own data.
+    metadata: Map<String, Value>,
+    /// How it stands with each host.
+    hosts: Vec<HostView>,
+    /// The first host's event at its provider, once written.
+    #[schema(required = true)]
+    calendar_event_id: Option<String>,
+    /// Writing it to the first host's calendar.
+    #[schema(required = true)]
+    writeback: Option<WritebackView>,
+    /// What was last seen of it in the first host's calendar.
+    #[schema(required = true)]
+    external_state: Option<ExternalStateWire>,
+    /// Where the attendee can move or cancel it; always null in this version.
+    #[schema(required = true)]
+    manage_url: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl BookingView {
+    /// The booking at an instant: one whose end has passed is completed.
+    pub(super) fn at(booking: Booking, now: Timestamp) -> Self {
+        let zone = booking.timezone;
+        let hosts: Vec<HostView> = booking.hosts.iter().map(HostView::from).collect();
+        let first = hosts.first().cloned();
+        Self {
+            id: booking.id.to_string(),
+            status: booking.status_at(now).into(),
+            event_type_id: booking.event_type_id.map(|id| id.to_string()),
+            user_id: first.as_ref().map(|host| host.user_id.clone()),
+            user_ids: hosts.iter().map(|host| host.user_id.clone()).collect(),
+            start_time: rfc3339(booking.range.start, zone),
+            end_time: rfc3339(booking.range.end, zone),
+            timezone: zone.name(),
+            attendee: booking.attendee.into(),
+            metadata: booking.metadata,
+            calendar_event_id: first.as_ref().and_then(|host| host.calendar_event_id.clone()),
+            writeback: first.as_ref().and_then(|host| host.writeback.clone()),
+            external_state: first.as_ref().and_then(|host| host.external_state),
+            hosts,
+            manage_url: None,
+            created_at: rfc3339(booking.created_at, zone),
+        }
+    }
+}
+
+impl From<&BookingHost> for HostView {
+    fn from(host: &BookingHost) -> Self {
+        Self {
+            user_id: UserId::to_string(&host.user_id),
+            calendar_event_id: host.provider_event_id.clone(),
+            writeback: host.writeback.clone().map(WritebackView::from),
+            external_state: host.external_state.map(ExternalStateWire::from),
+        }
+    }
+}
+
+impl From<Writeback> for WritebackView {
+    fn from(writeback: Writeback) -> Self {
+        let state = match writeback.state {
+            WritebackState::Pending => WritebackStateWire::Pending,
+            WritebackState::Written => WritebackStateWire::Written,
+            WritebackState::Failed => WritebackStateWire::Failed,
+        };
+        Self { state, attempts: writeback.attempts, last_error: writeback.last_error }
+    }
+}
+
+impl From<ExternalState> for ExternalStateWire {
+    fn from(state: ExternalState) -> Self {
+        match state {
+            ExternalState::InSync => Self::InSync,
+            ExternalState::Moved => Self::Moved,
+            ExternalState::Deleted => Self::Deleted,
+            ExternalState::Conflict => Self::Conflict,
+        }
+    }
+}
+
+impl From<BookingStatus> for StatusWire {
+    fn from(status: BookingStatus) -> Self {
+        match status {
+            BookingStatus::Confirmed => Self::Confirmed,
+            BookingStatus::Cancelled => Self::Cancelled,
+            BookingStatus::Completed => Self::Completed,
+        }
+    }
+}
+
+impl From<Attendee> for AttendeeView {
+    fn from(attendee: Attendee) -> Self {
+        let Attendee { name, email, phone, timezone } = attendee;
+        Self { name, email, phone, timezone: timezone.map(Tz::name) }
+    }
+}

@@ -1,0 +1,220 @@
+//! The bodies that make and change event types.
+
+use agentcal_engine::ids::UserId;
+use agentcal_engine::model::{
+    BUFFER_MINUTES_MAX, DURATION_MINUTES_MAX, EventType, HOSTS_PER_EVENT_TYPE_MAX, WINDOW_DAYS_MAX,
+};
+use agentcal_engine::ports::AccountConfig;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{BufferModeWire, ModeWire, OnStaleWire};
+use crate::checks::{Checks, NAME_LEN_MAX};
+use crate::error::FieldCode;
+use crate::v1::wire::{Change, Sent, new_body};
+
+/// Longest slug.
+const SLUG_LEN_MAX: usize = 100;
+/// Longest location, in characters.
+const LOCATION_LEN_MAX: usize = 1_000;
+/// Longest notice: a year.
+const NOTICE_HOURS_MAX: u32 = 8_760;
+/// Highest limit of bookings per day: one a minute.
+const BOOKINGS_PER_DAY_MAX: u32 = 1_440;
+
+/// What to change of an event type. Fields left out stay as they are.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventTypePatch {
+    /// Its name; becomes the title of calendar events.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    name: Sent<String>,
+    /// Its name in addresses, unique in the account: lower-case letters, digits and single hyphens.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, max_length = 100, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
+    slug: Sent<String>,
+    /// Length of a booking, in minutes.
+    #[serde(default)]
+    #[schema(value_type = u32, required = false, minimum = 1, maximum = 1440)]
+    duration_minutes: Sent<i64>,
+    /// Distance of two slots' starts, in minutes. A new event type takes its duration.
+    #[serde(default)]
+    #[schema(value_type = u32, required = false, minimum = 1, maximum = 1440)]
+    slot_interval_minutes: Sent<i64>,
+    /// Minutes kept free before a booking. Default 0.
+    #[serde(default)]
+    #[schema(value_type = u32, required = false, minimum = 0, maximum = 1440)]
+    buffer_before: Sent<i64>,
+    /// Minutes kept free after a booking. Default 0.
+    #[serde(default)]
+    #[schema(value_type = u32, required = false, minimum = 0, maximum = 1440)]
+    buffer_after: Sent<i64>,
+    /// How buffers of neighbours combine. Default `larger`.
+    #[serde(default)]
+    #[schema(value_type = BufferModeWire, required = false)]
+    buffer_mode: Sent<BufferModeWire>,
+    /// Hours between now and the earliest start. Default 0.
+    #[serde(default)]
+    #[schema(value_type = u32, required = false, minimum = 0, maximum = 8760)]
+    min_notice_hours: Sent<i64>,
+    /// Days of 24 hours between now and the latest start. Default 60.
+    #[serde(default)]
+    #[schema(value_type = u32, required = false, minimum = 1, maximum = 365)]
+    booking_window_days: Sent<i64>,
+    /// Most bookings of this type a host takes on one day of its zone; null, the default: no limit.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1440)]
+    max_bookings_per_day: Change<i64>,
+    /// The hosts, in order of preference, none twice.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, required = false, min_items = 1, max_items = 100)]
+    user_ids: Sent<Vec<String>>,
+    /// Who of the hosts takes a booking. Default `individual`.
+    #[serde(default)]
+    #[schema(value_type = ModeWire, required = false)]
+    scheduling_mode: Sent<ModeWire>,
+    /// Whether publishable keys see it. Default false.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    public: Sent<bool>,
+    /// Where it takes place; becomes the location of calendar events.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    location: Change<String>,
+    /// Whether a bare `start_time` is refused. Only `false`, the default, is supported yet.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    require_slot_id: Sent<bool>,
+    /// What a booking does on old facts. Default `verify`.
+    #[serde(default)]
+    #[schema(value_type = OnStaleWire, required = false)]
+    on_stale: Sent<OnStaleWire>,
+}
+
+new_body! {
+    /// A new event type.
+    NewEventType = EventTypePatch requires &["name", "slug", "duration_minutes", "user_ids"]
+}
+
+impl NewEventType {
+    /// Fills in a blank event type.
+    pub(super) fn fill(&self, event_type: &mut EventType, config: &AccountConfig, checks: &mut Checks) {
+        let body = &self.0;
+        let missing = [
+            ("name", body.name.0.is_none()),
+            ("slug", body.slug.0.is_none()),
+            ("duration_minutes", body.duration_minutes.0.is_none()),
+            ("user_ids", body.user_ids.0.is_none()),
+        ];
+        for (field, _) in missing.iter().filter(|(_, is_missing)| *is_missing) {
+            checks.required(field);
+        }
+        body.apply(event_type, config, checks);
+        if body.slot_interval_minutes.0.is_none() {
+            event_type.slot_interval_minutes = event_type.duration_minutes;
+        }
+    }
+}
+
+impl EventTypePatch {
+    pub(super) fn apply(&self, event_type: &mut EventType, config: &AccountConfig, checks: &mut Checks) {
+        self.apply_words(event_type, checks);
+        self.apply_numbers(event_type, checks);
+        if let Some(user_ids) = &self.user_ids.0 {
+            event_type.user_ids = hosts(user_ids, config, checks);
+        }
+        if let Some(mode) = self.scheduling_mode.0 {
+            event_type.scheduling_mode = mode.into();
+        }
+        if let Some(mode) = self.buffer_mode.0 {
+            event_type.buffer_mode = mode.into();
+        }
+        if let Some(on_stale) = self.on_stale.0 {
+            event_type.on_stale = on_stale.into();
+        }
+        if let Some(public) = self.public.0 {
+            event_type.public = public;
+        }
+        checks.not_supported("require_slot_id", self.require_slot_id.0.filter(|&required| required).as_ref());
+    }
+
+    fn apply_words(&self, event_type: &mut EventType, checks: &mut Checks) {
+        if let Some(name) = &self.name.0 {
+            event_type.name = checks.text("name", name, NAME_LEN_MAX);
+        }
+        if let Some(slug) = &self.slug.0 {
+            if slug.len() > SLUG_LEN_MAX || !is_slug(slug) {
+                let detail = "must be 1 to 100 lower-case letters, digits and single hyphens, like `intro-call`";
+                checks.refuse("slug", FieldCode::InvalidFormat, detail);
+            }
+            event_type.slug = slug.clone();
+        }
+        let present = event_type.location.take();
+        event_type.location =
+            self.location.onto(present, |location| checks.text("location", location, LOCATION_LEN_MAX));
+    }
+
+    fn apply_numbers(&self, event_type: &mut EventType, checks: &mut Checks) {
+        let numbers = [
+            ("duration_minutes", &self.duration_minutes, 1..=DURATION_MINUTES_MAX, &mut event_type.duration_minutes),
+            (
+                "slot_interval_minutes",
+                &self.slot_interval_minutes,
+                1..=DURATION_MINUTES_MAX,
+                &mut event_type.slot_interval_minutes,
+            ),
+            ("buffer_before", &self.buffer_before, 0..=BUFFER_MINUTES_MAX, &mut event_type.buffer_before_minutes),
+            ("buffer_after", &self.buffer_after, 0..=BUFFER_MINUTES_MAX, &mut event_type.buffer_after_minutes),
+            ("min_notice_hours", &self.min_notice_hours, 0..=NOTICE_HOURS_MAX, &mut event_type.min_notice_hours),
+            (
+                "booking_window_days",
+                &self.booking_window_days,
+                1..=WINDOW_DAYS_MAX,
+                &mut event_type.booking_window_days,
+            ),
+        ];
+        for (field, sent, range, target) in numbers {
+            if let Some(value) = sent.0 {
+                *target = checks.whole(field, value, range);
+            }
+        }
+        event_type.max_bookings_per_day = self.max_bookings_per_day.onto(event_type.max_bookings_per_day, |&limit| {
+            checks.whole("max_bookings_per_day", limit, 1..=BOOKINGS_PER_DAY_MAX)
+        });
+    }
+}
+
+fn hosts(user_ids: &[String], config: &AccountConfig, checks: &mut Checks) -> Vec<UserId> {
+    checks.unique_list("user_ids", user_ids, 1..=HOSTS_PER_EVENT_TYPE_MAX);
+    let mut read = |(index, id): (usize, &String)| {
+        let field = format!("user_ids[{index}]");
+        let id: UserId = checks.id(&field, id);
+        if config.users.binary_search_by_key(&id, |(user, _)| user.id).is_err() {
+            checks.refuse(&field, FieldCode::NotFound, "names no user of this account");
+        }
+        id
+    };
+    user_ids.iter().take(HOSTS_PER_EVENT_TYPE_MAX).enumerate().map(&mut read).collect()
+}
+
+fn is_slug(text: &str) -> bool {
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    text.split('-').all(is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs() {
+        for good in ["a", "intro-call", "30", "a-1-b"] {
+            assert!(is_slug(good), "{good}");
+        }
+        for bad in ["", "-", "a-", "-a", "a--b", "A", "a b", "é", "a/b"] {
+            assert!(!is_slug(bad), "{bad}");
+        }
+    }
+}

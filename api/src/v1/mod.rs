@@ -1,0 +1,30 @@
+//! The public surface, version 1: a module per resource, a file per operation, and the wire types, which live nowhere
+//! else.
+
+mod accounts;
+mod answer;
+mod availability;
+mod availability_rules;
+mod bookings;
+mod config_write;
+mod connections;
+mod event_types;
+mod lists;
+mod users;
+mod wire;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::AppState;
+
+/// Every route of this version.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(accounts::routes())
+        .merge(connections::routes())
+        .merge(users::routes())
+        .merge(availability_rules::routes())
+        .merge(event_types::routes())
+        .merge(availability::routes())
+        .merge(bookings::routes())
+}
