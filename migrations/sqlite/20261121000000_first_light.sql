@@ -254,7 +254,7 @@ CREATE INDEX booking_hosts_by_user ON booking_hosts (account_id, user_id, start_
 
 -- A person's time, taken (law 1). shard is kept with the claim so that the table can be partitioned by it.
 CREATE TABLE claims (
-    account_id            BLOB    NOT NULL,
+    account_id            BLOB    NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE,
     claim_id              BLOB    NOT NULL CHECK (length(claim_id) = 16),
     shard                 INTEGER NOT NULL CHECK (shard BETWEEN 0 AND 4095),
     user_id               BLOB    NOT NULL,

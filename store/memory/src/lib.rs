@@ -1,1 +1,82 @@
-//! Placeholder.
+//! The fact cache of a single process: bounded, losable, one lock-free read per calendar.
+
+use std::mem::size_of;
+use std::sync::Arc;
+
+use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::ids::{BookingId, CalendarId};
+use agentcal_engine::model::Claim;
+use agentcal_engine::ports::{CacheError, FactCache};
+use agentcal_engine::shard::Shard;
+use agentcal_engine::time::TimeRange;
+use async_trait::async_trait;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+
+/// Memory the facts may take unless told otherwise: some 100,000 calendars of usual size.
+pub const CAPACITY_BYTES: u64 = 64 * 1024 * 1024;
+/// What an entry takes beside its facts, about.
+const ENTRY_BYTES: usize = 256;
+
+/// A [`FactCache`] in this process. Over its capacity the facts least worth keeping go; their actors publish again.
+#[derive(Clone, Debug)]
+pub struct MemoryFactCache {
+    facts: Cache<(Shard, CalendarId), Arc<CalendarFacts>>,
+}
+
+impl MemoryFactCache {
+    /// A cache whose facts take about this many bytes at most.
+    pub fn with_capacity(bytes: u64) -> Self {
+        let facts = Cache::builder().max_capacity(bytes).weigher(|_, facts: &Arc<CalendarFacts>| weight(facts)).build();
+        Self { facts }
+    }
+}
+
+impl Default for MemoryFactCache {
+    fn default() -> Self {
+        Self::with_capacity(CAPACITY_BYTES)
+    }
+}
+
+#[async_trait]
+impl FactCache for MemoryFactCache {
+    async fn publish(&self, shard: Shard, facts: Arc<CalendarFacts>) -> Result<(), CacheError> {
+        self.facts.entry((shard, facts.calendar_id)).and_compute_with(|present| match present {
+            Some(present) if version(present.value()) > version(&facts) => Op::Nop,
+            _ => Op::Put(facts),
+        });
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        shard: Shard,
+        calendar_ids: &[CalendarId],
+    ) -> Result<Vec<Option<Arc<CalendarFacts>>>, CacheError> {
+        let read = |&calendar_id: &CalendarId| {
+            let facts = self.facts.get(&(shard, calendar_id))?;
+            // A value says itself what it is; one that stands in the wrong place is no value.
+            (facts.calendar_id == calendar_id && Shard::of(facts.account_id) == shard).then_some(facts)
+        };
+        Ok(calendar_ids.iter().map(read).collect())
+    }
+
+    async fn withdraw(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
+        self.facts.invalidate(&(shard, calendar_id));
+        Ok(())
+    }
+}
+
+/// What may only grow: a later sync at the same revision is newer too.
+fn version(facts: &CalendarFacts) -> impl Ord + use<> {
+    (facts.epoch, facts.revision, facts.as_of())
+}
+
+fn weight(facts: &CalendarFacts) -> u32 {
+    let bytes = ENTRY_BYTES
+        + size_of::<CalendarFacts>()
+        + facts.external.len() * size_of::<TimeRange>()
+        + facts.displaced.len() * size_of::<(BookingId, TimeRange)>()
+        + facts.claims.len() * size_of::<Claim>();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

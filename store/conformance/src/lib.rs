@@ -1,0 +1,203 @@
+//! What the store's ports mean: one suite per port, run by every implementation.
+//!
+//! Each case is a function over a [`World`], a fresh store with one tenant in it, and stands for one sentence of a port's
+//! documentation or one law. `store_suite!(make)` and `cache_suite!(make)` make a test of each, where `make` builds an
+//! empty implementation; [`run_store_suite`] runs all of them in turn.
+//!
+//! Failures are panics, as in any test.
+
+pub mod answers;
+pub mod bookings;
+pub mod cache;
+pub mod commits;
+pub mod config;
+pub mod connections;
+pub mod holds;
+pub mod isolation;
+pub mod sandbox;
+pub mod sync;
+pub mod tenants;
+pub mod world;
+pub mod writebacks;
+
+pub use world::{TestClock, TestEntropy, World};
+
+/// Every case of the [`agentcal_engine::ports::Store`] port, handed to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_store_case {
+    ($then:ident, $($given:tt)*) => {
+        $crate::$then! { $($given)*,
+            tenants {
+                organizations_are_listed_oldest_first
+                a_key_is_found_by_hash_until_revoked
+                keys_raise_the_keys_counter
+                accounts_are_listed_newest_first_and_by_mode
+                pages_are_stable_under_inserts
+                an_account_changes_only_at_its_revision
+                a_deleted_account_leaves_nothing
+            }
+            config {
+                a_user_comes_back_as_written
+                a_user_names_only_calendars_of_its_account
+                a_user_changes_only_at_its_revision
+                claims_follow_their_home
+                a_user_with_future_bookings_stays
+                the_only_host_of_an_event_type_stays
+                event_types_come_back_as_written
+                a_slug_is_taken_once
+                rules_are_replaced
+                every_write_raises_the_config_revision
+            }
+            connections {
+                credentials_come_back_and_only_here
+                a_new_calendar_is_due_at_once
+                status_changes_once
+                refused_credentials_raise_the_calendars
+                disconnecting_rehomes_users_and_keeps_bookings
+                disconnecting_without_a_home_for_a_user_is_stale
+            }
+            sync {
+                facts_begin_unknown
+                a_delta_merges_and_never_replaces
+                the_cursor_comes_only_with_the_last_page
+                a_full_sync_replaces_at_the_end
+                left_overs_of_a_broken_full_sync_go
+                a_superseded_epoch_is_fenced
+                epochs_only_grow
+                the_revision_rises_only_when_facts_change
+                a_change_before_a_crash_is_told_after_it
+                failures_make_a_calendar_unknown
+                due_calendars_come_most_overdue_first
+                facts_leave_history_out
+                own_instances_are_those_of_bookings
+            }
+            commits {
+                a_commit_is_whole
+                stale_revisions_refuse
+                a_revision_without_expectation_is_raised
+                a_missing_revision_refuses
+                claims_of_one_user_never_overlap
+                neighbours_touch_without_overlap
+                other_users_do_not_collide
+                one_refused_host_refuses_all
+                a_superseded_leader_is_fenced
+                a_leaderless_commit_needs_no_epoch
+                a_reschedule_moves_all_claims_or_none
+                a_reschedule_may_overlap_itself
+                a_cancellation_gives_the_time_back
+                row_counts_are_checked
+                a_sequence_that_moved_on_refuses
+                a_revision_moves_with_every_commit
+                racers_for_one_slot_have_one_winner
+            }
+            holds {
+                an_expired_hold_neither_blocks_nor_survives
+                a_live_hold_blocks_to_its_last_microsecond
+                an_expired_hold_does_not_stop_a_move
+                a_hold_becomes_facts_with_its_expiry
+            }
+            answers {
+                a_repeated_commit_replays
+                another_body_is_a_mismatch
+                a_refused_commit_keeps_no_answer
+                concurrent_duplicates_do_one_deed
+                config_writes_replay
+                an_answer_is_forgotten_after_a_day
+                an_account_is_created_and_deleted_once
+            }
+            bookings {
+                a_booking_comes_back_as_written
+                bookings_are_listed_by_start_then_id
+                bookings_are_filtered
+                pages_of_bookings_are_stable_under_inserts
+                future_bookings_are_counted_by_user
+            }
+            writebacks {
+                a_booking_waits_to_be_written
+                a_written_job_waits_no_more
+                an_older_result_does_not_end_the_job
+                a_waiting_move_leaves_an_echo
+                observations_skip_what_waits
+                due_calendars_come_most_overdue_first
+                written_jobs_end_with_their_booking
+                a_gone_calendar_does_not_stop_a_cancellation
+            }
+            sandbox {
+                changes_are_numbered_from_one
+                an_expected_change_guards_a_write
+            }
+            isolation {
+                another_tenant_reads_nothing
+                another_tenant_writes_nothing
+                another_tenant_commits_nothing
+                another_organization_or_mode_sees_no_account
+                ids_in_bodies_stay_inside_the_account
+            }
+        }
+    };
+}
+
+/// Makes a test of every case of the store port. `$make` is an async function from a clock to an empty store.
+#[macro_export]
+macro_rules! store_suite {
+    ($make:path) => {
+        $crate::each_store_case! { store_tests, $make }
+    };
+}
+
+/// A module of tests per module of cases.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_tests {
+    ($make:path, $($module:ident { $($case:ident)* })*) => {$(
+        mod $module {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    $crate::$module::$case($crate::World::new($make).await).await;
+                }
+            )*
+        }
+    )*};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_in_turn {
+    ($make:ident, $($module:ident { $($case:ident)* })*) => {
+        $($(
+            $crate::$module::$case($crate::World::new(&$make).await).await;
+        )*)*
+    };
+}
+
+/// Runs every case of the store port in turn, each on a store of its own.
+pub async fn run_store_suite<S, F>(make: impl Fn(std::sync::Arc<TestClock>) -> F)
+where
+    S: agentcal_engine::ports::Store + 'static,
+    F: Future<Output = S>,
+{
+    each_store_case! { run_in_turn, make }
+}
+
+/// Makes a test of every case of the fact cache port. `$make` is an async function to an empty cache.
+#[macro_export]
+macro_rules! cache_suite {
+    ($make:path) => {
+        $crate::cache_suite! { $make;
+            what_is_published_is_read
+            answers_keep_the_order_asked
+            a_lower_version_never_replaces
+            a_withdrawn_calendar_is_gone
+            facts_are_found_only_in_their_shard
+        }
+    };
+    ($make:path; $($case:ident)*) => {$(
+        #[tokio::test]
+        async fn $case() {
+            $crate::cache::$case($make().await).await;
+        }
+    )*};
+}

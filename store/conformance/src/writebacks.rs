@@ -1,0 +1,201 @@
+//! The outbox of writebacks.
+
+use std::time::Duration;
+
+use agentcal_engine::commit::Outcome;
+use agentcal_engine::facts::PendingEcho;
+use agentcal_engine::ids::CalendarId;
+use agentcal_engine::model::{Booking, BookingStatus, ExternalState, User, WritebackState};
+use agentcal_engine::ports::{DueCalendar, ExternalObservation, WritebackJob, WritebackResult, WrittenEvent};
+
+use crate::World;
+
+async fn booked(world: &World) -> (CalendarId, User, Booking) {
+    let (_, calendars) = world.connect(1).await;
+    let user = world.user_on(calendars[0].id).await;
+    let booking = world.book(&[&user], world.minutes(60, 90)).await;
+    (calendars[0].id, user, booking)
+}
+
+async fn pending(world: &World, calendar_id: CalendarId) -> Vec<WritebackJob> {
+    let jobs = world.store.pending_writebacks(world.tenant.account_id, calendar_id, 10).await;
+    jobs.expect("readable")
+}
+
+async fn written(world: &World, calendar_id: CalendarId, minute: i64) -> Vec<WritebackJob> {
+    let ended_before = world.minutes(minute, minute + 1).start;
+    let jobs = world.store.written_writebacks(world.tenant.account_id, calendar_id, ended_before).await;
+    jobs.expect("readable")
+}
+
+fn event() -> WrittenEvent {
+    WrittenEvent { provider_event_id: "event-1".into(), etag: Some("\"1\"".into()) }
+}
+
+fn done(world: &World, calendar_id: CalendarId, booking: &Booking, version: u64) -> WritebackResult {
+    WritebackResult {
+        account_id: world.tenant.account_id,
+        booking_id: booking.id,
+        calendar_id,
+        version,
+        state: WritebackState::Written,
+        attempts: 1,
+        due_at: world.now(),
+        last_error: None,
+        written: Some((event(), booking.range)),
+        external_state: Some(ExternalState::InSync),
+    }
+}
+
+async fn record(world: &World, result: &WritebackResult) -> Option<u64> {
+    world.store.record_writeback(result).await.expect("the store answers")
+}
+
+/// A booking's effect is a pending job, due at once, of the booking as it now is.
+pub async fn a_booking_waits_to_be_written(world: World) {
+    let (calendar_id, _, booking) = booked(&world).await;
+    let expected = WritebackJob {
+        booking: booking.clone(),
+        calendar_id,
+        version: 1,
+        attempts: 0,
+        due_at: world.now(),
+        written: None,
+        written_range: None,
+    };
+    assert_eq!(pending(&world, calendar_id).await, [expected]);
+    assert_eq!(written(&world, calendar_id, 0).await, []);
+    let due = world.store.calendars_with_due_writebacks(world.now(), 10).await.expect("readable");
+    assert_eq!(due, [DueCalendar { account_id: world.tenant.account_id, calendar_id }]);
+}
+
+/// A result of the version tried ends the job, raises the calendar's revision, and shows on the booking; a failed try
+/// leaves it pending until its next due time.
+pub async fn a_written_job_waits_no_more(world: World) {
+    let (calendar_id, _, booking) = booked(&world).await;
+    let before = world.facts(calendar_id).await.revision;
+    let due_at = world.now() + Duration::from_secs(30);
+    let failed = WritebackResult {
+        state: WritebackState::Pending,
+        due_at,
+        last_error: Some("time-out".into()),
+        written: None,
+        external_state: None,
+        ..done(&world, calendar_id, &booking, 1)
+    };
+    assert_eq!(record(&world, &failed).await, Some(before + 1));
+    let jobs = pending(&world, calendar_id).await;
+    assert_eq!((jobs[0].attempts, jobs[0].due_at, jobs[0].version), (1, due_at, 1));
+    let due = world.store.calendars_with_due_writebacks(world.now(), 10).await.expect("readable");
+    assert_eq!(due, []);
+
+    let done = WritebackResult { attempts: 2, ..done(&world, calendar_id, &booking, 1) };
+    assert_eq!(record(&world, &done).await, Some(before + 2));
+    assert_eq!(pending(&world, calendar_id).await, []);
+    let jobs = written(&world, calendar_id, 0).await;
+    assert_eq!((jobs[0].written.clone(), jobs[0].written_range), (Some(event()), Some(booking.range)));
+    let host = world.booking(booking.id).await.hosts[0].clone();
+    assert_eq!(host.provider_event_id.as_deref(), Some("event-1"));
+    let writeback = host.writeback.expect("a host with a calendar has one");
+    assert_eq!((writeback.state, writeback.attempts, writeback.last_error), (WritebackState::Written, 2, None));
+    let unknown = world.new_booking(&world.tenant, &[], booking.range);
+    assert_eq!(record(&world, &self::done(&world, calendar_id, &unknown, 1)).await, None);
+}
+
+/// A booking that changed while it was written is still waiting: the late result keeps where the event stands, no more.
+pub async fn an_older_result_does_not_end_the_job(world: World) {
+    let (calendar_id, user, booking) = booked(&world).await;
+    let moved = world.reschedule_plan(&booking, &[&user], world.minutes(120, 150));
+    assert!(matches!(world.commit(&moved).await, Outcome::Committed { .. }));
+    let late = WritebackResult {
+        state: WritebackState::Failed,
+        last_error: Some("refused".into()),
+        written: None,
+        ..done(&world, calendar_id, &booking, 1)
+    };
+    assert!(record(&world, &late).await.is_some());
+    assert_eq!(pending(&world, calendar_id).await[0].written, None);
+    assert!(record(&world, &done(&world, calendar_id, &booking, 1)).await.is_some());
+    let jobs = pending(&world, calendar_id).await;
+    assert_eq!((jobs[0].version, jobs[0].attempts), (2, 0));
+    assert_eq!((jobs[0].written.clone(), jobs[0].written_range), (Some(event()), Some(booking.range)));
+    assert_eq!(jobs[0].booking.range, world.minutes(120, 150));
+}
+
+/// While a move or a cancellation waits, the facts tell where the booking was last written; afterwards they do not.
+pub async fn a_waiting_move_leaves_an_echo(world: World) {
+    let (calendar_id, user, booking) = booked(&world).await;
+    assert_eq!(world.facts(calendar_id).await.echoes, [], "never written, so there is no echo");
+    record(&world, &done(&world, calendar_id, &booking, 1)).await;
+    assert_eq!(world.facts(calendar_id).await.echoes, []);
+    world.commit(&world.cancel_plan(&booking, &[&user])).await;
+    let echo = PendingEcho { booking_id: booking.id, range: booking.range };
+    assert_eq!(world.facts(calendar_id).await.echoes, [echo]);
+    let job = &pending(&world, calendar_id).await[0];
+    assert_eq!((job.booking.status, job.version), (BookingStatus::Cancelled, 2));
+    let deleted = WritebackResult { written: None, ..done(&world, calendar_id, &booking, 2) };
+    record(&world, &deleted).await;
+    assert_eq!(world.facts(calendar_id).await.echoes, []);
+    assert_eq!(world.booking(booking.id).await.hosts[0].provider_event_id, None);
+}
+
+/// What sync saw of an event is kept, unless the booking waits to be written: then sync saw the past.
+pub async fn observations_skip_what_waits(world: World) {
+    let (calendar_id, _, booking) = booked(&world).await;
+    let observe = async |state| {
+        let observations = [ExternalObservation { booking_id: booking.id, state }];
+        let account_id = world.tenant.account_id;
+        world.store.observe_external(account_id, calendar_id, &observations).await.expect("written");
+        world.booking(booking.id).await.hosts[0].external_state
+    };
+    assert_eq!(observe(ExternalState::Deleted).await, Some(ExternalState::InSync));
+    record(&world, &done(&world, calendar_id, &booking, 1)).await;
+    assert_eq!(observe(ExternalState::Moved).await, Some(ExternalState::Moved));
+    assert_eq!(observe(ExternalState::InSync).await, Some(ExternalState::InSync));
+}
+
+/// Calendars with a job that is due, most overdue first, each once.
+pub async fn due_calendars_come_most_overdue_first(world: World) {
+    let (_, calendars) = world.connect(2).await;
+    let [one, two] = [world.user_on(calendars[0].id).await, world.user_on(calendars[1].id).await];
+    world.book(&[&two], world.minutes(0, 30)).await;
+    world.clock.advance(Duration::from_secs(1));
+    world.book(&[&one], world.minutes(0, 30)).await;
+    world.book(&[&two], world.minutes(60, 90)).await;
+    let due = async |limit| {
+        let due = world.store.calendars_with_due_writebacks(world.now(), limit).await.expect("readable");
+        due.into_iter().map(|due| due.calendar_id).collect::<Vec<_>>()
+    };
+    assert_eq!(due(10).await, [calendars[1].id, calendars[0].id]);
+    assert_eq!(due(1).await, [calendars[1].id]);
+    let jobs = world.store.pending_writebacks(world.tenant.account_id, calendars[1].id, 1).await.expect("readable");
+    assert_eq!(jobs[0].booking.range, world.minutes(0, 30), "oldest due first");
+}
+
+/// Sync compares with bookings that have not ended, by where they now are.
+pub async fn written_jobs_end_with_their_booking(world: World) {
+    let (calendar_id, user, booking) = booked(&world).await;
+    record(&world, &done(&world, calendar_id, &booking, 1)).await;
+    assert_eq!(written(&world, calendar_id, 90).await.len(), 1);
+    assert_eq!(written(&world, calendar_id, 91).await.len(), 0);
+    world.commit(&world.reschedule_plan(&booking, &[&user], world.minutes(600, 630))).await;
+    record(&world, &done(&world, calendar_id, &booking, 2)).await;
+    assert_eq!(written(&world, calendar_id, 600).await.len(), 1);
+}
+
+/// A calendar that is gone cannot be written, which must not keep anybody from cancelling.
+pub async fn a_gone_calendar_does_not_stop_a_cancellation(world: World) {
+    let (connection, calendars) = world.connect(1).await;
+    let user = world.user_on(calendars[0].id).await;
+    let booking = world.book(&[&user], world.minutes(60, 90)).await;
+    let home = CalendarId::from_uuid(world.uuid());
+    let homes = [(user.id, home)];
+    world.store.delete_connection(&world.tenant, connection.id, &homes, world.now(), None).await.expect("written");
+    let user = User { calendar_id: None, home_calendar_id: home, ..user };
+    let outcome = world.commit(&world.cancel_plan(&booking, &[&user])).await;
+    assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    let host = world.booking(booking.id).await.hosts[0].clone();
+    assert_eq!(host.writeback.expect("a writeback").state, WritebackState::Failed);
+    assert_eq!(pending(&world, calendars[0].id).await, []);
+    assert_eq!(world.store.calendars_with_due_writebacks(world.now(), 10).await.expect("readable"), []);
+}
