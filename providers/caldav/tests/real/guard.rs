@@ -176,7 +176,7 @@ async fn addresses_inside_are_refused_in_production() {
 #[tokio::test]
 async fn refusals_are_told_apart() {
     let check = async |fake: Fake, expected: fn(&ProviderError) -> bool| {
-        let calendar = calendar(&format!("{}work/", fake.url()), basic(&fake.url(), "alice", "secret"));
+        let calendar = calendar(&format!("{}team/", fake.url()), basic(&fake.url(), "alice", "secret"));
         let answer = sync(&provider(), &calendar, SyncMode::Full, window()).await.unwrap_err();
         assert!(expected(&answer), "{answer:?}");
     };
@@ -198,7 +198,7 @@ async fn refusals_are_told_apart() {
     check(Fake::answering(207, &[], "<multistatus xmlns=\"DAV:\"><response>").await, refused).await;
     check(Fake::answering(207, &[("content-encoding", "gzip")], "x").await, refused).await;
     check(Fake::answering(207, &[], BOMB).await, refused).await;
-    let gone = "http://127.0.0.1:1/work/";
+    let gone = "http://127.0.0.1:1/team/";
     let answer = sync(&provider(), &calendar(gone, basic(gone, "a", "b")), SyncMode::Full, window()).await;
     assert!(matches!(answer, Err(ProviderError::Unavailable(_))), "{answer:?}");
 }
@@ -255,29 +255,29 @@ async fn cut_lists_are_followed_and_one_bad_resource_stops_nobody() {
             let body = String::from_utf8(body.to_vec()).unwrap();
             heard.lock().unwrap().push(body.clone());
             if body.contains("sync-collection") && body.contains("<D:sync-token>one<") {
-                let cut = "<D:response><D:href>/work/</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status></D:response>";
-                return multistatus(&format!("{}{cut}<D:sync-token>two</D:sync-token>", listed("/work/a.ics")));
+                let cut = "<D:response><D:href>/team/</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status></D:response>";
+                return multistatus(&format!("{}{cut}<D:sync-token>two</D:sync-token>", listed("/team/a.ics")));
             }
             if body.contains("sync-collection") {
-                let removed = "<D:response><D:href>/work/gone.ics</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>";
-                let listed = ["/work/b%20c.ics", "/work/bad.ics", "/work/junk.ics"].map(listed).concat();
+                let removed = "<D:response><D:href>/team/gone.ics</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>";
+                let listed = ["/team/b%20c.ics", "/team/bad.ics", "/team/junk.ics"].map(listed).concat();
                 return multistatus(&format!("{listed}{removed}<D:sync-token>three</D:sync-token>"));
             }
             let event = |uid: &str| resource(uid, &[&[EVENT, "DURATION:PT1H"]]);
-            let bad = "<D:response><D:href>/work/bad.ics</D:href><D:status>HTTP/1.1 500 Oops</D:status></D:response>";
+            let bad = "<D:response><D:href>/team/bad.ics</D:href><D:status>HTTP/1.1 500 Oops</D:status></D:response>";
             multistatus(&format!(
                 "{}{}{bad}{}",
-                here("/work/a.ics", &event("a")),
-                here("/work/b c.ics", &event("b")),
-                here("/work/junk.ics", "this is no calendar")
+                here("/team/a.ics", &event("a")),
+                here("/team/b c.ics", &event("b")),
+                here("/team/junk.ics", "this is no calendar")
             ))
         }
     })
     .await;
-    let calendar = calendar(&format!("{}work/", fake.url()), basic(&fake.url(), "alice", "secret"));
+    let calendar = calendar(&format!("{}team/", fake.url()), basic(&fake.url(), "alice", "secret"));
     let mode = SyncMode::Incremental { cursor: SyncCursor(r#"{"position":{"token":"one"}}"#.to_owned()) };
     let synced = sync(&provider(), &calendar, mode, window()).await.unwrap();
-    let cursor = r#"{"position":{"token":"three"},"unread":["/work/bad.ics"]}"#;
+    let cursor = r#"{"position":{"token":"three"},"unread":["/team/bad.ics"]}"#;
     assert_eq!(synced.cursor, SyncCursor(cursor.to_owned()), "the bad one is asked for again");
     assert_eq!(synced.names(), ["a", "b%20c", "bad", "gone", "junk"]);
     assert_eq!(synced.busy("a"), [range("20261012T080000Z", "20261012T090000Z")]);

@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod discovery;
+#[path = "../../../egress/tests/guard/dns_server.rs"]
+mod dns_server;
+mod domain;
 mod free_busy;
 mod guard;
 mod reading;

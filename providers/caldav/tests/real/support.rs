@@ -64,7 +64,7 @@ impl Bench {
             ServerKind::Radicale => radicale()?,
             ServerKind::Xandikos => xandikos()?,
         };
-        let collection = Url::parse(&format!("{}work/", server.home_url())).unwrap();
+        let collection = Url::parse(&format!("{}team/", server.home_url())).unwrap();
         let http = EgressClient::new(EgressOptions::new(EgressPolicy::development())).unwrap();
         let provider = CaldavProvider::new(CaldavOptions::development()).unwrap();
         let bench = Self { server, provider, collection: collection.clone(), http };

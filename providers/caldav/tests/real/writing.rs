@@ -173,7 +173,7 @@ async fn writing_without_leave_says_so() {
     let wrong = calendar(bench.collection.as_str(), basic(&bench.server.url(), USERNAME, "wrong"));
     let answer = bench.provider.write_event(&wrong, &booking).await;
     assert!(matches!(answer, Err(ProviderError::Unauthorized(_))), "{answer:?}");
-    let elsewhere = bench.collection.join("../../admin/work/").unwrap();
+    let elsewhere = bench.collection.join("../../admin/team/").unwrap();
     let answer = bench
         .provider
         .write_event(&calendar(elsewhere.as_str(), basic(&bench.server.url(), USERNAME, PASSWORD)), &booking)
