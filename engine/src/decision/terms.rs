@@ -90,7 +90,7 @@ impl Terms {
     }
 
     pub(super) fn notice_us(&self) -> i64 {
-        i64::from(self.min_notice_hours) * HOUR_US
+        i64::from(self.min_notice_hours).saturating_mul(HOUR_US)
     }
 
     pub(super) fn window_us(&self) -> i64 {

@@ -49,10 +49,12 @@ impl<'a> OpenMinutes<'a> {
             return None;
         }
         if !self.found.contains(&first) {
-            self.found = first..first;
-            while self.is_minute_open(self.found.start - 1) {
-                self.found.start -= 1;
+            let mut start = first;
+            while start != self.found.end && self.is_minute_open(start - 1) {
+                start -= 1;
             }
+            let joins_found = start == self.found.end && !self.found.is_empty();
+            self.found = if joins_found { self.found.start..first } else { start..first };
         }
         while self.found.end <= last {
             if !self.is_minute_open(self.found.end) {
@@ -68,12 +70,11 @@ impl<'a> OpenMinutes<'a> {
         let Ok(index) = usize::try_from(day - self.first_day) else {
             return false;
         };
-        while self.days.len() <= index {
-            self.days.push(Vec::new());
+        if let Some(&open) = self.days.get(index).and_then(|day| day.get(minute.rem_euclid(DAY) as usize)) {
+            return open;
         }
-        if self.days[index].is_empty() {
-            self.days[index] = self.paint(day);
-        }
+        self.days.resize(self.days.len().max(index + 1), Vec::new());
+        self.days[index] = self.paint(day);
         self.days[index][minute.rem_euclid(DAY) as usize]
     }
 

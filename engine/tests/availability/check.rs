@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agentcal_engine::civil;
-use agentcal_engine::decision::{self, Question, Reason, Slot, alternatives, decide, next_available};
+use agentcal_engine::decision::{
+    self, HostVerdict, Question, Reason, Slot, SlotSearch, alternatives, decide, next_available,
+};
 use agentcal_engine::invariants;
 use agentcal_engine::model::SchedulingMode;
 use agentcal_engine::reference::Reference;
@@ -62,11 +64,11 @@ pub(crate) fn check(case: &Case, era: &Era, tally: &mut Tally) -> Result<(), Tes
     tally.cases += 1;
     tally.across_change += u64::from(era.moments.iter().any(|&moment| range.contains(moment)));
     let mut reference = Reference::new(question, &era.wall_clock);
-    let slots = slots_agree(&question, &mut reference, *range, tally)?;
-    let starts = starts_to_decide(&mut reference, &scenario, &slots);
+    let search = slots_agree(&question, &mut reference, *range, tally)?;
+    let starts = starts_to_decide(&mut reference, &scenario, &search.slots);
     for start in starts {
-        decision_agrees(&question, &mut reference, start, tally)?;
-        offered_means_free(&question, *range, &slots, start)?;
+        let verdicts = decision_agrees(&question, &mut reference, start, tally)?;
+        offered_means_free(&question, *range, &search, start, &verdicts)?;
     }
     if terms.booking_window_days <= NEXT_WINDOW_DAYS_MAX {
         let found = next_available(&question, range.start);
@@ -84,7 +86,7 @@ fn slots_agree(
     reference: &mut Reference<'_>,
     range: TimeRange,
     tally: &mut Tally,
-) -> Result<Vec<Slot>, TestCaseError> {
+) -> Result<SlotSearch, TestCaseError> {
     let search = decision::slots(question, range, usize::MAX);
     let (expected, unknown) = reference.slots(range);
     let plain = |slot: &Slot| (slot.start, slot.end, slot.hosts.iter().collect::<Vec<_>>());
@@ -98,7 +100,7 @@ fn slots_agree(
     tally.with_slots += u64::from(!search.slots.is_empty());
     tally.slots += search.slots.len() as u64;
     tally.with_unknown += u64::from(!search.unknown.is_empty());
-    Ok(search.slots)
+    Ok(search)
 }
 
 /// Starts on the grid, starts beside it, starts that are offered: a sample of each.
@@ -115,7 +117,7 @@ fn decision_agrees(
     reference: &mut Reference<'_>,
     start: Timestamp,
     tally: &mut Tally,
-) -> Result<(), TestCaseError> {
+) -> Result<Vec<HostVerdict>, TestCaseError> {
     let decision = decide(question, start);
     for (verdict, expected) in decision.verdicts.iter().zip(reference.reasons(start)) {
         let found: BTreeSet<Reason> = verdict.reasons.iter().copied().collect();
@@ -127,28 +129,28 @@ fn decision_agrees(
             *tally.reasons.entry(reason.as_str()).or_default() += 1;
         }
     }
-    Ok(())
+    Ok(decision.verdicts)
 }
 
 /// Lesson: "reserve" said booked while "slots" said free. Whatever is offered is decided free, whatever is not is refused.
 fn offered_means_free(
     question: &Question<'_>,
     range: TimeRange,
-    slots: &[Slot],
+    search: &SlotSearch,
     start: Timestamp,
+    verdicts: &[HostVerdict],
 ) -> Result<(), TestCaseError> {
     if !range.contains(start) {
         return Ok(());
     }
-    let left_out: Vec<_> =
-        decision::slots(question, range, 0).unknown.into_iter().map(|(user_id, _)| user_id).collect();
+    let slots = &search.slots;
+    let is_unknown = |user_id| search.unknown.iter().any(|(unknown, _)| *unknown == user_id);
     let offered = slots.binary_search_by_key(&start, |slot| slot.start).ok().map(|index| slots[index].hosts);
-    let verdicts = decide(question, start).verdicts;
     let together = question.terms.scheduling_mode == SchedulingMode::Collective;
     let all_free = verdicts.iter().all(|verdict| verdict.is_free());
     for (index, verdict) in verdicts.iter().enumerate() {
         let is_offered = offered.is_some_and(|hosts| hosts.contains(index));
-        let is_left_out = left_out.contains(&verdict.user_id) || together && !left_out.is_empty();
+        let is_left_out = is_unknown(verdict.user_id) || together && !search.unknown.is_empty();
         let is_free = if together { all_free } else { verdict.is_free() };
         prop_assert_eq!(is_offered, is_free && !is_left_out, "host {} at {:?}", index, start);
     }

@@ -124,8 +124,8 @@ fn terms() -> impl Strategy<Value = RawTerms> {
         prop::sample::select(vec![1u32, 3, 5, 7, 14, 60, 60]),
         option::weighted(0.4, prop::sample::select(vec![0u32, 1, 1, 1, 2, 2, 2, 3, 4])),
     );
-    (duration, interval, (buffer(), buffer()), any::<bool>(), limits, 0u8..3).prop_map(
-        |(duration, interval, buffers, sum, limits, mode)| RawTerms {
+    (duration, interval, (buffer(), buffer()), any::<bool>(), limits, prop::sample::select(vec![0u8, 0, 1, 1, 2]))
+        .prop_map(|(duration, interval, buffers, sum, limits, mode)| RawTerms {
             duration,
             interval,
             buffers,
@@ -134,8 +134,7 @@ fn terms() -> impl Strategy<Value = RawTerms> {
             window_days: limits.1,
             per_day: limits.2,
             mode,
-        },
-    )
+        })
 }
 
 /// Minutes of the day: mostly quarters, often those at which clocks are changed.
@@ -200,7 +199,7 @@ fn claim() -> impl Strategy<Value = RawClaim> {
         prop_oneof![3 => (-40i64..300).prop_map(|half| half * 30), 1 => -1_200i64..9_000],
         prop_oneof![4 => prop::sample::select(vec![15i64, 30, 60]), 1 => 1i64..=1_440],
     );
-    let owner = (option::weighted(0.7, 0usize..6), -300i64..300);
+    let owner = (option::weighted(0.55, 0usize..6), -100i64..900);
     (time, owner, 0u8..4, (buffer(), buffer()), prop::bool::weighted(0.2)).prop_map(
         |(time, owner, event_type, buffers, twice)| RawClaim {
             start: time.0,

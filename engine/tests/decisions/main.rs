@@ -1,0 +1,5 @@
+//! Decisions in small worlds made by hand, and the invariants.
+
+mod invariants;
+mod people;
+mod tables;
