@@ -10,7 +10,7 @@ use agentcal_engine::invariants;
 use agentcal_engine::model::{BufferMode, SchedulingMode};
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
 
-use crate::people::{Person, at, booking, hold, on, span, terms};
+use crate::people::{self, Person, at, booking, hold, on, span, terms};
 
 fn ask<'a>(terms: &'a Terms, hosts: &'a [Host]) -> Question<'a> {
     Question { terms, hosts, now: at("2026-06-01 00:00"), ignoring: None }
