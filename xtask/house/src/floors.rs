@@ -37,7 +37,7 @@ const HOUSE: &[Room] = &[
         imports: &[ENGINE, VAULT, SQLITE, MEMORY, EGRESS, CALDAV, SANDBOX, ACTORS, API],
         test_imports: &[TESTKIT],
     },
-    Room { name: "agentcal-bench", imports: &[ENGINE, TESTKIT], test_imports: &[] },
+    Room { name: "agentcal-bench", imports: &[], test_imports: &[] },
     Room { name: TESTKIT, imports: &[], test_imports: &[] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },
