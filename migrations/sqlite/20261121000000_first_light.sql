@@ -3,6 +3,9 @@
 --
 -- Every table of an account has account_id first in its primary key, and every foreign key between two such tables
 -- carries it on both sides, so that no row can point into another tenant (law 9).
+--
+-- Tables that are searched by more than their primary key keep their row ids: without statistics SQLite takes a primary
+-- key that is the table itself for cheaper than an index that fits better, and would read a whole account.
 
 -- One row: what is true of the whole store.
 CREATE TABLE store_state (
@@ -38,7 +41,7 @@ CREATE TABLE api_keys (
     allowed_origins TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
     revoked_at      INTEGER
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX api_keys_by_organization ON api_keys (organization_id, created_at, key_id);
 
 CREATE TABLE accounts (
@@ -49,7 +52,7 @@ CREATE TABLE accounts (
     timezone        TEXT,
     metadata        TEXT    NOT NULL,
     created_at      INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX accounts_by_age ON accounts (organization_id, mode, created_at, account_id);
 
 -- Data key of an account. Deleting the row makes all that is sealed with it unreadable.
@@ -80,7 +83,7 @@ CREATE TABLE connections (
     credentials     BLOB    NOT NULL,
     created_at      INTEGER NOT NULL,
     PRIMARY KEY (account_id, connection_id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX connections_by_age ON connections (account_id, created_at, connection_id);
 
 CREATE TABLE calendars (
@@ -99,7 +102,7 @@ CREATE TABLE calendars (
     UNIQUE (account_id, connection_id, provider_calendar_id),
     FOREIGN KEY (account_id, connection_id) REFERENCES connections (account_id, connection_id),
     CHECK ((provider = 'internal') = (connection_id IS NULL))
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Where a calendar's sync stands; internal calendars have none. rows_changed remembers, over the pages of one sync and
 -- over a crash between them, that rows of the generation that counts are not those of the calendar's revision any more.
@@ -154,7 +157,7 @@ CREATE TABLE users (
     FOREIGN KEY (account_id, calendar_id) REFERENCES calendars (account_id, calendar_id),
     FOREIGN KEY (account_id, home_calendar_id) REFERENCES calendars (account_id, calendar_id),
     CHECK (calendar_id IS NULL OR calendar_id = home_calendar_id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX users_by_age ON users (account_id, created_at, user_id);
 CREATE INDEX users_by_calendar ON users (account_id, calendar_id);
 CREATE INDEX users_by_home ON users (account_id, home_calendar_id);
@@ -192,7 +195,7 @@ CREATE TABLE event_types (
     created_at            INTEGER NOT NULL,
     PRIMARY KEY (account_id, event_type_id),
     CONSTRAINT event_types_slug UNIQUE (account_id, slug)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX event_types_by_age ON event_types (account_id, created_at, event_type_id);
 
 CREATE TABLE event_type_hosts (
@@ -232,7 +235,7 @@ CREATE TABLE bookings (
     created_at         INTEGER NOT NULL,
     PRIMARY KEY (account_id, booking_id),
     CHECK (end_at - start_at BETWEEN 1 AND 86400000000)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX bookings_by_start ON bookings (account_id, start_at, booking_id);
 CREATE INDEX bookings_by_status ON bookings (account_id, status, start_at, booking_id);
 CREATE INDEX bookings_by_email ON bookings (account_id, attendee_email_key, start_at, booking_id);
@@ -279,7 +282,7 @@ CREATE TABLE claims (
         (kind = 'hold' AND hold_id IS NOT NULL AND booking_id IS NULL AND expires_at IS NOT NULL)
         OR (kind = 'booking' AND hold_id IS NULL AND booking_id IS NOT NULL AND expires_at IS NULL)
     )
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX claims_by_user ON claims (account_id, user_id, start_at);
 CREATE INDEX claims_by_home ON claims (account_id, home_calendar_id, end_at);
 CREATE INDEX claims_by_booking ON claims (account_id, booking_id) WHERE booking_id IS NOT NULL;
@@ -329,7 +332,7 @@ CREATE TABLE writebacks (
     FOREIGN KEY (account_id, booking_id) REFERENCES bookings (account_id, booking_id) ON DELETE CASCADE,
     CHECK ((written_event_id IS NULL) = (written_start_at IS NULL)),
     CHECK ((written_event_id IS NULL) = (written_end_at IS NULL))
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX writebacks_due ON writebacks (due_at) WHERE state = 'pending';
 CREATE INDEX writebacks_pending ON writebacks (account_id, calendar_id, due_at) WHERE state = 'pending';
 CREATE INDEX writebacks_by_end ON writebacks (account_id, calendar_id, state, booking_end_at);

@@ -212,11 +212,13 @@ async fn delete_expired(
 async fn users_of(connection: &mut SqliteConnection, account_id: AccountId, owner: ClaimOwner) -> Result<Vec<UserId>> {
     let (select, id) = by_owner(
         owner,
-        "SELECT user_id FROM claims WHERE account_id = $1 AND booking_id = $2 ORDER BY user_id",
-        "SELECT user_id FROM claims WHERE account_id = $1 AND hold_id = $2 ORDER BY user_id",
+        "SELECT user_id FROM claims WHERE account_id = $1 AND booking_id = $2",
+        "SELECT user_id FROM claims WHERE account_id = $1 AND hold_id = $2",
     );
     let select = sqlx::query_scalar::<_, Uuid>(select).bind(account_id.as_uuid()).bind(id);
-    let ids = select.fetch_all(connection).await.map_err(store_error)?;
+    let mut ids = select.fetch_all(connection).await.map_err(store_error)?;
+    // Sorted here: asked to sort, SQLite walks all claims of the account in order instead.
+    ids.sort();
     Ok(ids.into_iter().map(UserId::from_uuid).collect())
 }
 

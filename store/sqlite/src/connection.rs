@@ -265,7 +265,7 @@ async fn rehome_users(
     now: Timestamp,
 ) -> Result<bool> {
     let select = sqlx::query_as::<_, (Uuid, String)>(
-        "SELECT user_id, timezone FROM users WHERE account_id = $1 AND home_calendar_id = $2 ORDER BY user_id",
+        "SELECT user_id, timezone FROM users WHERE account_id = $1 AND home_calendar_id = $2",
     );
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     for (user_id, timezone) in select.fetch_all(&mut *connection).await.map_err(store_error)? {

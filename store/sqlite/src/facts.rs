@@ -260,8 +260,9 @@ async fn emails_of(
     account_id: AccountId,
     calendar_id: CalendarId,
 ) -> Result<Vec<String>> {
-    let select =
-        sqlx::query_scalar("SELECT email FROM users WHERE account_id = $1 AND calendar_id = $2 ORDER BY user_id");
+    let select = sqlx::query_scalar("SELECT email FROM users WHERE account_id = $1 AND calendar_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
-    select.fetch_all(reader).await.map_err(store_error)
+    let mut emails: Vec<String> = select.fetch_all(reader).await.map_err(store_error)?;
+    emails.sort();
+    Ok(emails)
 }

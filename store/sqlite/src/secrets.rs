@@ -18,6 +18,8 @@ struct KeyTable {
     select: &'static str,
     update: &'static str,
     wrapped_by_others: &'static str,
+    wrappers: &'static str,
+    one_wrapped_by: &'static str,
 }
 
 const ACCOUNT_KEYS: KeyTable = KeyTable {
@@ -27,6 +29,8 @@ const ACCOUNT_KEYS: KeyTable = KeyTable {
     update: "UPDATE account_keys SET wrapped_by = $2, wrapped = $3 WHERE account_id = $1",
     wrapped_by_others: "SELECT account_id, wrapped_by, wrapped FROM account_keys \
                         WHERE wrapped_by < $1 OR wrapped_by > $1 LIMIT $2",
+    wrappers: "SELECT DISTINCT wrapped_by FROM account_keys",
+    one_wrapped_by: "SELECT account_id, wrapped_by, wrapped FROM account_keys WHERE wrapped_by = $1 LIMIT 1",
 };
 
 const ORGANIZATION_KEYS: KeyTable = KeyTable {
@@ -36,6 +40,8 @@ const ORGANIZATION_KEYS: KeyTable = KeyTable {
     update: "UPDATE organization_keys SET wrapped_by = $2, wrapped = $3 WHERE organization_id = $1",
     wrapped_by_others: "SELECT organization_id, wrapped_by, wrapped FROM organization_keys \
                         WHERE wrapped_by < $1 OR wrapped_by > $1 LIMIT $2",
+    wrappers: "SELECT DISTINCT wrapped_by FROM organization_keys",
+    one_wrapped_by: "SELECT organization_id, wrapped_by, wrapped FROM organization_keys WHERE wrapped_by = $1 LIMIT 1",
 };
 
 fn table_of(owner: KeyOwner) -> (&'static KeyTable, Uuid) {
@@ -104,5 +110,27 @@ impl SqliteStore {
         let mut ids: Vec<String> = sqlx::query_scalar(used).fetch_all(&mut *reader).await.map_err(store_error)?;
         ids.retain(|id| self.keyring.key_ids().all(|known| known != id));
         Ok(ids)
+    }
+
+    /// Ids of keys that wrap something here and do not open it: they are not in the ring, or another key has their id there.
+    /// Tries one data key of each, so that a wrong ring shows before anything is served.
+    pub async fn unreadable_key_ids(&self) -> Result<Vec<String>> {
+        let mut reader = self.reader().await?;
+        let mut unreadable = Vec::new();
+        for table in [&ACCOUNT_KEYS, &ORGANIZATION_KEYS] {
+            let wrappers: Vec<String> =
+                sqlx::query_scalar(table.wrappers).fetch_all(&mut *reader).await.map_err(store_error)?;
+            for wrapper in wrappers {
+                let select = sqlx::query_as::<_, (Uuid, String, Vec<u8>)>(table.one_wrapped_by).bind(&wrapper);
+                let Some((id, key_id, bytes)) = select.fetch_optional(&mut *reader).await.map_err(store_error)? else {
+                    continue;
+                };
+                let opened = self.keyring.unwrap((table.owner)(id), &WrappedKey { key_id, bytes });
+                if opened.is_err() && !unreadable.contains(&wrapper) {
+                    unreadable.push(wrapper);
+                }
+            }
+        }
+        Ok(unreadable)
     }
 }

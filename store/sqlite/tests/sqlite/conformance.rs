@@ -1,7 +1,5 @@
 //! SQLite keeps the store port.
 
-mod common;
-
-use common::make;
+use crate::common::make;
 
 agentcal_store_conformance::store_suite!(make);

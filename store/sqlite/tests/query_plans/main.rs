@@ -1,0 +1,149 @@
+//! Lesson: cost grows with the calendar's history, not with the window asked. Every statement the conformance suite makes
+//! the store run is explained, and none may read a whole table or sort what it then cuts.
+
+#[path = "../sqlite/common.rs"]
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use agentcal_store_conformance::{TestClock, run_store_suite};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber, span};
+
+use common::make;
+
+/// Statements that read a whole table because that is what was asked, by how they begin.
+const WHOLE_TABLES: [&str; 2] = [
+    // `agentcal org list`, and `doctor`.
+    "SELECT organization_id, name, created_at FROM organizations ORDER BY",
+    "SELECT wrapped_by FROM",
+];
+
+/// Statements that read everything of an account because it is small and asked for whole: its configuration.
+const WHOLE_ACCOUNTS: [&str; 6] = [
+    "SELECT * FROM users WHERE account_id = $1 ORDER BY user_id",
+    "SELECT * FROM event_types WHERE account_id = $1 ORDER BY event_type_id",
+    "SELECT user_id, calendar_id FROM user_busy_calendars",
+    "SELECT event_type_id, user_id FROM event_type_hosts",
+    "SELECT c.*, s.synced_at FROM calendars",
+    "DELETE FROM accounts",
+];
+
+/// Hears every statement the driver runs.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<BTreeSet<String>>>);
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut heard = Statement::default();
+        event.record(&mut heard);
+        let text = if heard.whole.trim().is_empty() { heard.summary } else { heard.whole };
+        self.0.lock().expect("no listener panics").insert(text.trim().to_owned());
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Default)]
+struct Statement {
+    summary: String,
+    whole: String,
+}
+
+impl Visit for Statement {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "summary" => self.summary = value.to_owned(),
+            "db.statement" => self.whole = value.to_owned(),
+            _ => {}
+        }
+    }
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+#[tokio::test]
+async fn no_statement_costs_more_with_history() {
+    let listener = Listener::default();
+    tracing::subscriber::set_global_default(listener.clone()).expect("the only test of this program");
+    run_store_suite(make).await;
+    let statements = listener.0.lock().expect("no listener panics").clone();
+    let explained: Vec<_> = statements.iter().filter(|text| is_explained(text)).collect();
+    assert!(explained.len() > 100, "only {} statements were heard", explained.len());
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("plans.db");
+    let store = common::open(&path, Arc::new(TestClock::at(agentcal_store_conformance::world::MORNING))).await;
+    store.migrate().await.expect("migrated");
+    let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("opened");
+    let mut wrong = Vec::new();
+    for statement in explained {
+        let plan = explain(&mut connection, statement).await;
+        wrong.extend(fault(statement, &plan).map(|fault| format!("{fault}: {statement}\n    {}", plan.join("\n    "))));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn is_explained(statement: &str) -> bool {
+    let of_schema = statement.contains("_sqlx_migrations") || statement.contains("sqlite_master");
+    !of_schema && ["SELECT", "UPDATE", "DELETE", "INSERT"].iter().any(|verb| statement.starts_with(verb))
+}
+
+async fn explain(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows =
+        sqlx::raw_sql(explain).fetch_all(connection).await.unwrap_or_else(|error| panic!("{error}: {statement}"));
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+/// What is wrong with a plan, if anything.
+fn fault(statement: &str, plan: &[String]) -> Option<&'static str> {
+    let begins = |known: &&str| statement.starts_with(*known);
+    let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE FOR ORDER BY"));
+    let cuts = statement.contains("LIMIT");
+    if plan.iter().any(|line| is_scan(line)) && !WHOLE_TABLES.iter().any(begins) {
+        return Some("reads a whole table");
+    }
+    let walks_in_order = cuts && !sorts;
+    if plan.iter().any(|line| is_whole_account(line)) && !walks_in_order && !WHOLE_ACCOUNTS.iter().any(begins) {
+        return Some("reads a whole account");
+    }
+    (sorts && cuts && !plan.iter().any(|line| line.contains(WAITING))).then_some("sorts what it then cuts")
+}
+
+/// An index that holds what waits and nothing that is done: reading all of it is no history.
+const WAITING: &str = "INDEX writebacks_pending";
+
+fn is_scan(line: &str) -> bool {
+    let of_rows_found = ["SCAN CONSTANT", "SCAN due", "SCAN alone"];
+    line.starts_with("SCAN ") && !of_rows_found.iter().any(|known| line.starts_with(known)) && !line.contains(WAITING)
+}
+
+/// A search by the account alone, in a table where that is not one row.
+fn is_whole_account(line: &str) -> bool {
+    let one_row = ["SEARCH accounts ", "SEARCH a ", "SEARCH account_keys "];
+    line.starts_with("SEARCH ")
+        && line.ends_with("(account_id=?)")
+        && !one_row.iter().any(|known| line.starts_with(known))
+}
+
+#[test]
+fn a_scan_is_a_fault() {
+    let check = |statement: &str, line: &str, expected| {
+        assert_eq!(fault(statement, &[line.to_owned()]), expected, "{line}");
+    };
+    check("SELECT 1 FROM claims", "SCAN claims", Some("reads a whole table"));
+    check("SELECT 1 FROM claims", "SEARCH claims USING PRIMARY KEY (account_id=?)", Some("reads a whole account"));
+    check("SELECT 1 FROM claims LIMIT 1", "USE TEMP B-TREE FOR ORDER BY", Some("sorts what it then cuts"));
+    check("SELECT 1 FROM claims", "SEARCH claims USING PRIMARY KEY (account_id=? AND claim_id=?)", None);
+    check("SELECT wrapped_by FROM account_keys", "SCAN account_keys", None);
+}
