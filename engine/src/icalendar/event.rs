@@ -2,9 +2,9 @@
 
 use calcard::common::PartialDateTime;
 use calcard::icalendar::{
-    ICalendar, ICalendarComponent, ICalendarDuration, ICalendarEntry, ICalendarParameterName,
-    ICalendarParameterValue, ICalendarParticipationStatus, ICalendarPeriod, ICalendarProperty, ICalendarRecurrenceRule,
-    ICalendarStatus, ICalendarTransparency, ICalendarValue,
+    ICalendar, ICalendarComponent, ICalendarDuration, ICalendarEntry, ICalendarParameterName, ICalendarParameterValue,
+    ICalendarParticipationStatus, ICalendarPeriod, ICalendarProperty, ICalendarRecurrenceRule, ICalendarStatus,
+    ICalendarTransparency, ICalendarValue,
 };
 use calcard::{Entry, Parser};
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 
 /// Most iCalendar objects in one text; a calendar resource holds one.
 const OBJECTS_MAX: usize = 16;
+/// Most RRULEs of one event; RFC 5545 wants one at most.
+const RULES_MAX: usize = 8;
 /// Most seconds of any duration that is believed: a little over ten years.
 const DURATION_SECONDS_MAX: i64 = 3_660 * 86_400;
 
@@ -174,7 +176,7 @@ impl Reader<'_> {
         let mut rules = Vec::new();
         for value in self.component.properties(&ICalendarProperty::Rrule).flat_map(|entry| &entry.values) {
             match value {
-                ICalendarValue::RecurrenceRule(rule) => rules.push((**rule).clone()),
+                ICalendarValue::RecurrenceRule(rule) if rules.len() < RULES_MAX => rules.push((**rule).clone()),
                 _ => return Some(Recurrence::NotUnderstood),
             }
         }

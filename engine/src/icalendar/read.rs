@@ -1,6 +1,6 @@
 //! A calendar resource to instances.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calcard::icalendar::{ICalendar, ICalendarComponent, ICalendarComponentType};
 use calcard::icalendar::{ICalendarFreeBusyType, ICalendarParameterName, ICalendarParameterValue, ICalendarPeriod};
@@ -18,6 +18,8 @@ use crate::time::{DAY_US, TimeRange, Timestamp};
 
 /// Longest text of one resource that is read.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Most series in one resource that are followed; a resource holds one (RFC 4791, 4.1).
+const SERIES_MAX: usize = 32;
 /// Days by which the wall-clock span that is expanded exceeds the window: no offset is as large.
 const SPAN_MARGIN_DAYS: i64 = 2;
 /// Room given to an event of ours that somebody shortened to nothing, so that it still shows where it is.
@@ -68,7 +70,13 @@ pub fn read_resource(text: &str, context: &ReadContext<'_>) -> Result<Resource, 
     if objects.iter().all(|object| object.components.is_empty()) {
         return Err(ReadError::NotICalendar);
     }
-    let mut sink = Sink { window: context.window, instances: Vec::new(), recurring: false, blocked_whole: 0 };
+    let mut sink = Sink {
+        window: context.window,
+        instances: Vec::new(),
+        recurring: false,
+        blocked_whole: 0,
+        series_left: SERIES_MAX,
+    };
     for object in &objects {
         read_object(object, context, &mut sink)?;
     }
@@ -91,13 +99,39 @@ fn read_object(object: &ICalendar, context: &ReadContext<'_>, sink: &mut Sink) -
     }
     let (exceptions, masters): (Vec<Event>, Vec<Event>) =
         events.into_iter().partition(|event| event.recurrence_id.is_some());
+    let replaced = Replaced::by(&exceptions);
     for master in &masters {
-        expand(master, &exceptions, context, sink);
+        expand(master, &replaced, context, sink);
     }
     for exception in &exceptions {
         sink.add_event(exception, &exception.start, exception.length);
     }
     Ok(())
+}
+
+/// Starts of instances that exceptions stand for, by UID. An exception for this and all future ones replaces nothing: both
+/// it and what it was meant to replace block, rather than too little.
+struct Replaced<'e>(BTreeMap<Option<&'e str>, BTreeSet<(Timestamp, bool)>>);
+
+impl<'e> Replaced<'e> {
+    fn by(exceptions: &'e [Event]) -> Self {
+        let mut replaced: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for exception in exceptions.iter().filter(|exception| !exception.this_and_future) {
+            if let Some(start) = exception.recurrence_id.as_ref().and_then(start_of) {
+                replaced.entry(exception.uid.as_deref()).or_default().insert(start);
+            }
+        }
+        Self(replaced)
+    }
+
+    fn contains(&self, uid: Option<&str>, start: (Timestamp, bool)) -> bool {
+        self.0.get(&uid).is_some_and(|starts| starts.contains(&start))
+    }
+}
+
+/// What makes an instance's start the same as another's; nothing where its zone is unknown.
+fn start_of(moment: &Moment) -> Option<(Timestamp, bool)> {
+    (moment.zone != Zone::Unknown).then(|| (moment.instants().0, moment.is_date))
 }
 
 /// Busy periods of a VFREEBUSY count like events (RFC 4791, 7.10).
@@ -128,60 +162,41 @@ fn read_free_busy(component: &ICalendarComponent, sink: &mut Sink) {
 }
 
 /// A master's instances, but for those an exception stands for and those EXDATE takes out.
-fn expand(master: &Event, exceptions: &[Event], context: &ReadContext<'_>, sink: &mut Sink) {
+fn expand(master: &Event, replaced: &Replaced<'_>, context: &ReadContext<'_>, sink: &mut Sink) {
     let Some(recurrence) = &master.rule else {
-        return expand_dates(master, exceptions, vec![master.start.clone()], sink);
+        return expand_dates(master, replaced, vec![master.start.clone()], sink);
     };
     sink.recurring = true;
-    let walls = match recurrence {
-        Recurrence::Rules(rules) => occurrences(master, rules, context),
+    let followed = sink.series_left.checked_sub(1);
+    sink.series_left = followed.unwrap_or(0);
+    let moments = match recurrence {
+        Recurrence::Rules(rules) => followed.and_then(|_| occurrences(master, rules, context)),
         Recurrence::NotUnderstood => None,
     };
-    match walls {
+    match moments {
         Some(mut moments) => {
             moments.push(master.start.clone());
-            expand_dates(master, exceptions, moments, sink);
+            expand_dates(master, replaced, moments, sink);
         }
         None => sink.block_from(master),
     }
 }
 
-fn expand_dates(master: &Event, exceptions: &[Event], starts: Vec<Moment>, sink: &mut Sink) {
-    let taken_out = taken_out(master, exceptions);
+fn expand_dates(master: &Event, replaced: &Replaced<'_>, starts: Vec<Moment>, sink: &mut Sink) {
+    let excluded: BTreeSet<_> = master.exdates.iter().filter_map(start_of).collect();
     let own = starts.into_iter().map(|start| (start, master.length));
     let further = master.rdates.iter().map(|(start, length)| (start.clone(), length.unwrap_or(master.length)));
     sink.recurring |= !master.rdates.is_empty();
-    let mut seen = BTreeSet::new();
     for (start, length) in own.chain(further) {
-        let instant = start.instants().0;
-        if !taken_out.contains(&(instant, start.is_date)) && seen.insert((instant, instants_of(&start, length).1)) {
+        let key = (start.instants().0, start.is_date);
+        if !excluded.contains(&key) && !replaced.contains(master.uid.as_deref(), key) {
             sink.add_event(master, &start, length);
         }
     }
 }
 
-/// Starts that EXDATE takes out or an exception replaces. An exception for this and all future ones replaces nothing
-/// here: both it and what it was meant to replace block, rather than too little.
-fn taken_out(master: &Event, exceptions: &[Event]) -> BTreeSet<(Timestamp, bool)> {
-    let replaced = exceptions
-        .iter()
-        .filter(|exception| exception.uid == master.uid && !exception.this_and_future)
-        .filter_map(|exception| exception.recurrence_id.as_ref());
-    master
-        .exdates
-        .iter()
-        .chain(replaced)
-        .filter(|moment| moment.zone != Zone::Unknown || moment.zone == master.start.zone)
-        .map(|moment| (moment.instants().0, moment.is_date))
-        .collect()
-}
-
 /// The occurrences of a master's rules that may reach into the window; `None` where that cannot be told.
-fn occurrences(
-    master: &Event,
-    rules: &[ICalendarRecurrenceRule],
-    context: &ReadContext<'_>,
-) -> Option<Vec<Moment>> {
+fn occurrences(master: &Event, rules: &[ICalendarRecurrenceRule], context: &ReadContext<'_>) -> Option<Vec<Moment>> {
     let (start, zone) = (&master.start, &master.start.zone);
     let (first, last) = instants_of(start, master.length);
     let reach_days = last.micros_since(first).div_euclid(DAY_US) + SPAN_MARGIN_DAYS;
@@ -197,8 +212,11 @@ fn occurrences(
         };
         let found = Rule::parse(rule, to_wall)?.occurrences(start.wall, span).ok()?;
         moments.extend(found.into_iter().map(|wall| Moment { wall, ..start.clone() }));
+        if moments.len() > 2 * INSTANCES_PER_RESOURCE_MAX {
+            return None;
+        }
     }
-    (moments.len() <= 2 * INSTANCES_PER_RESOURCE_MAX).then_some(moments)
+    Some(moments)
 }
 
 struct Sink {
@@ -206,6 +224,7 @@ struct Sink {
     instances: Vec<ExternalInstance>,
     recurring: bool,
     blocked_whole: usize,
+    series_left: usize,
 }
 
 impl Sink {

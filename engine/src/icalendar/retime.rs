@@ -1,5 +1,6 @@
 //! Moving an event of ours without touching what people added to it.
 
+use super::read::{ReadContext, read_resource};
 use super::write::booking_of_uid;
 use crate::ids::BookingId;
 use crate::ports::EventWrite;
@@ -14,8 +15,23 @@ pub enum RetimeError {
 }
 
 /// The text of a booking's event at the time, sequence and state the booking now has. Every other line stays as it is,
-/// byte for byte: alarms, attendees, colours and whatever else people or programs added.
+/// byte for byte: alarms, attendees, colours and whatever else people or programs added. What comes out is read again
+/// before it is believed.
 pub fn retime(text: &str, write: &EventWrite, now: Timestamp) -> Result<String, RetimeError> {
+    let moved = replace_times(text, write, now)?;
+    if shows(&moved, write) { Ok(moved) } else { Err(RetimeError::NotOurs) }
+}
+
+/// Whether a text shows the booking where it is, blocking, and nothing else of it there.
+pub fn shows(text: &str, write: &EventWrite) -> bool {
+    let context = ReadContext { timezone: write.timezone, owner_addresses: &[], window: write.range };
+    let instances = read_resource(text, &context).map(|resource| resource.instances).unwrap_or_default();
+    let mut ours = instances.iter().filter(|instance| instance.booking_id == Some(write.booking_id));
+    let shown = ours.next().is_some_and(|instance| instance.range == write.range && instance.blocks);
+    shown && ours.next().is_none()
+}
+
+fn replace_times(text: &str, write: &EventWrite, now: Timestamp) -> Result<String, RetimeError> {
     let lines = unfolded_lines(text);
     let span = event_span(&lines, write.booking_id).ok_or(RetimeError::NotOurs)?;
     let mut out = String::with_capacity(text.len() + 256);

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use calcard::common::timezone::Tz as CalcardTz;
-use calcard::icalendar::{ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarProperty, ICalendarValue};
+use calcard::icalendar::{
+    ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarFrequency, ICalendarProperty, ICalendarValue,
+};
 use chrono::{NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
@@ -13,6 +15,9 @@ use super::event::parse;
 use super::rrule::{Rule, Span};
 use crate::time::{DAY_US, HOUR_US, Timestamp};
 
+/// Most zones one object may define, and most observances one zone may have.
+const ZONES_MAX: usize = 32;
+const OBSERVANCES_MAX: usize = 500;
 /// Most changes of offset one VTIMEZONE may bring.
 const TRANSITIONS_MAX: usize = 2_000;
 /// Years between which a VTIMEZONE is evaluated; bookings lie well inside.
@@ -91,7 +96,7 @@ pub(super) struct Zones {
 impl Zones {
     pub(super) fn of(calendar: &ICalendar) -> Self {
         let mut defined = BTreeMap::new();
-        for component in calendar.timezones() {
+        for component in calendar.timezones().take(ZONES_MAX) {
             let Some(tzid) = text_of(component, &ICalendarProperty::Tzid) else { continue };
             if let Some(zone) = defined_zone(calendar, component, tzid) {
                 defined.insert(tzid.to_owned(), zone);
@@ -155,6 +160,9 @@ fn defined_zone(calendar: &ICalendar, component: &ICalendarComponent, tzid: &str
 /// Evaluates the observances of a VTIMEZONE (RFC 5545, 3.6.5). `None` where one of them cannot be understood.
 fn transitions(calendar: &ICalendar, component: &ICalendarComponent) -> Option<Transitions> {
     let mut changes = Vec::new();
+    if component.component_ids.len() > OBSERVANCES_MAX {
+        return None;
+    }
     for id in &component.component_ids {
         let observance = calendar.component_by_id(*id)?;
         if matches!(observance.component_type, ICalendarComponentType::Standard | ICalendarComponentType::Daylight) {
@@ -177,6 +185,9 @@ fn onsets(observance: &ICalendarComponent) -> Option<Vec<(i64, i32, i32)>> {
     let rule = observance.property(&ICalendarProperty::Rrule).and_then(|entry| entry.values.first());
     if let Some(value) = rule {
         let ICalendarValue::RecurrenceRule(rule) = value else { return None };
+        if rule.freq != ICalendarFrequency::Yearly {
+            return None;
+        }
         // UNTIL is in UTC here; the offset before the change makes it comparable to the wall clock.
         let rule = Rule::parse(rule, |utc| utc.checked_add_signed(TimeDelta::seconds(from.into())))?;
         let span = Span { from: start.max(first_of(YEARS.start)?), to: first_of(YEARS.end)? };

@@ -83,7 +83,7 @@ def rule():
 
 
 def main():
-    out = ["# " + line for line in __doc__.splitlines()[:1]]
+    out = ["# Written by recurrence.py: rule, DTSTART, from, to, occurrences"]
     while len(out) < 401:
         text, aligned = rule()
         year = random.choice([1999, 2018, 2024, 2025])
