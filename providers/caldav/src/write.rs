@@ -1,6 +1,6 @@
 //! Writing bookings: one href per booking, so that writing twice writes one event.
 
-use agentcal_engine::icalendar::{ReadContext, booking_uid, read_resource, retime, write_event as render};
+use agentcal_engine::icalendar::{booking_uid, retime, shows, write_event as render};
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::ports::{EventDelete, EventWrite, ProviderError, WriteOutcome, WrittenEvent};
 use agentcal_engine::time::Timestamp;
@@ -72,10 +72,7 @@ fn event_url(session: &Session, booking_id: BookingId, known: Option<&str>) -> R
 /// The new text of an event that is there; `None` when it shows the booking already.
 fn changed(present: &EgressResponse, write: &EventWrite, now: Timestamp) -> Result<Option<String>, ProviderError> {
     let text = String::from_utf8_lossy(&present.body);
-    let context = ReadContext { timezone: write.timezone, owner_addresses: &[], window: write.range };
-    let instances = read_resource(&text, &context).map(|resource| resource.instances).unwrap_or_default();
-    let ours: Vec<_> = instances.iter().filter(|i| i.booking_id == Some(write.booking_id)).collect();
-    if ours.len() == 1 && ours[0].range == write.range && ours[0].blocks {
+    if shows(&text, write) {
         return Ok(None);
     }
     match retime(&text, write, now) {
