@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::busy::BusySet;
 use crate::ids::{AccountId, BookingId, CalendarId};
 use crate::model::Claim;
 use crate::shard::Epoch;
@@ -106,7 +107,8 @@ impl CalendarFacts {
             }
         }
         displaced.sort_by_key(|&(booking_id, range)| (range, booking_id));
-        Self { calendar_id, account_id, epoch, revision, knowledge, external: merge(external), displaced, claims }
+        let external = BusySet::from_ranges(external).into_ranges();
+        Self { calendar_id, account_id, epoch, revision, knowledge, external, displaced, claims }
     }
 
     /// As of when these facts are true; `None` where there is no provider or nothing is known.
@@ -137,16 +139,4 @@ pub struct FactSource {
     pub claims: Vec<Claim>,
     /// Where bookings with waiting changes were last written.
     pub echoes: Vec<PendingEcho>,
-}
-
-fn merge(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
-    ranges.sort_unstable();
-    let mut merged: Vec<TimeRange> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
-        }
-    }
-    merged
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::busy::BusySet;
 use crate::commit::{ClaimChange, CommitPlan};
 use crate::decision::SlotSearch;
 use crate::facts::CalendarFacts;
@@ -83,8 +82,7 @@ pub fn claim_in_bounds(claim: &Claim) -> Result<(), Violation> {
 /// Published facts: busy time merged and ascending, displaced events and claims ascending, every claim in bounds and at
 /// home.
 pub fn facts_are_sound(facts: &CalendarFacts) -> Result<(), Violation> {
-    let whole = facts.external.iter().all(|range| range.start < range.end);
-    ensure(whole && facts.external.windows(2).all(|pair| pair[0].end < pair[1].start), "external busy time")?;
+    ranges_are_merged(&facts.external)?;
     ensure(facts.displaced.is_sorted_by_key(|(booking_id, range)| (*range, *booking_id)), "displaced events")?;
     ensure(facts.claims.is_sorted_by_key(|claim| (claim.range.start, claim.id)), "claims")?;
     facts.claims.iter().try_for_each(|claim| {
@@ -94,10 +92,10 @@ pub fn facts_are_sound(facts: &CalendarFacts) -> Result<(), Violation> {
     })
 }
 
-/// A set's ranges ascend with a gap between any two, and none is empty.
-pub fn set_is_sound(set: &BusySet) -> Result<(), Violation> {
-    let whole = set.iter().all(|range| range.start < range.end);
-    ensure(whole && set.as_slice().windows(2).all(|pair| pair[0].end < pair[1].start), "ranges of a set")
+/// Ranges ascend with a gap between any two, and none is empty.
+pub fn ranges_are_merged(ranges: &[TimeRange]) -> Result<(), Violation> {
+    let whole = ranges.iter().all(|range| range.start < range.end);
+    ensure(whole && ranges.windows(2).all(|pair| pair[0].end < pair[1].start), "busy time")
 }
 
 /// A plan locks in one order and claims only what may be claimed, for its own account.

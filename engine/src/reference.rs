@@ -77,10 +77,12 @@ impl<'a> Reference<'a> {
     pub fn grid_starts(&mut self, range: TimeRange) -> Vec<Timestamp> {
         let minutes = self.minutes(range.start, range.end.plus_micros(-1));
         let duration_us = self.duration_us();
-        let by_rules = |start: Timestamp| TimeRange { start, end: start.plus_micros(duration_us) };
         let hosts = self.question.hosts.len();
         let mut starts = minutes;
-        starts.retain(|&start| (0..hosts).any(|index| self.reasons_of_rules(index, by_rules(start)).is_empty()));
+        starts.retain(|&start| {
+            let range = TimeRange { start, end: start.plus_micros(duration_us) };
+            (0..hosts).any(|index| self.open[index].is_open(start) && self.reasons_of_rules(index, range).is_empty())
+        });
         starts
     }
 
@@ -92,11 +94,12 @@ impl<'a> Reference<'a> {
 
     fn slot(&mut self, start: Timestamp, left_out: &[usize]) -> Option<ReferenceSlot> {
         let hosts = self.question.hosts.len();
+        let range = TimeRange { start, end: start.plus_micros(self.duration_us()) };
         let mut free = Vec::new();
-        for index in 0..hosts {
-            // Whether the minute is open at all is asked first only to spare time; the reasons say it again.
-            if !left_out.contains(&index) && self.open[index].is_open(start) && self.reasons_of(index, start).is_empty()
-            {
+        for index in (0..hosts).filter(|index| !left_out.contains(index)) {
+            // The rules are asked first only to spare time; the reasons say again what they say.
+            let ruled_out = !self.open[index].is_open(start) || !self.reasons_of_rules(index, range).is_empty();
+            if !ruled_out && self.reasons_of(index, start).is_empty() {
                 free.push(index);
             }
         }

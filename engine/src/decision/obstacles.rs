@@ -7,7 +7,8 @@ use super::terms::minutes_us;
 use super::{Host, Question, Reason, Terms};
 use crate::civil;
 use crate::ids::{BookingId, ClaimId};
-use crate::model::{BUFFER_MINUTES_MAX, Claim, ClaimKind, DURATION_MINUTES_MAX};
+use crate::invariants::{claim_in_bounds, ranges_are_merged};
+use crate::model::{BUFFER_MINUTES_MAX, Claim, ClaimKind};
 use crate::time::{DAY_US, TimeRange, Timestamp};
 
 /// Claims that start this far from a day's edge may still belong to the day.
@@ -78,6 +79,7 @@ fn external(question: &Question<'_>, host: &Host, reach: TimeRange) -> Vec<Obsta
         |range| Obstacle::around(range, terms.buffer_before_us(), terms.buffer_after_us(), terms, Reason::Busy);
     let mut obstacles = Vec::new();
     for facts in &host.facts {
+        debug_assert_eq!(ranges_are_merged(&facts.external), Ok(()));
         // Disjoint and ascending, so what the range needs is one run, however long the history is.
         let from = facts.external.partition_point(|range| range.end <= reach.start);
         let run = facts.external[from..].iter().take_while(|range| range.start < reach.end);
@@ -99,8 +101,7 @@ fn live_claims<'h>(question: &Question<'_>, host: &'h Host) -> Vec<&'h Claim> {
 }
 
 fn reaches(claim: &Claim, reach: TimeRange) -> bool {
-    debug_assert!(claim.buffer_before_minutes.max(claim.buffer_after_minutes) <= BUFFER_MINUTES_MAX);
-    debug_assert!(claim.range.len_micros() <= minutes_us(DURATION_MINUTES_MAX));
+    debug_assert_eq!(claim_in_bounds(claim), Ok(()));
     claim.range.overlaps(&reach)
 }
 

@@ -5,6 +5,7 @@ use super::{HostSet, Question};
 use crate::busy::BusySet;
 use crate::facts::UnknownReason;
 use crate::ids::UserId;
+use crate::invariants::slots_are_sound;
 use crate::model::SchedulingMode;
 use crate::time::{DAY_US, TimeRange, Timestamp};
 
@@ -46,7 +47,9 @@ pub fn slots(question: &Question<'_>, range: TimeRange, limit: usize) -> SlotSea
         .collect();
     let known_throughout = |view: &HostView<'_>| unknown_within(view, span).is_none().then_some(span);
     let slots = Sweep::new(question, &examiner, known_throughout).take(limit).collect();
-    SlotSearch { slots, unknown }
+    let search = SlotSearch { slots, unknown };
+    debug_assert_eq!(slots_are_sound(&search), Ok(()));
+    search
 }
 
 /// The first start at or after `after` that somebody (of a collective: everybody) can be booked at, up to the end of the
