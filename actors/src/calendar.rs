@@ -7,7 +7,7 @@ use agentcal_engine::calendar::keeper::{Applied, FactsKeeper};
 use agentcal_engine::calendar::machine::{CalendarMachine, MachineEffect, MachinePicture};
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
 use agentcal_engine::calendar::sync::{Saved, SyncEffect, SyncEnd, SyncMachine, SyncOutcome};
-use agentcal_engine::facts::{FactSource, Knowledge, UnknownReason};
+use agentcal_engine::facts::{FactSource, Knowledge};
 use agentcal_engine::model::{Claim, ConnectionStatus, ProviderKind};
 use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage};
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime};
@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::directory::Cause;
 use crate::loads::{Loads, tell};
 use crate::slot::Slot;
-use crate::work::{self, Access};
+use crate::work::{self, Access, SavePlan};
 use crate::{commit, metrics, supervisor, writeback};
 
 /// A commit on its way through an actor.
@@ -132,8 +132,10 @@ pub(crate) struct State {
     machine: CalendarMachine<Box<CommitJob>>,
     keeper: FactsKeeper,
     loads: Loads,
-    /// Whether the connection was not active when last looked at, so that a success has something to mend.
-    unwell: bool,
+    /// How the connection was when last looked at.
+    status: Option<ConnectionStatus>,
+    /// Whether a success may still mend a failing connection.
+    may_mend: bool,
     mark: Option<(ConnectionStatus, String)>,
     closing: Vec<oneshot::Sender<()>>,
 }
@@ -181,7 +183,7 @@ impl Actor for CalendarActor {
 impl State {
     fn new(context: Arc<Context>, slot: Arc<Slot>, record: CalendarRecord) -> Self {
         let provider = record.calendar.provider;
-        let unwell = is_unwell(&record);
+        let status = status_of(&record);
         let pace = context.pace(provider).filter(|_| provider != ProviderKind::Internal);
         let (account_id, calendar_id) = (slot.account_id, slot.calendar_id);
         let sync = pace.map(|pace| SyncMachine::new(account_id, calendar_id, context.epoch, pace, record.sync.clone()));
@@ -195,7 +197,8 @@ impl State {
             machine,
             keeper,
             loads: Loads::default(),
-            unwell,
+            status,
+            may_mend: true,
             mark: None,
             closing: Vec::new(),
         }
@@ -297,7 +300,7 @@ impl State {
     fn handle_loaded(&mut self, myself: &ActorRef<Msg>, loaded: Result<Option<Box<CalendarRecord>>, StoreError>) {
         match loaded {
             Ok(Some(record)) => {
-                self.unwell = is_unwell(&record);
+                self.status = status_of(&record);
                 self.access = Arc::new(Access::new(&self.context, &record));
                 self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..record.facts.clone() });
                 let told = self.loads.handle_done();
@@ -412,14 +415,17 @@ impl State {
                 self.context.run_for(myself, io, failed);
             }
             SyncEffect::Save { save, renews_watch } => {
-                let known = self.keeper.revision();
-                let io = work::save(context, access, save, renews_watch, known);
+                let plan = SavePlan {
+                    renews_watch,
+                    mends: save.finish.is_some() && self.mends(),
+                    known_revision: self.keeper.revision(),
+                };
+                let io = work::save(context, access, save, plan);
                 let failed = || Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None };
                 self.context.run_for(myself, io, failed);
             }
             SyncEffect::SaveFailure(failure) => {
                 let mark = self.mark.take();
-                self.unwell |= mark.is_some();
                 let io = work::save_failure(context, access, failure, mark, self.keeper.revision());
                 let failed = || Msg::FailureSaved { saved: Saved::Failed, source: None };
                 self.context.run_for(myself, io, failed);
@@ -429,21 +435,27 @@ impl State {
                 self.context.run_for(myself, io, || Msg::Compared { complete: false });
             }
             SyncEffect::Mark { status, reason } => self.mark = Some((status, reason)),
-            SyncEffect::Ended(end) => self.handle_sync_ended(myself, end),
+            SyncEffect::Ended(end) => self.handle_sync_ended(end),
         }
     }
 
-    fn handle_sync_ended(&mut self, myself: &ActorRef<Msg>, end: SyncEnd) {
+    /// Whether a success shall mend the connection. A failing one only once per recovery: that takes looking at all of its
+    /// calendars.
+    fn mends(&mut self) -> bool {
+        let has_failed = self.machine.sync().is_some_and(|sync| sync.state().failures > 0);
+        match self.status {
+            None | Some(ConnectionStatus::Active) => has_failed,
+            Some(ConnectionStatus::Error) => std::mem::take(&mut self.may_mend) || has_failed,
+            Some(ConnectionStatus::Syncing | ConnectionStatus::ReauthorizationRequired) => true,
+        }
+    }
+
+    fn handle_sync_ended(&self, end: SyncEnd) {
         work::count_sync(&self.context, end);
-        if end.outcome == SyncOutcome::Failed {
-            return self.slot.note(|changes| changes.syncs_failed += 1);
-        }
-        self.slot.note(|changes| changes.syncs_ended += 1);
-        if end.recovered || self.unwell {
-            let (context, slot, access) = (Arc::clone(&self.context), Arc::clone(&self.slot), Arc::clone(&self.access));
-            let io = work::settle_connection(context, slot, access);
-            self.context.run_for(myself, io, || Msg::Reload { done: None });
-        }
+        self.slot.note(|changes| match end.outcome {
+            SyncOutcome::Failed => changes.syncs_failed += 1,
+            SyncOutcome::Changed | SyncOutcome::Unchanged => changes.syncs_ended += 1,
+        });
     }
 
     fn note_syncing(&self) {
@@ -464,10 +476,8 @@ impl State {
     }
 }
 
-fn is_unwell(record: &CalendarRecord) -> bool {
-    let reauthorization = matches!(record.facts.knowledge, Knowledge::Unknown(UnknownReason::ReauthorizationRequired));
-    reauthorization
-        || record.connection.as_ref().is_some_and(|connection| connection.status != ConnectionStatus::Active)
+fn status_of(record: &CalendarRecord) -> Option<ConnectionStatus> {
+    record.connection.as_ref().map(|connection| connection.status)
 }
 
 fn panicked() -> StoreError {

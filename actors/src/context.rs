@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
     pub(crate) syncs_in_flight: AtomicU32,
+    /// Held while a connection's status is read and changed, so that an old success does not cover a new failure.
+    pub(crate) statuses: tokio::sync::Mutex<()>,
     store_offset_us: AtomicI64,
     fenced: AtomicBool,
     closing: AtomicBool,
@@ -51,6 +53,7 @@ impl Context {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             syncs_in_flight: AtomicU32::new(0),
+            statuses: tokio::sync::Mutex::new(()),
             store_offset_us: AtomicI64::new(0),
             fenced: AtomicBool::new(false),
             closing: AtomicBool::new(false),

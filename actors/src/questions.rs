@@ -151,6 +151,9 @@ impl Context {
         let is_settled = |slot: &Slot| {
             slot.facts().is_some_and(|facts| facts.knowledge != Knowledge::Unknown(UnknownReason::NotSynced))
         };
+        if !is_settled(&slot) {
+            self.ring(account_id, calendar_id);
+        }
         loop {
             let seen = *changes.borrow_and_update();
             if is_settled(&slot) || seen.syncs_failed > 0 {

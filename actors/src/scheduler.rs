@@ -183,9 +183,10 @@ impl Scheduler {
                     Err(_late) => return CommitAnswer::Unavailable(UnavailableReason::Deadline),
                 },
                 Err(NotSent::Full) => return CommitAnswer::Unavailable(UnavailableReason::MailboxFull),
-                Err(NotSent::Shut) => {
-                    let _ = timeout(left, changes.changed()).await;
-                }
+                Err(NotSent::Shut) => tokio::select! {
+                    _ = timeout(left, changes.changed()) => {}
+                    () = context.stopping.cancelled() => {}
+                },
                 Err(NotSent::Gone) => context.directory.remove(&slot),
             }
         }

@@ -1,13 +1,15 @@
 //! The IO of one calendar's sync: what its actor has done beside it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use agentcal_engine::calendar::FAILURES_UNTIL_ERROR;
 use agentcal_engine::calendar::compare::observations;
 use agentcal_engine::calendar::sync::{Saved, SyncEnd, SyncKind, SyncOutcome};
 use agentcal_engine::facts::{CalendarFacts, FactSource, Knowledge, UnknownReason};
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
-use agentcal_engine::model::{ConnectionStatus, ExternalState, ProviderKind};
+use agentcal_engine::model::{Calendar, ConnectionStatus, ExternalState, ProviderKind};
 use agentcal_engine::ports::{
     CalendarRecord, CalendarRef, Credentials, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
     SyncRequest,
@@ -128,15 +130,20 @@ pub(crate) async fn fetch(context: Arc<Context>, access: Arc<Access>, request: S
     Msg::Page(Box::new(answer))
 }
 
+/// What saving a page involves besides.
+#[derive(Clone, Copy)]
+pub(crate) struct SavePlan {
+    /// Ask how changes are noticed from now on.
+    pub(crate) renews_watch: bool,
+    /// The connection was not active: a success may mend it.
+    pub(crate) mends: bool,
+    /// The revision the actor knows.
+    pub(crate) known_revision: u64,
+}
+
 /// Saves a page; with the last one, reads back what it made of the facts.
-pub(crate) async fn save(
-    context: Arc<Context>,
-    access: Arc<Access>,
-    mut save: SaveSync,
-    renews_watch: bool,
-    known_revision: u64,
-) -> Msg {
-    if renews_watch {
+pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, mut save: SaveSync, plan: SavePlan) -> Msg {
+    if plan.renews_watch {
         let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar).await };
         let watch = access.ask(&context, "watch", ask).await;
         // Without it the calendar is polled as before, and the next full sync asks again.
@@ -144,28 +151,30 @@ pub(crate) async fn save(
     }
     let revision = match context.parts.store.save_sync(&save).await {
         Ok(Some(revision)) => revision,
-        Ok(None) => return Msg::Saved { saved: Saved::Lost, revision: 0, knowledge: None, source: None },
+        Ok(None) => return not_saved(Saved::Lost),
         Err(error) => {
             tracing::warn!(calendar_id = %access.calendar_id, %error, "a sync could not be saved");
-            return Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None };
+            return not_saved(Saved::Failed);
         }
     };
     let Some(state) = &save.finish else {
         return Msg::Saved { saved: Saved::Done, revision, knowledge: None, source: None };
     };
-    let mut source = None;
-    if revision != known_revision {
-        match read_facts(&context, &access).await {
-            Some(read) => source = Some(read),
-            // The page is saved, yet unseen here: repeating the sync reads it again.
-            None => return Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None },
-        }
+    if plan.mends {
+        mend_connection(&context, &access).await;
     }
-    let knowledge = match (source.is_some(), state.synced_at, state.window) {
-        (false, Some(as_of), Some(window)) => Some(Knowledge::Synced { as_of, window }),
-        _ => None,
-    };
-    Msg::Saved { saved: Saved::Done, revision, knowledge, source }
+    if revision != plan.known_revision || plan.mends {
+        // Without the facts the page is saved, yet unseen here: repeating the sync reads it again.
+        let Some(source) = read_facts(&context, &access).await else { return not_saved(Saved::Failed) };
+        return Msg::Saved { saved: Saved::Done, revision, knowledge: None, source: Some(source) };
+    }
+    let synced = state.synced_at.zip(state.window);
+    let knowledge = synced.map(|(as_of, window)| Knowledge::Synced { as_of, window });
+    Msg::Saved { saved: Saved::Done, revision, knowledge, source: None }
+}
+
+fn not_saved(saved: Saved) -> Msg {
+    Msg::Saved { saved, revision: 0, knowledge: None, source: None }
 }
 
 /// Saves a failure, and what it says about the connection.
@@ -179,10 +188,12 @@ pub(crate) async fn save_failure(
     let store = &context.parts.store;
     let is_marked = mark.is_some();
     if let (Some((status, reason)), Some(connection_id)) = (mark, access.connection_id) {
+        let _one = context.statuses.lock().await;
         let marked = store.set_connection_status(access.account_id, connection_id, status, Some(&reason)).await;
         if let Err(error) = marked {
             tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's status could not be saved");
         }
+        reload_all(&context, &access);
     }
     match store.save_sync_failure(&failure).await {
         Ok(Some(revision)) => {
@@ -225,26 +236,50 @@ async fn compare_events(context: &Context, access: &Access, facts: &CalendarFact
 }
 
 /// A calendar works again, or for the first time: its connection may be well now.
-pub(crate) async fn settle_connection(context: Arc<Context>, slot: Arc<Slot>, access: Arc<Access>) -> Msg {
-    if let Err(error) = try_settle(&context, &access).await {
-        tracing::warn!(calendar_id = %slot.calendar_id, %error, "a connection's recovery could not be saved");
+async fn mend_connection(context: &Context, access: &Access) {
+    if let Err(error) = try_mend(context, access).await {
+        tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's recovery could not be saved");
     }
-    Msg::Reload { done: None }
 }
 
-async fn try_settle(context: &Context, access: &Access) -> Result<(), StoreError> {
+async fn try_mend(context: &Context, access: &Access) -> Result<(), StoreError> {
     let store = &context.parts.store;
     let Some(connection_id) = access.connection_id else { return Ok(()) };
+    let _one = context.statuses.lock().await;
     let found = store.connection(access.account_id, connection_id).await?;
     let Some((connection, calendars)) = found else { return Ok(()) };
-    let is_first_round_over = calendars.iter().all(|calendar| calendar.last_synced_at.is_some());
-    match connection.status {
+    let is_mended = match connection.status {
         ConnectionStatus::Active => return Ok(()),
-        ConnectionStatus::Syncing if !is_first_round_over => return Ok(()),
-        // Other calendars of the connection that still fail will say so with their next try.
-        ConnectionStatus::Syncing | ConnectionStatus::Error | ConnectionStatus::ReauthorizationRequired => {}
+        ConnectionStatus::Syncing => calendars.iter().all(|calendar| calendar.last_synced_at.is_some()),
+        // This calendar's success proves the credentials.
+        ConnectionStatus::ReauthorizationRequired => true,
+        ConnectionStatus::Error => !any_fails(context, access, &calendars).await?,
+    };
+    if is_mended {
+        store.set_connection_status(access.account_id, connection_id, ConnectionStatus::Active, None).await?;
+        reload_all(context, access);
     }
-    store.set_connection_status(access.account_id, connection_id, ConnectionStatus::Active, None).await
+    Ok(())
+}
+
+/// Whether another calendar of the connection is the reason why it is shown as failing.
+async fn any_fails(context: &Context, access: &Access, calendars: &[Calendar]) -> Result<bool, StoreError> {
+    for calendar in calendars.iter().filter(|calendar| calendar.id != access.calendar_id) {
+        let record = context.parts.store.load_calendar(access.account_id, calendar.id).await?;
+        let crashes = context.directory.peek(calendar.id).map_or(0, |slot| slot.crashes.load(Ordering::Relaxed));
+        if record.is_some_and(|record| record.sync.failures >= FAILURES_UNTIL_ERROR) || crashes >= FAILURES_UNTIL_ERROR
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How a connection is decides what is known of all its calendars.
+fn reload_all(context: &Context, access: &Access) {
+    for slot in context.directory.awake_of(access.account_id) {
+        slot.send(Msg::Reload { done: None });
+    }
 }
 
 /// Everything about a calendar, again.

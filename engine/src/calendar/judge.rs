@@ -169,10 +169,10 @@ fn planned(
     let is_new = matches!(change, BookingChange::Insert(_));
     let mut effects: Vec<Effect> = Vec::new();
     let written: BTreeSet<CalendarId> = booking.hosts.iter().filter_map(|host| host.calendar_id).collect();
-    for calendar_id in written.into_iter().filter(|&id| calendar_in(grounds.config, id).is_some()) {
+    for calendar_id in written {
         effects.push(Effect::Writeback { booking_id: booking.id, calendar_id });
         // While a change waits to be written, the old event counts as an echo: the calendar's facts change with it.
-        if !is_new {
+        if !is_new && calendar_in(grounds.config, calendar_id).is_some() {
             revisions.write(RevisionKey::Calendar(calendar_id));
         }
     }

@@ -253,11 +253,11 @@ impl SyncMachine {
         if self.is_running() || self.is_lost() {
             return None;
         }
-        let why = if self.state.failures > 0 { Why::Retry } else { Why::Poll };
-        let due = (self.state.due_at.max(self.not_before), why);
+        let due_at = self.state.due_at.max(self.not_before);
         Some(match self.rung_at {
-            Some(rung_at) if rung_at.max(self.not_before) <= due.0 => (rung_at.max(self.not_before), Why::Bell),
-            _ => due,
+            Some(rung_at) => (rung_at.max(self.not_before).min(due_at), Why::Bell),
+            None if self.state.failures > 0 => (due_at, Why::Retry),
+            None => (due_at, Why::Poll),
         })
     }
 

@@ -104,6 +104,14 @@ fn a_rung_sync_steps_aside_for_nobody() {
 }
 
 #[test]
+fn a_bell_counts_as_one_even_when_the_poll_is_due_anyway() {
+    let mut machine = machine(8);
+    machine.handle_commit(1, at(500), at(200)).expect("the queue has room");
+    machine.handle_bell(at(200));
+    assert_eq!(names(&mut machine), ["commit 1", "fetch"]);
+}
+
+#[test]
 fn a_write_and_a_sync_never_share_the_lane() {
     let mut machine = machine(8);
     machine.handle_bell(at(0));

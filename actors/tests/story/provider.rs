@@ -1,0 +1,217 @@
+//! A provider in memory: its calendars change as told, and it fails as told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use agentcal_engine::facts::ExternalInstance;
+use agentcal_engine::ids::{BookingId, CalendarId};
+use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::ports::{
+    CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, ResourceChange, SyncCursor,
+    SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,
+};
+use agentcal_engine::time::TimeRange;
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+#[derive(Default)]
+struct Events {
+    instances: BTreeMap<String, ExternalInstance>,
+    history: Vec<String>,
+}
+
+/// What was asked so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) full: usize,
+    pub(crate) incremental: usize,
+    pub(crate) writes: usize,
+    pub(crate) deletes: usize,
+}
+
+#[derive(Default)]
+struct Script {
+    calendars: BTreeMap<CalendarId, Events>,
+    sync_errors: VecDeque<ProviderError>,
+    always: Option<ProviderError>,
+    write_errors: VecDeque<ProviderError>,
+    asked: Asked,
+    busy: BTreeMap<CalendarId, u32>,
+}
+
+pub(crate) struct ScriptedProvider {
+    script: Mutex<Script>,
+    gate: Semaphore,
+    open: Mutex<bool>,
+}
+
+impl ScriptedProvider {
+    pub(crate) fn new() -> Self {
+        Self { script: Mutex::default(), gate: Semaphore::new(0), open: Mutex::new(true) }
+    }
+
+    /// Somebody puts an event into a calendar, moves it, or with `None` deletes it.
+    pub(crate) fn put(&self, calendar_id: CalendarId, name: &str, range: Option<TimeRange>) {
+        let mut script = self.script.lock().unwrap();
+        let events = script.calendars.entry(calendar_id).or_default();
+        let booking_id = events.instances.get(name).and_then(|instance| instance.booking_id);
+        match range {
+            Some(range) => {
+                drop(events.instances.insert(name.into(), ExternalInstance { range, booking_id, blocks: true }));
+            }
+            None => drop(events.instances.remove(name)),
+        }
+        events.history.push(name.into());
+    }
+
+    pub(crate) fn fail_syncs(&self, errors: impl IntoIterator<Item = ProviderError>) {
+        self.script.lock().unwrap().sync_errors.extend(errors);
+    }
+
+    pub(crate) fn always_fail(&self, error: Option<ProviderError>) {
+        self.script.lock().unwrap().always = error;
+    }
+
+    pub(crate) fn fail_writes(&self, errors: impl IntoIterator<Item = ProviderError>) {
+        self.script.lock().unwrap().write_errors.extend(errors);
+    }
+
+    pub(crate) fn asked(&self) -> Asked {
+        self.script.lock().unwrap().asked
+    }
+
+    /// Events of ours in a calendar, by name.
+    pub(crate) fn ours(&self, calendar_id: CalendarId) -> Vec<(String, TimeRange)> {
+        let script = self.script.lock().unwrap();
+        let Some(events) = script.calendars.get(&calendar_id) else { return Vec::new() };
+        let ours = events.instances.iter().filter(|(_, instance)| instance.booking_id.is_some());
+        ours.map(|(name, instance)| (name.clone(), instance.range)).collect()
+    }
+
+    /// From now on every sync waits at the gate after it read what it will answer.
+    pub(crate) fn shut_gate(&self) {
+        *self.open.lock().unwrap() = false;
+    }
+
+    pub(crate) fn open_gate(&self) {
+        *self.open.lock().unwrap() = true;
+        self.gate.add_permits(1_000);
+    }
+
+    async fn pass_gate(&self) {
+        if !*self.open.lock().unwrap() {
+            self.gate.acquire().await.unwrap().forget();
+        }
+    }
+
+    /// One request at a time in a calendar; anything else is a bug of the scheduler.
+    fn enter(&self, calendar_id: CalendarId) -> Inside<'_> {
+        let mut script = self.script.lock().unwrap();
+        let busy = script.busy.entry(calendar_id).or_default();
+        *busy += 1;
+        assert_eq!(*busy, 1, "two requests at once in one calendar");
+        Inside { provider: self, calendar_id }
+    }
+
+    fn read(&self, calendar_id: CalendarId, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
+        let mut script = self.script.lock().unwrap();
+        match request.mode {
+            SyncMode::Full => script.asked.full += 1,
+            SyncMode::Incremental { .. } => script.asked.incremental += 1,
+        }
+        if let Some(error) = script.sync_errors.pop_front().or(script.always.clone()) {
+            return Err(error);
+        }
+        let events = script.calendars.entry(calendar_id).or_default();
+        let names: Vec<String> = match &request.mode {
+            SyncMode::Full => events.instances.keys().cloned().collect(),
+            SyncMode::Incremental { cursor } => events.history[cursor.0.parse::<usize>().unwrap()..].to_vec(),
+        };
+        let change = |name: String| ResourceChange {
+            instances: events.instances.get(&name).copied_instance(),
+            provider_event_id: name,
+        };
+        let changes = names.into_iter().map(change).collect();
+        Ok(SyncPage { changes, next: SyncNext::Done { cursor: SyncCursor(events.history.len().to_string()) } })
+    }
+}
+
+trait CopiedInstance {
+    fn copied_instance(self) -> Vec<ExternalInstance>;
+}
+
+impl CopiedInstance for Option<&ExternalInstance> {
+    fn copied_instance(self) -> Vec<ExternalInstance> {
+        self.cloned().into_iter().collect()
+    }
+}
+
+struct Inside<'a> {
+    provider: &'a ScriptedProvider,
+    calendar_id: CalendarId,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        *self.provider.script.lock().unwrap().busy.get_mut(&self.calendar_id).unwrap() -= 1;
+    }
+}
+
+pub(crate) fn event_name(booking_id: BookingId) -> String {
+    format!("ours {booking_id}")
+}
+
+#[async_trait]
+impl Provider for ScriptedProvider {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Sandbox
+    }
+
+    async fn discover(&self, _: &Credentials) -> Result<Discovery, ProviderError> {
+        Err(ProviderError::Refused("nobody connects in these tests".into()))
+    }
+
+    async fn watch(&self, _: &CalendarRef) -> Result<Watch, ProviderError> {
+        Ok(Watch { state: WatchState::Polling, expires_at: None })
+    }
+
+    async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
+        let _inside = self.enter(calendar.calendar_id);
+        let page = self.read(calendar.calendar_id, request);
+        self.pass_gate().await;
+        page
+    }
+
+    async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {
+        let _inside = self.enter(calendar.calendar_id);
+        let name = event_name(write.booking_id);
+        let mut script = self.script.lock().unwrap();
+        script.asked.writes += 1;
+        let error = script.write_errors.pop_front();
+        let events = script.calendars.entry(calendar.calendar_id).or_default();
+        let instance = ExternalInstance { range: write.range, booking_id: Some(write.booking_id), blocks: true };
+        // A time-out is the worst failure: the event was written, and nobody heard.
+        events.instances.insert(name.clone(), instance);
+        events.history.push(name.clone());
+        match error {
+            Some(error) => Err(error),
+            None => Ok(WriteOutcome::Written(WrittenEvent { provider_event_id: name, etag: None })),
+        }
+    }
+
+    async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {
+        let _inside = self.enter(calendar.calendar_id);
+        let name = event_name(delete.booking_id);
+        let mut script = self.script.lock().unwrap();
+        script.asked.deletes += 1;
+        let events = script.calendars.entry(calendar.calendar_id).or_default();
+        events.instances.remove(&name);
+        events.history.push(name);
+        Ok(())
+    }
+
+    fn poll_intervals(&self) -> (Duration, Duration) {
+        (Duration::from_secs(10), Duration::from_secs(60))
+    }
+}
