@@ -34,6 +34,12 @@ pub(crate) enum BootError {
     /// The database would lose acknowledged bookings.
     #[error("the database would lose bookings that were confirmed: {0}")]
     NotDurable(String),
+    /// The keys are not those that sealed the data.
+    #[error(
+        "AGENTCAL_ENCRYPTION_KEYS does not open what is stored: the key {0} is missing from it, or is another one; put \
+         the key that was used before back into the list"
+    )]
+    WrongKeys(String),
     /// The store did not serve.
     #[error("the store did not serve")]
     Store(#[from] StoreError),
@@ -94,6 +100,12 @@ pub(crate) async fn require_durability(store: &SqliteStore) -> Result<(), BootEr
     }
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Err(BootError::NotDurable(problems.join("; ")))
+}
+
+/// Refuses keys that do not open what is stored. A database without tenants is opened by any.
+pub(crate) async fn require_right_keys(store: &SqliteStore) -> Result<(), BootError> {
+    let unreadable = store.unreadable_key_ids().await?;
+    if unreadable.is_empty() { Ok(()) } else { Err(BootError::WrongKeys(unreadable.join(", "))) }
 }
 
 /// Starts everything but listening.

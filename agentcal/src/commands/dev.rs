@@ -71,6 +71,7 @@ async fn open(data_dir: &Path) -> Result<SqliteStore, Box<dyn Error>> {
     let store = SqliteStore::open(boot::open_options(data_dir.join(DATABASE_FILE), Arc::new(keyring))).await?;
     store.migrate().await?;
     boot::require_durability(&store).await?;
+    boot::require_right_keys(&store).await?;
     Ok(store)
 }
 

@@ -78,7 +78,6 @@ pub(super) async fn run(surroundings: &Surroundings) -> CommandResult {
 
 async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::good("configuration", "every setting can be used")];
-    findings.push(encryption(&config.encryption));
     findings.push(public_url(config));
     findings.extend(database(config).await);
     findings.push(listen("listen", config.server.listen).await);
@@ -88,11 +87,6 @@ async fn examine(config: &Config) -> Vec<Finding> {
         findings.push(dns(server).await);
     }
     findings
-}
-
-fn encryption(encryption: &EncryptionConfig) -> Finding {
-    let ids: Vec<&str> = encryption.keyring.key_ids().collect();
-    Finding::good("encryption", format!("{} protects; can be opened with: {}", ids[0], ids.join(", ")))
 }
 
 fn public_url(config: &Config) -> Finding {
@@ -116,7 +110,10 @@ async fn database(config: &Config) -> Vec<Finding> {
     match SqliteStore::open(options).await {
         Err(error) => vec![Finding::bad("database", with_causes(&error))],
         Ok(store) => {
-            let findings = vec![writable(path), schema(&store).await, durability(&store).await];
+            let mut findings = vec![writable(path), schema(&store).await];
+            if findings.iter().all(|finding| finding.state == State::Good) {
+                findings.extend([durability(&store).await, encryption(&store, &config.encryption).await]);
+            }
             store.close().await;
             findings
         }
@@ -141,6 +138,16 @@ async fn durability(store: &SqliteStore) -> Finding {
     match boot::require_durability(store).await {
         Ok(()) => Finding::good("durability", "confirmed bookings survive a loss of power"),
         Err(error) => Finding::bad("durability", with_causes(&error)),
+    }
+}
+
+async fn encryption(store: &SqliteStore, encryption: &EncryptionConfig) -> Finding {
+    match boot::require_right_keys(store).await {
+        Ok(()) => {
+            let ids: Vec<&str> = encryption.keyring.key_ids().collect();
+            Finding::good("encryption", format!("what is stored can be opened; keys: {}", ids.join(", ")))
+        }
+        Err(error) => Finding::bad("encryption", with_causes(&error)),
     }
 }
 

@@ -61,6 +61,11 @@ async fn open(config: &Config) -> Result<SqliteStore, Box<dyn Error>> {
     let store = SqliteStore::open(boot::open_options(config.database.path.clone(), keyring)).await?;
     boot::require_current_schema(&store).await?;
     boot::require_durability(&store).await?;
+    boot::require_right_keys(&store).await?;
+    let rewrapped = store.rewrap_keys().await?;
+    if rewrapped > 0 {
+        tracing::info!(rewrapped, "tenants' keys are now protected by the first encryption key");
+    }
     Ok(store)
 }
 

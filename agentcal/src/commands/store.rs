@@ -17,7 +17,7 @@ pub(crate) async fn open(surroundings: &Surroundings, args: &StoreArgs) -> Resul
     Ok(SqliteStore::open(options(surroundings, args)?).await?)
 }
 
-/// The same, refused where the schema is not this program's.
+/// The same, refused where the schema is not this program's or the keys do not open what is stored.
 pub(crate) async fn open_current(surroundings: &Surroundings, args: &StoreArgs) -> Result<SqliteStore, Box<dyn Error>> {
     let options = options(surroundings, args)?;
     if !options.path.is_file() {
@@ -27,6 +27,7 @@ pub(crate) async fn open_current(surroundings: &Surroundings, args: &StoreArgs) 
     }
     let store = SqliteStore::open(options).await?;
     boot::require_current_schema(&store).await?;
+    boot::require_right_keys(&store).await?;
     Ok(store)
 }
 

@@ -32,7 +32,7 @@ impl Problem {
         let place = found.map_or_else(|| format!("`{path}` in the file"), |setting| names(*setting));
         match &error.kind {
             Kind::UnknownField(name, expected) => {
-                let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let place = if path.ends_with(name.as_str()) { path } else { format!("{path}.{name}") };
                 let says = format!("there is no such setting; here there are {}", expected.join(", "));
                 Self { place: format!("`{place}` in the file"), says }
             }

@@ -1,15 +1,13 @@
 //! The other commands, as an administrator meets them.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::{Caller, Running, Said, program, run};
 use agentcal_testkit::{WAIT_MAX, status_of, wait_for};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use support::{Caller, Running, program, run};
 use tempfile::TempDir;
 
 const KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -44,7 +42,7 @@ impl Installation {
         ]
     }
 
-    fn run_with(&self, arguments: &[&str], changed: &[(&'static str, &str)]) -> support::Said {
+    fn run_with(&self, arguments: &[&str], changed: &[(&'static str, &str)]) -> Said {
         let mut variables = self.variables();
         variables.retain(|(name, _)| changed.iter().all(|(other, _)| other != name));
         variables.extend(changed.iter().map(|&(name, value)| (name, value.to_owned())));
@@ -65,10 +63,10 @@ impl Installation {
         let mut command = program(&["serve"]);
         command.envs(self.variables()).env("AGENTCAL_LOG_FORMAT", "json");
         command.stdout(Stdio::null()).stderr(file);
-        let mut process = Running(command.spawn().expect("the program starts"));
+        let mut process = Running::start(command);
         let ready = wait_for("a node that is ready", WAIT_MAX, || {
             let said = fs::read_to_string(&log).expect("the log");
-            let ended = process.0.try_wait().expect("a child can be waited for");
+            let ended = process.ended();
             assert!(ended.is_none(), "it ended with {ended:?}:\n{said}");
             let mut lines = said.lines().skip(before).filter_map(|line| serde_json::from_str::<Value>(line).ok());
             lines.find(|line| line["message"] == "ready")

@@ -1,15 +1,13 @@
 //! `agentcal dev`, as a process: what it offers, and what survives.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::support::{Caller, PROGRAM, booking, bookings_path, run_beside};
 use agentcal_testkit::{Dev, WAIT_MAX, status_of, wait_for};
 use reqwest::StatusCode;
 use serde_json::Value;
-use support::{Caller, PROGRAM, booking, bookings_path, run_beside};
 
 fn address(dev: &Dev) -> SocketAddr {
     dev.base_url().strip_prefix("http://").and_then(|host| host.parse().ok()).expect("an address")
