@@ -1,5 +1,5 @@
 -- Ids are UUIDs in 16 bytes, instants and lengths are microseconds since 1970 in UTC, enumerations are their
--- snake_case names, lists and maps that nothing queries are JSON texts. See docs/adr/0002.
+-- snake_case names, lists and maps that nothing queries are JSON texts. See docs/adr/0003 and 0005.
 --
 -- Every table of an account has account_id first in its primary key, and every foreign key between two such tables
 -- carries it on both sides, so that no row can point into another tenant (law 9).

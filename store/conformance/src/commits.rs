@@ -40,7 +40,7 @@ pub async fn a_commit_is_whole(world: World) {
     assert_eq!(world.booking(booking.id).await, booking);
     for (user, change) in [&one, &two].into_iter().zip(&plan.claims) {
         let ClaimChange::Insert(claim) = change else { panic!("the plan inserts") };
-        assert_eq!(world.facts(user.home_calendar_id).await.claims, [claim.clone()]);
+        assert_eq!(world.facts(user.home_calendar_id).await.claims, std::slice::from_ref(claim));
     }
     let item = world.store.booking(world.tenant.account_id, booking.id).await.expect("readable").expect("there");
     assert_eq!(item.claim_count, 2);

@@ -58,5 +58,5 @@ pub async fn a_hold_becomes_facts_with_its_expiry(world: World) {
     let plan = world.hold_plan(&user, world.minutes(0, 30), world.now() + TTL);
     assert!(matches!(world.commit(&plan).await, Outcome::Committed { .. }));
     let [ClaimChange::Insert(claim)] = &plan.claims[..] else { panic!("the plan inserts one claim") };
-    assert_eq!(world.facts(user.home_calendar_id).await.claims, [claim.clone()]);
+    assert_eq!(world.facts(user.home_calendar_id).await.claims, std::slice::from_ref(claim));
 }

@@ -5,7 +5,7 @@
 //! unchanging view. What must never happen is said by the schema: composite foreign keys keep tenants apart, and two
 //! triggers refuse overlapping claims.
 //!
-//! Query text keeps to what PostgreSQL reads too: `$1` binds, microseconds in 64 bits, UUIDs; see `docs/adr/0002`.
+//! Query text keeps to what PostgreSQL reads too: `$1` binds, microseconds in 64 bits, UUIDs; see `docs/adr/0005`.
 
 mod answers;
 mod booking;

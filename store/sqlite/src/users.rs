@@ -60,6 +60,7 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, user: &User, rules
     let insert = insert.bind(user.home_calendar_id.as_uuid()).bind(to_json(rules)).bind(user.created_at.as_micros());
     insert.execute(&mut *connection).await.map_err(store_error)?;
     insert_busy_calendars(connection, user).await?;
+    forget_cursor(connection, user.account_id, user.calendar_id).await?;
     revisions::create(connection, user.account_id, RevisionKey::User(user.id)).await?;
     Ok(Write::Done)
 }
@@ -69,6 +70,11 @@ pub(crate) async fn update(connection: &mut SqliteConnection, user: &User, now: 
     let Some(old_home) = home_of(connection, user.account_id, user.id).await? else { return Ok(Write::Missing) };
     if !has_calendars(connection, user, now).await? {
         return Ok(Write::Missing);
+    }
+    let (old_email, old_calendar) = owner_of(connection, user.account_id, user.id).await?;
+    if (&old_email, old_calendar) != (&user.email, user.calendar_id) {
+        forget_cursor(connection, user.account_id, old_calendar).await?;
+        forget_cursor(connection, user.account_id, user.calendar_id).await?;
     }
     let update = sqlx::query(
         "UPDATE users SET name = $3, email = $4, timezone = $5, calendar_id = $6, home_calendar_id = $7 \
@@ -100,6 +106,8 @@ pub(crate) async fn delete(
     if is_only_host(connection, account_id, user_id).await? {
         return Ok(Write::Refused("in_use"));
     }
+    let (_, calendar) = owner_of(connection, account_id, user_id).await?;
+    forget_cursor(connection, account_id, calendar).await?;
     for delete in [
         "DELETE FROM event_type_hosts WHERE account_id = $1 AND user_id = $2",
         "DELETE FROM claims WHERE account_id = $1 AND user_id = $2",
@@ -163,6 +171,33 @@ pub(crate) async fn insert_internal_calendar(
     }
     revisions::create(connection, account_id, RevisionKey::Calendar(calendar_id)).await?;
     Ok(true)
+}
+
+/// A user's address and the calendar it owns by it.
+async fn owner_of(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    user_id: UserId,
+) -> Result<(String, Option<CalendarId>)> {
+    let select = sqlx::query_as("SELECT email, calendar_id FROM users WHERE account_id = $1 AND user_id = $2");
+    let select = select.bind(account_id.as_uuid()).bind(user_id.as_uuid());
+    let (email, calendar_id): (String, Option<Uuid>) = select.fetch_one(connection).await.map_err(store_error)?;
+    Ok((email, calendar_id.map(CalendarId::from_uuid)))
+}
+
+/// A calendar whose connection does not say whose it is belongs to its users. When these change, other answers to
+/// invitations count, and those were not kept: the cursor no longer stands for the facts, and the next sync is a full one.
+async fn forget_cursor(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    calendar_id: Option<CalendarId>,
+) -> Result<()> {
+    let Some(calendar_id) = calendar_id else { return Ok(()) };
+    let update = sqlx::query(
+        "UPDATE sync_states SET sync_cursor = NULL WHERE account_id = $1 AND calendar_id = $2 AND EXISTS (          SELECT 1 FROM calendars k JOIN connections c ON c.account_id = k.account_id AND c.connection_id = k.connection_id          WHERE k.account_id = $1 AND k.calendar_id = $2 AND c.owner_addresses = '[]')",
+    );
+    let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
+    update.execute(connection).await.map(drop).map_err(store_error)
 }
 
 /// A calendar that lost a user: raised, or deleted when it was that user's internal one.
