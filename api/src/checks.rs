@@ -159,6 +159,11 @@ impl Checks {
         })
     }
 
+    /// A zone in a query; see [`Self::query_instant`] for the plus sign of `Etc/GMT+5`.
+    pub(crate) fn query_zone(&mut self, field: &str, value: &str) -> Tz {
+        self.zone(field, &value.replace(' ', "+"))
+    }
+
     /// An instant in a query. A plus sign that was not percent-encoded arrives as a space, and is taken for what it was.
     pub(crate) fn query_instant(&mut self, field: &str, value: &str) -> Timestamp {
         match parse_instant(&value.replace(' ', "+")) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::{FromRequest, Request};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, Limited};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::faults::read_json;
@@ -21,14 +22,12 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// A JSON body of a known shape.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Serialize> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let media_type = media_type(&request);
-        let bytes = tokio::time::timeout(BODY_DEADLINE, collect(request)).await.unwrap_or_else(|_elapsed| {
-            Err(ApiError::new(Code::RequestTimeout, "the body did not arrive within 10 s; send it faster"))
-        })?;
+        let bytes = collect_within(BODY_DEADLINE, request).await?;
         if bytes.is_empty() {
             return Err(ApiError::new(Code::MalformedBody, "this route needs a JSON body"));
         }
@@ -37,6 +36,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             .map_err(|error| ApiError::new(Code::MalformedBody, format!("the body must be UTF-8: {error}")))?;
         read_json(text).map(Self)
     }
+}
+
+async fn collect_within(deadline: Duration, request: Request) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(deadline, collect(request)).await.unwrap_or_else(|_elapsed| {
+        Err(ApiError::new(Code::RequestTimeout, "the body did not arrive in time; send it faster"))
+    })
 }
 
 async fn collect(request: Request) -> Result<Vec<u8>, ApiError> {
@@ -76,5 +81,35 @@ fn require_json(media_type: Option<&str>) -> Result<(), ApiError> {
         Some("application/json") => Ok(()),
         Some(other) if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
         _ => Err(ApiError::new(Code::UnsupportedMediaType, "send the header `Content-Type: application/json`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body as RawBody, Bytes};
+    use futures::{StreamExt, stream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_arrive_is_given_up() {
+        let begun = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
+        let request = Request::new(RawBody::from_stream(begun.chain(stream::pending())));
+        let refused = collect_within(Duration::from_millis(10), request).await.expect_err("nothing more comes");
+        assert_eq!(refused.code(), Code::RequestTimeout);
+    }
+
+    #[tokio::test]
+    async fn the_limit_holds_without_a_declared_length() {
+        let check = async |len: usize| {
+            let chunks = stream::iter((0..len).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 1_024]))));
+            collect(Request::new(RawBody::from_stream(chunks)))
+                .await
+                .map(|body| body.len())
+                .map_err(|error| error.code())
+        };
+        assert_eq!(check(64).await, Ok(BODY_LEN_MAX));
+        assert_eq!(check(65).await, Err(Code::BodyTooLarge));
+        assert_eq!(check(20_000).await, Err(Code::BodyTooLarge));
     }
 }

@@ -1,23 +1,45 @@
 //! From serde's errors to fields and codes.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{ApiError, Code, FieldCode, FieldError};
 
 /// Reads a JSON document into a wire type, naming the field that does not fit.
-pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+///
+/// Serde's structs take arrays for objects, and its enums objects for words. What was read is therefore written again, and
+/// must be of the same kinds.
+pub(super) fn read_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, ApiError> {
+    let sent: Value = serde_json::from_str(text)
+        .map_err(|error| ApiError::new(Code::MalformedBody, format!("the body must be one JSON document: {error}")))?;
     let mut document = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
-        let path = error.path().to_string();
-        let cause = error.into_inner();
-        if cause.is_data() { field_fault(&path, &cause.to_string()) } else { malformed(&cause) }
-    })?;
-    document.end().map_err(|error| malformed(&error))?;
-    Ok(value)
+    let read: T = serde_path_to_error::deserialize(&mut document)
+        .map_err(|error| field_fault(&error.path().to_string(), &error.into_inner().to_string()))?;
+    let understood = serde_json::to_value(&read).map_err(|error| ApiError::internal(&error))?;
+    match other_kind(&sent, &understood, "") {
+        None => Ok(read),
+        Some(path) => Err(field_fault(&path, "invalid type")),
+    }
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::new(Code::MalformedBody, format!("the body must be one JSON document: {error}"))
+/// Where a value was taken for one of another kind.
+fn other_kind(sent: &Value, understood: &Value, path: &str) -> Option<String> {
+    let at = |tail: String| if path.is_empty() { tail } else { format!("{path}.{tail}") };
+    match (sent, understood) {
+        (Value::Object(sent), Value::Object(understood)) => {
+            let both = sent.iter().filter_map(|(name, value)| Some((name, value, understood.get(name)?)));
+            both.into_iter().find_map(|(name, value, other)| other_kind(value, other, &at(name.clone())))
+        }
+        (Value::Array(sent), Value::Array(understood)) => {
+            let pairs = sent.iter().zip(understood).enumerate();
+            pairs.into_iter().find_map(|(index, (value, other))| other_kind(value, other, &format!("{path}[{index}]")))
+        }
+        (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => {
+            Some(if path.is_empty() { ".".to_owned() } else { path.to_owned() })
+        }
+        _ => None,
+    }
 }
 
 /// Turns serde's message about the value at `path` into a field error. Serde has no codes; the beginnings of its messages
@@ -70,27 +92,25 @@ fn without_position(message: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Serialize)]
     #[serde(rename_all = "snake_case")]
     enum Kind {
         One,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only read by serde")]
     struct Inner {
         number: i64,
         kind: Option<Kind>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only read by serde")]
     struct Outer {
         list: Vec<Inner>,
     }
@@ -122,7 +142,16 @@ mod tests {
             "list[0].kind",
             FieldCode::UnknownValue,
         );
+        check(r#"{"list":[{"number":1,"kind":1}]}"#, Code::InvalidRequest, "list[0].kind", FieldCode::WrongType);
+        check(
+            r#"{"list":[{"number":1,"kind":{"one":null}}]}"#,
+            Code::InvalidRequest,
+            "list[0].kind",
+            FieldCode::WrongType,
+        );
+        check(r#"{"list":[[1]]}"#, Code::InvalidRequest, "list[0]", FieldCode::WrongType);
         check("[]", Code::InvalidRequest, "body", FieldCode::WrongType);
+        check("[[]]", Code::InvalidRequest, "body", FieldCode::WrongType);
         check("null", Code::InvalidRequest, "body", FieldCode::WrongType);
     }
 
@@ -130,7 +159,7 @@ mod tests {
     fn what_is_no_json_is_malformed() {
         for text in ["", "{", "{\"list\":[]}x", "{'list':[]}", "{\"list\":[]", "\u{feff}{}", &"[".repeat(10_000)] {
             let problem = read_json::<Outer>(text).expect_err("no document").into_problem();
-            assert!(matches!(problem.code, Code::MalformedBody | Code::InvalidRequest), "{text}");
+            assert_eq!(problem.code, Code::MalformedBody, "{text}");
         }
     }
 }

@@ -72,9 +72,10 @@ impl<T: Serialize> Serialize for Change<T> {
 }
 
 /// The schema of a change, as that of a new thing: these fields must be there.
-pub(super) fn requiring(schema: RefOr<Schema>, fields: &[&str]) -> RefOr<Schema> {
+pub(super) fn requiring(schema: RefOr<Schema>, fields: &[&str], description: &str) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
+            object.description = Some(description.trim().to_owned());
             object.required.extend(fields.iter().map(|&field| field.to_owned()));
             RefOr::T(Schema::Object(object))
         }
@@ -84,15 +85,16 @@ pub(super) fn requiring(schema: RefOr<Schema>, fields: &[&str]) -> RefOr<Schema>
 
 /// Declares the body that makes a thing: the body that changes it, with fields that must be there.
 macro_rules! new_body {
-    ($(#[$doc:meta])* $new:ident = $patch:ident requires $fields:expr) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $new:ident = $patch:ident requires $fields:expr) => {
+        $(#[doc = $doc])*
         #[derive(Debug, serde::Deserialize, serde::Serialize)]
         #[serde(transparent)]
         pub(super) struct $new(pub(super) $patch);
 
         impl utoipa::PartialSchema for $new {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                $crate::v1::wire::requiring(<$patch as utoipa::PartialSchema>::schema(), $fields)
+                let schema = <$patch as utoipa::PartialSchema>::schema();
+                $crate::v1::wire::requiring(schema, $fields, concat!($($doc),*))
             }
         }
 

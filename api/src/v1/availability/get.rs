@@ -56,7 +56,8 @@ async fn answer(
     let parts = &cx.unchecked().app.parts;
     let now = parts.scheduler.store_now().await;
     let staleness = Staleness { scheduler: &parts.scheduler, config, asked: asked.max_staleness };
-    let max_age = Some(staleness.renew_after(&calendars_of(config, &plan.user_ids)));
+    let max_age = staleness.renew_after(&calendars_of(config, &plan.user_ids));
+    let max_age = (max_age < Duration::MAX).then_some(max_age);
     let need = Need { max_age, deadline: parts.settings.facts_deadline };
     let hosts = parts.scheduler.hosts(config, &plan.user_ids, need).await;
     let question = Question { terms: &plan.terms, hosts: &hosts, now, ignoring: None };

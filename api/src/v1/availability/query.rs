@@ -90,7 +90,7 @@ impl AvailabilityQuery {
                 .duration_minutes
                 .as_ref()
                 .map(|minutes| checks.query_whole("duration_minutes", minutes, 1..=DURATION_MINUTES_MAX)),
-            timezone: self.timezone.as_ref().map(|zone| checks.zone("timezone", zone)),
+            timezone: self.timezone.as_ref().map(|zone| checks.query_zone("timezone", zone)),
             limit: self.limit.as_ref().map_or(SLOTS_MAX, |limit| checks.query_whole("limit", limit, 1..=SLOTS_MAX))
                 as usize,
             max_staleness: self.max_staleness_ms.as_ref().map(|age| {

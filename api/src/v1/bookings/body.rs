@@ -4,7 +4,7 @@ use agentcal_engine::calendar::request::{BookRequest, Meeting};
 use agentcal_engine::ids::{BookingId, EventTypeId, UserId};
 use agentcal_engine::model::{AdHocMeeting, Attendee, DURATION_MINUTES_MAX};
 use agentcal_engine::time::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -16,7 +16,7 @@ use crate::v1::wire::Sent;
 const PHONE_LEN_MAX: usize = 40;
 
 /// Who books.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAttendee {
     /// Name.
@@ -34,7 +34,7 @@ pub(super) struct NewAttendee {
 }
 
 /// A new booking: an event type with a start; or, without an event type, a user, a start and a duration.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewBooking {
     /// What to book.
@@ -64,7 +64,7 @@ pub(super) struct NewBooking {
 }
 
 /// A move to another time.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BookingPatch {
     /// When it shall begin.

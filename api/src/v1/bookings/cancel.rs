@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::get::find_booking;
-use super::outcome::commit;
+use super::outcome::{answer, commit};
 use super::view::BookingView;
 use crate::caller::Cx;
 use crate::checks::Checks;
@@ -46,8 +46,7 @@ pub(super) async fn cancel_booking(
         Some(kept) => kept,
         None => commit(&cx, CommitKind::Cancel { booking_id, reason }, key, zone).await?,
     };
-    let now = cx.app.parts.scheduler.store_now().await;
-    Ok(Answer::settled(StatusCode::OK, settled, |booking| BookingView::at(booking, now)))
+    Ok(answer(&cx, StatusCode::OK, settled).await)
 }
 
 /// Cancels a booking because something it needs goes away.

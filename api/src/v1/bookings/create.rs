@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use http::StatusCode;
 
 use super::body::{NewBooking, normalized};
-use super::outcome::commit;
+use super::outcome::{answer, commit};
 use super::view::BookingView;
 use crate::caller::PublicCx;
 use crate::error::ApiError;
@@ -40,8 +40,7 @@ pub(super) async fn create_booking(
             commit(cx, CommitKind::Book(request), key, zone).await?
         }
     };
-    let now = cx.app.parts.scheduler.store_now().await;
-    Ok(Answer::settled(StatusCode::CREATED, settled, |booking| BookingView::at(booking, now)))
+    Ok(answer(cx, StatusCode::CREATED, settled).await)
 }
 
 /// The attendee's zone, else that of the user named, else the account's.

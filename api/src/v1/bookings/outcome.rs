@@ -5,14 +5,18 @@ use agentcal_engine::commit::IdempotencyKey;
 use agentcal_engine::decision::{HostVerdict, Reason};
 use agentcal_engine::ids::{UserId, mint_uuid};
 use agentcal_engine::model::Booking;
+use agentcal_engine::time::Timestamp;
 use chrono_tz::Tz;
+use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::view::BookingView;
 use crate::caller::Cx;
 use crate::error::{ApiError, Code};
 use crate::idempotency::{Settled, mismatch, withheld};
 use crate::instant::rfc3339;
 use crate::refusals::{of_rejection, of_unavailable};
+use crate::v1::answer::Answer;
 
 /// Commits, and tells its outcome; `zone` is the one alternatives are answered in.
 pub(super) async fn commit(
@@ -42,6 +46,12 @@ pub(super) async fn commit(
         CommitAnswer::Rejected(rejection) => Err(of_rejection(rejection)),
         CommitAnswer::Unavailable(reason) => Err(of_unavailable(&reason)),
     }
+}
+
+/// The answer to a commit. A kept one is answered as it was then, when the booking was not over.
+pub(super) async fn answer(cx: &Cx, status: StatusCode, settled: Settled<Booking>) -> Answer<BookingView> {
+    let now = if settled.replayed { Timestamp::EARLIEST } else { cx.app.parts.scheduler.store_now().await };
+    Answer::settled(status, settled, |booking| BookingView::at(booking, now))
 }
 
 /// Publishable keys hear what can be booked, never why something cannot.

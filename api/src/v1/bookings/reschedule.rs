@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::body::BookingPatch;
 use super::get::find_booking;
-use super::outcome::commit;
+use super::outcome::{answer, commit};
 use super::view::BookingView;
 use crate::caller::Cx;
 use crate::error::ApiError;
@@ -31,6 +31,5 @@ pub(super) async fn reschedule_booking(
         Some(kept) => kept,
         None => commit(&cx, CommitKind::Reschedule { booking_id, start }, key, zone).await?,
     };
-    let now = cx.app.parts.scheduler.store_now().await;
-    Ok(Answer::settled(StatusCode::OK, settled, |booking| BookingView::at(booking, now)))
+    Ok(answer(&cx, StatusCode::OK, settled).await)
 }

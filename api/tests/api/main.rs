@@ -1,0 +1,9 @@
+//! The whole api, over a real store and a real scheduler; folders mirror the URLs.
+
+mod bad_input;
+mod keys;
+mod operations;
+mod races;
+mod support;
+mod tenants;
+mod v1;

@@ -1,0 +1,80 @@
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn an_event_type_has_defaults_and_is_changed_field_by_field() {
+    let world = World::start().await;
+    let body = json!({"name": "Intro", "slug": "intro", "duration_minutes": 45, "user_ids": [world.user]});
+    let made = world.app.post(&world.path("/event-types"), body.clone()).await;
+    assert_snapshot!(made.shown(), @r#"
+    201
+    {
+      "booking_window_days": 60,
+      "buffer_after": 0,
+      "buffer_before": 0,
+      "buffer_mode": "larger",
+      "created_at": "2026-11-23T08:00:00+01:00",
+      "duration_minutes": 45,
+      "id": "evt_1",
+      "location": null,
+      "max_bookings_per_day": null,
+      "min_notice_hours": 0,
+      "name": "Intro",
+      "on_stale": "verify",
+      "public": false,
+      "require_slot_id": false,
+      "scheduling_mode": "individual",
+      "slot_interval_minutes": 45,
+      "slug": "intro",
+      "user_ids": [
+        "user_2"
+      ]
+    }
+    "#);
+    let path = world.path(&format!("/event-types/{}", made.id()));
+    assert_eq!(world.app.get(&path).await.json(), made.json());
+    let changes = [
+        json!({"duration_minutes": 60}),
+        json!({"slot_interval_minutes": 15, "buffer_before": 5, "buffer_after": 10, "buffer_mode": "sum"}),
+        json!({"min_notice_hours": 2, "booking_window_days": 30, "max_bookings_per_day": 4}),
+        json!({"scheduling_mode": "round_robin", "public": true, "location": "Room 1", "on_stale": "accept"}),
+        json!({"max_bookings_per_day": null, "location": null, "slug": "intro-2", "name": "Intro 2"}),
+    ];
+    let mut expected = made.json();
+    for change in changes {
+        let changed = world.app.patch(&path, change.clone()).await.expect(200);
+        expected.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        assert_eq!(changed.json(), expected);
+    }
+    assert_eq!(world.app.post(&world.path("/event-types"), body.clone()).await.status, 201);
+    let taken = world.app.post(&world.path("/event-types"), body).await;
+    assert_eq!(taken.problem(), "409 slug_taken slug:taken");
+    world.app.delete(&path).await.expect(204);
+    assert_eq!(world.app.get(&path).await.problem(), "404 not_found");
+}
+
+#[tokio::test]
+async fn every_fault_is_told_at_once() {
+    let world = World::start().await;
+    let stranger = world.user.replace(&world.user[10..], "0000000000000000000000");
+    let body = json!({
+        "name": "", "slug": "Not A Slug", "duration_minutes": 0, "user_ids": [world.user, world.user, stranger],
+        "buffer_before": -1, "max_bookings_per_day": 0, "booking_window_days": 366,
+    });
+    let reply = world.app.post(&world.path("/event-types"), body).await;
+    assert_snapshot!(reply.problem(), @"422 validation_failed name:too_short slug:invalid_format duration_minutes:out_of_range buffer_before:out_of_range booking_window_days:out_of_range max_bookings_per_day:out_of_range user_ids[1]:not_unique user_ids[2]:invalid_format user_ids[2]:not_found");
+    let missing = world.app.post(&world.path("/event-types"), json!({})).await;
+    assert_snapshot!(missing.problem(), @"422 validation_failed name:required slug:required duration_minutes:required user_ids:required");
+}
+
+#[tokio::test]
+async fn lists_hold_every_event_type() {
+    let world = World::start().await;
+    let second = world.new_event_type("second", &[&world.user], json!({})).await;
+    let list = world.app.get(&world.path("/event-types")).await.expect(200);
+    let ids: Vec<_> = list.at("/data").as_array().expect("rows").iter().map(|row| row["id"].clone()).collect();
+    assert!(ids.contains(&json!(second)) && ids.contains(&json!(world.event_type)) && ids.len() == 2);
+    assert_eq!(list.at("/next_cursor"), json!(null));
+}
