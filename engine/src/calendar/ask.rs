@@ -56,15 +56,15 @@ impl DecideAsk {
 /// that is there already, where somebody looked.
 pub fn ask_of(kind: &CommitKind, config: &AccountConfig, stored: Option<BookingStoreItem>, now: Timestamp) -> Ask {
     let asked = match (kind, stored) {
-        (CommitKind::Book(_), Some(item)) => Err(CommitAnswer::Committed(item.booking)),
-        (CommitKind::Book(book), None) => ask_to_book(book, config).map_err(CommitAnswer::Rejected),
-        (_, None) => Err(CommitAnswer::Rejected(Rejection::BookingMissing)),
+        (CommitKind::Book(_), Some(item)) => Err(Box::new(CommitAnswer::Committed(item.booking))),
+        (CommitKind::Book(book), None) => ask_to_book(book, config).map_err(rejected),
+        (_, None) => Err(rejected(Rejection::BookingMissing)),
         (CommitKind::Reschedule { start, .. }, Some(item)) => ask_to_move(item, *start, config, now),
         (CommitKind::Cancel { .. }, Some(item)) => return ask_to_cancel(item, now),
     };
     match asked {
         Ok(ask) => Ask::Decide(Box::new(ask)),
-        Err(answer) => Ask::Answered(Box::new(answer)),
+        Err(answer) => Ask::Answered(answer),
     }
 }
 
@@ -146,11 +146,11 @@ fn ask_to_move(
     start: Timestamp,
     config: &AccountConfig,
     now: Timestamp,
-) -> Result<DecideAsk, CommitAnswer> {
+) -> Result<DecideAsk, Box<CommitAnswer>> {
     match item.booking.status_at(now) {
-        BookingStatus::Cancelled => return Err(CommitAnswer::Rejected(Rejection::BookingCancelled)),
-        _ if item.booking.range.start == start => return Err(CommitAnswer::Committed(item.booking)),
-        BookingStatus::Completed => return Err(CommitAnswer::Rejected(Rejection::BookingCompleted)),
+        BookingStatus::Cancelled => return Err(rejected(Rejection::BookingCancelled)),
+        _ if item.booking.range.start == start => return Err(Box::new(CommitAnswer::Committed(item.booking))),
+        BookingStatus::Completed => return Err(rejected(Rejection::BookingCompleted)),
         BookingStatus::Confirmed => {}
     }
     let event_type = item.booking.event_type_id.and_then(|id| event_type_in(config, id));
@@ -164,9 +164,9 @@ fn ask_to_move(
     let user_ids: Vec<UserId> = item.booking.hosts.iter().map(|host| host.user_id).collect();
     terms.scheduling_mode = if user_ids.len() == 1 { SchedulingMode::Individual } else { SchedulingMode::Collective };
     if user_ids.iter().any(|&id| user_in(config, id).is_none()) {
-        return Err(CommitAnswer::Rejected(Rejection::UserMissing));
+        return Err(rejected(Rejection::UserMissing));
     }
-    let range = range_of(start, terms.duration_minutes).map_err(CommitAnswer::Rejected)?;
+    let range = range_of(start, terms.duration_minutes).map_err(rejected)?;
     let (title, location) = (item.booking.title.clone(), item.booking.location.clone());
     Ok(DecideAsk { terms, user_ids, range, on_stale, title, location, moving: Some(item) })
 }
@@ -175,8 +175,12 @@ fn ask_to_cancel(item: BookingStoreItem, now: Timestamp) -> Ask {
     match item.booking.status_at(now) {
         BookingStatus::Confirmed => Ask::Cancel(Box::new(item)),
         BookingStatus::Cancelled => Ask::Answered(Box::new(CommitAnswer::Committed(item.booking))),
-        BookingStatus::Completed => Ask::Answered(Box::new(CommitAnswer::Rejected(Rejection::BookingCompleted))),
+        BookingStatus::Completed => Ask::Answered(rejected(Rejection::BookingCompleted)),
     }
+}
+
+fn rejected(rejection: Rejection) -> Box<CommitAnswer> {
+    Box::new(CommitAnswer::Rejected(rejection))
 }
 
 fn range_of(start: Timestamp, duration_minutes: u32) -> Result<TimeRange, Rejection> {
@@ -189,3 +193,6 @@ fn range_of(start: Timestamp, duration_minutes: u32) -> Result<TimeRange, Reject
 fn minutes_of(range: TimeRange) -> u32 {
     u32::try_from(range.len_micros() / MINUTE_US).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
