@@ -22,7 +22,8 @@ fn plain(set: &BusySet) -> Vec<(i64, i64)> {
 
 #[test]
 fn ranges_merge_when_they_meet_and_stay_apart_otherwise() {
-    let cases: &[(&[(i64, i64)], &[(i64, i64)])] = &[
+    type Ranges = &'static [(i64, i64)];
+    let cases: &[(Ranges, Ranges)] = &[
         (&[], &[]),
         (&[(5, 5), (9, 3)], &[]),
         (&[(3, 5), (1, 2)], &[(1, 2), (3, 5)]),

@@ -85,7 +85,9 @@ fn a_skipped_time_is_shifted_and_a_repeated_one_means_the_first() {
 #[test]
 fn days_begin_where_midnight_does_not_exist() {
     use chrono_tz::*;
-    let cases: &[(Tz, &str, Option<(&str, i64)>)] = &[
+    /// Where the day begins, and how many minutes it has.
+    type Bounds = Option<(&'static str, i64)>;
+    let cases: &[(Tz, &str, Bounds)] = &[
         (Europe::Berlin, "2026-06-01", Some(("2026-05-31T22:00", 1_440))),
         (Europe::Berlin, "2026-03-29", Some(("2026-03-28T23:00", 1_380))),
         (Europe::Berlin, "2026-10-25", Some(("2026-10-24T22:00", 1_500))),

@@ -43,7 +43,7 @@ fn an_event_blocks_what_it_meets_buffers_included() {
         ("2026-06-02 13:15", &[]),
     ];
     for (start, expected) in cases {
-        assert_eq!(reasons(&ask(&terms, &[host.clone()]), start), *expected, "{start}");
+        assert_eq!(reasons(&ask(&terms, std::slice::from_ref(&host)), start), *expected, "{start}");
     }
 }
 
@@ -68,7 +68,7 @@ fn neighbours_want_the_larger_of_facing_buffers_or_their_sum() {
     ];
     for (mode, start, expected) in cases {
         terms.buffer_mode = *mode;
-        assert_eq!(reasons(&ask(&terms, &[host.clone()]), start), *expected, "{mode:?} {start}");
+        assert_eq!(reasons(&ask(&terms, std::slice::from_ref(&host)), start), *expected, "{mode:?} {start}");
     }
 }
 
@@ -304,7 +304,9 @@ fn hosts_are_chosen_by_mode() {
     };
     let counts = |counts: &[u64]| (0..).map(people::user_id).zip(counts.iter().copied()).collect::<BTreeMap<_, _>>();
     use SchedulingMode::{Collective, Individual, RoundRobin};
-    let cases: &[(SchedulingMode, &[u8], &[u64], Option<&[u8]>)] = &[
+    /// Mode, who is busy, how many each has taken, who takes it.
+    type Case = (SchedulingMode, &'static [u8], &'static [u64], Option<&'static [u8]>);
+    let cases: &[Case] = &[
         (Individual, &[], &[5, 1, 1], Some(&[0])),
         (Individual, &[0], &[], Some(&[1])),
         (Individual, &[0, 1, 2], &[], None),
