@@ -19,7 +19,7 @@ use crate::time::{DAY_US, TimeRange, Timestamp};
 /// Longest text of one resource that is read.
 pub const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Most series in one resource that are followed; a resource holds one (RFC 4791, 4.1).
-const SERIES_MAX: usize = 32;
+const SERIES_MAX: usize = 8;
 /// Days by which the wall-clock span that is expanded exceeds the window: no offset is as large.
 const SPAN_MARGIN_DAYS: i64 = 2;
 /// Room given to an event of ours that somebody shortened to nothing, so that it still shows where it is.

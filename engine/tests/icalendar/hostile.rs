@@ -51,7 +51,7 @@ fn mutated(mut text: String, splices: &[(usize, usize, String)]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     /// Whatever is read: no panic, bounded, inside the window, ascending.
     #[test]

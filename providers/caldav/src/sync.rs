@@ -230,20 +230,13 @@ impl Reader<'_> {
         Ok(read)
     }
 
-    /// Asks for all at once, expanded where the server can. One that fails at expanding is asked for what it stores, and
-    /// not bothered again.
+    /// Asks for all at once, expanded where the server can. One that fails at expanding, or leaves out what it has
+    /// nothing to expand in, is asked for what it stores, and not bothered again.
     async fn fetch(&self, hrefs: &[String]) -> Result<BTreeMap<String, Text>, ProviderError> {
         let collection = self.session.base.as_str();
         if !self.provider.is_plain(collection) {
-            let response = self.session.report_raw(Depth::Members, bodies::multiget(hrefs, Some(&self.window))).await;
-            match response {
-                Ok(response) if response.status == StatusCode::MULTI_STATUS => return self.texts(&response),
-                Ok(response) if is_failure_to_expand(response.status) => {
-                    tracing::info!(status = response.status.as_u16(), "the server fails at expanding recurrences");
-                }
-                Ok(response) => return Err(from_status(&response)),
-                Err(ProviderError::Refused(reason)) => tracing::info!(reason, "an expanded answer cannot be read"),
-                Err(error) => return Err(error),
+            if let Some(texts) = self.fetch_expanded(hrefs).await? {
+                return Ok(texts);
             }
             self.provider.remember_plain(collection);
         }
@@ -256,6 +249,26 @@ impl Reader<'_> {
             Ok(response) => Err(from_status(&response)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Every resource, expanded; `None` where the server does not manage that.
+    async fn fetch_expanded(&self, hrefs: &[String]) -> Result<Option<BTreeMap<String, Text>>, ProviderError> {
+        let response = self.session.report_raw(Depth::Members, bodies::multiget(hrefs, Some(&self.window))).await;
+        let reason = match response {
+            Ok(response) if response.status == StatusCode::MULTI_STATUS => {
+                let texts = self.texts(&response)?;
+                if hrefs.iter().all(|href| texts.contains_key(&path_of(self.session, href))) {
+                    return Ok(Some(texts));
+                }
+                "it leaves out events".to_owned()
+            }
+            Ok(response) if is_failure_to_expand(response.status) => response.status.to_string(),
+            Ok(response) => return Err(from_status(&response)),
+            Err(ProviderError::Refused(reason)) => reason,
+            Err(error) => return Err(error),
+        };
+        tracing::info!(reason, "the server fails at expanding recurrences; they are expanded here");
+        Ok(None)
     }
 
     fn texts(&self, response: &EgressResponse) -> Result<BTreeMap<String, Text>, ProviderError> {

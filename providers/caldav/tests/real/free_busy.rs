@@ -1,21 +1,26 @@
 //! Busy time must equal the server's own free-busy REPORT (RFC 4791, 7.10).
 
+use agentcal_engine::icalendar::{ReadContext, read_resource};
 use agentcal_engine::time::TimeRange;
 use agentcal_testkit::USERNAME;
 
 use crate::support::{Bench, at, on_both_servers, resource, window};
 
-on_both_servers!(busy_time_equals_the_servers_own_free_busy_report);
+on_both_servers!(busy_time_equals_the_servers_own_free_busy_report, what_servers_expand_equals_what_is_expanded_here);
 
 /// Ranges shorter than this stand for nothing: one server writes events without length as one second.
 const NOTHING_US: i64 = 1_000_000;
 
-async fn busy_time_equals_the_servers_own_free_busy_report(bench: &Bench) {
+async fn fill(bench: &Bench) {
     for (name, events) in calendar() {
         let lines: Vec<Vec<&str>> = events.iter().map(|event| event.split('\n').collect()).collect();
         let lines: Vec<&[&str]> = lines.iter().map(Vec::as_slice).collect();
         bench.put(&name, &resource(&name, &lines)).await;
     }
+}
+
+async fn busy_time_equals_the_servers_own_free_busy_report(bench: &Bench) {
+    fill(bench).await;
     let synced = bench.full(window()).await;
     let ours: Vec<TimeRange> = synced.changes.iter().flat_map(|change| &change.instances).map(|i| i.range).collect();
     let (ours, theirs) = (merged(ours), merged(server_says(bench).await));
@@ -23,6 +28,22 @@ async fn busy_time_equals_the_servers_own_free_busy_report(bench: &Bench) {
     let missing: Vec<_> = theirs.iter().filter(|range| !ours.contains(range)).collect();
     let surplus: Vec<_> = ours.iter().filter(|range| !theirs.contains(range)).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "missing {missing:?}, surplus {surplus:?}");
+}
+
+/// Whoever expands a series, the instances are the same.
+async fn what_servers_expand_equals_what_is_expanded_here(bench: &Bench) {
+    fill(bench).await;
+    let calendar = bench.calendar();
+    let context =
+        ReadContext { timezone: calendar.timezone, owner_addresses: &calendar.owner_addresses, window: window() };
+    let mut series = 0;
+    for change in bench.full(window()).await.changes {
+        let text = bench.get(&change.provider_event_id).await.unwrap();
+        let stored = read_resource(&text, &context).unwrap();
+        series += usize::from(stored.recurring);
+        assert_eq!(change.instances, stored.instances, "{text}");
+    }
+    assert!(series >= 7, "{series}");
 }
 
 /// Many kinds of events in three zones. Declined, floating and all-day ones are left to other tests, since servers

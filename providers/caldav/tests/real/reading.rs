@@ -14,8 +14,11 @@ on_both_servers!(
     a_deleted_calendar_is_gone,
 );
 
+/// A name, the event's lines, and when it is busy.
+type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
 async fn every_kind_of_event_means_what_the_rfcs_say(bench: &Bench) {
-    let cases: &[(&str, &[&str], &[(&str, &str)])] = &[
+    let cases: &[Case] = &[
         ("utc", &["DTSTART:20261012T080000Z", "DTEND:20261012T090000Z"], &[("20261012T080000Z", "20261012T090000Z")]),
         (
             "zoned",
