@@ -52,14 +52,19 @@ impl Directory {
 
     /// Everybody awake, ascending by calendar.
     pub(crate) fn awake(&self) -> Vec<Arc<Slot>> {
-        let mut slots: Vec<Arc<Slot>> = self.slots.iter().map(|entry| Arc::clone(entry.value())).collect();
-        slots.sort_by_key(|slot| slot.calendar_id);
-        slots
+        self.awake_where(|_| true)
     }
 
     /// Those of an account that are awake, ascending by calendar.
     pub(crate) fn awake_of(&self, account_id: AccountId) -> Vec<Arc<Slot>> {
-        self.awake().into_iter().filter(|slot| slot.account_id == account_id).collect()
+        self.awake_where(|slot| slot.account_id == account_id)
+    }
+
+    fn awake_where(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<Arc<Slot>> {
+        let found = self.slots.iter().filter(|entry| wanted(entry.value()));
+        let mut slots: Vec<Arc<Slot>> = found.map(|entry| Arc::clone(entry.value())).collect();
+        slots.sort_by_key(|slot| slot.calendar_id);
+        slots
     }
 
     /// Takes a slot out, unless another took its place.

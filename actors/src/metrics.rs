@@ -18,7 +18,7 @@ pub const COMMIT_LATENCY: &str = "agentcal_commit_latency_seconds";
 pub const COMMIT_RETRIES: &str = "agentcal_commit_retries_total";
 /// Time from the notice of a change (bell or due poll) to its publication, in seconds.
 pub const SYNC_LAG: &str = "agentcal_sync_lag_seconds";
-/// Syncs by `kind` (`full`, `incremental`) and `outcome` (`changed`, `unchanged`, `failed`, `cursor_gone`).
+/// Syncs by `kind` (`full`, `incremental`) and `outcome` (`changed`, `unchanged`, `failed`).
 pub const SYNCS: &str = "agentcal_syncs_total";
 /// Syncs under way.
 pub const SYNCS_IN_FLIGHT: &str = "agentcal_syncs_in_flight";

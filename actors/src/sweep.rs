@@ -125,8 +125,10 @@ fn let_sleep(context: &Context) {
     let settings = &context.parts.settings;
     let now = context.store_now();
     let mut awake = context.directory.awake();
-    awake.sort_by_key(|slot| slot.asked_at());
     let excess = awake.len().saturating_sub(settings.awake_calendars_max);
+    if excess > 0 {
+        awake.sort_by_key(|slot| slot.asked_at());
+    }
     let is_idle = |slot: &Slot| now.saturating_since(slot.asked_at()) >= settings.idle_after;
     for (_, slot) in awake.iter().enumerate().filter(|(index, slot)| *index < excess || is_idle(slot)) {
         slot.send(Msg::Sleep);
