@@ -301,7 +301,7 @@ impl State {
         match loaded {
             Ok(Some(record)) => {
                 self.status = status_of(&record);
-                self.access = Arc::new(Access::new(&self.context, &record));
+                self.take_access(Access::new(&self.context, &record));
                 self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..record.facts.clone() });
                 let told = self.loads.handle_done();
                 self.publish_and_tell(told);
@@ -321,6 +321,13 @@ impl State {
                 tell(self.loads.handle_failed());
             }
         }
+    }
+
+    fn take_access(&mut self, access: Access) {
+        if access.owner_addresses() != self.access.owner_addresses() {
+            self.machine.handle_owner_changed(self.context.store_now());
+        }
+        self.access = Arc::new(access);
     }
 
     fn handle_sleep(&mut self, myself: &ActorRef<Msg>) {

@@ -64,6 +64,11 @@ impl Access {
         }
     }
 
+    /// The addresses that are the calendar's owner.
+    pub(crate) fn owner_addresses(&self) -> &[String] {
+        &self.owner_addresses
+    }
+
     /// Asks the provider something, bounded in time, and counts it.
     pub(crate) async fn ask<T, F>(
         &self,

@@ -115,6 +115,11 @@ impl<C> CalendarMachine<C> {
         self.advance(now);
     }
 
+    /// The calendar's owner is another one: whatever was read is read again.
+    pub fn handle_owner_changed(&mut self, now: Timestamp) {
+        self.with_sync(now, |sync| sync.handle_owner_changed(now));
+    }
+
     /// The sweep came by: whatever is due may begin.
     pub fn handle_due(&mut self, now: Timestamp) {
         self.yields += 1;

@@ -11,6 +11,7 @@ pub mod judge;
 pub mod keeper;
 pub mod machine;
 pub mod request;
+mod schedule;
 pub mod sync;
 pub mod writeback;
 

@@ -8,61 +8,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::ids::{AccountId, CalendarId};
-use crate::model::{ConnectionStatus, WINDOW_DAYS_MAX};
+use crate::model::ConnectionStatus;
 use crate::ports::{
     Entropy, ProviderError, ResourceChange, SaveSync, SyncCursor, SyncFailure, SyncMode, SyncNext, SyncPage,
     SyncRequest, SyncState,
 };
 use crate::shard::Epoch;
-use crate::time::{DAY_US, TimeRange, Timestamp};
+use crate::time::{TimeRange, Timestamp};
 
 use super::FAILURES_UNTIL_ERROR;
-use super::backoff::{backoff, shorten};
+use super::backoff::shorten;
+use super::schedule::{is_final, needs_wider, retry_wait, status_after};
 
-/// Days before now that a full sync covers.
-pub const SYNC_DAYS_BEHIND: i64 = 2;
-/// Days after now that a full sync covers.
-pub const SYNC_DAYS_AHEAD: i64 = 430;
-/// Days after now that must be covered; fewer, and a full sync is due. A month more than anybody may book ahead.
-pub const SYNC_DAYS_AHEAD_MIN: i64 = WINDOW_DAYS_MAX as i64 + 31;
+pub use super::schedule::{Pace, SYNC_DAYS_AHEAD, SYNC_DAYS_AHEAD_MIN, SYNC_DAYS_BEHIND, window_at};
+
 /// Most pages of one sync; a provider that sends more is failing.
 pub const PAGES_PER_SYNC_MAX: u32 = 2_000;
 /// Most changed resources an incremental sync may bring; more, and a full sync takes its place.
 pub const CHANGES_PER_INCREMENTAL_MAX: usize = 10_000;
 
-const RETRY_FIRST: Duration = Duration::from_secs(3);
-const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
-const RETRY_HOPELESS: Duration = Duration::from_secs(60 * 60);
 const RETRY_STORE: Duration = Duration::from_secs(2);
-const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-const QUIET_SYNCS_PER_STEP: u32 = 6;
-
-/// The instants a full sync begun at `now` covers.
-pub fn window_at(now: Timestamp) -> TimeRange {
-    let start = now.plus_micros(-SYNC_DAYS_BEHIND * DAY_US);
-    TimeRange { start, end: now.plus_micros(SYNC_DAYS_AHEAD * DAY_US) }
-}
-
-/// Time between two polls: of a calendar that changes now, and of one that has long been quiet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// While it changes.
-    pub fast: Duration,
-    /// While it is quiet.
-    pub slow: Duration,
-}
-
-impl Pace {
-    fn interval(&self, quiet_syncs: u32) -> Duration {
-        let doublings = (quiet_syncs / QUIET_SYNCS_PER_STEP).min(20);
-        self.fast.saturating_mul(1 << doublings).min(self.slow).max(self.fast.min(self.slow))
-    }
-
-    /// Age beyond which facts count as stale: two of the longer intervals.
-    pub fn stale_after(&self) -> Duration {
-        self.slow.max(self.fast) * 2
-    }
-}
 
 /// Full or incremental.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +154,8 @@ pub struct SyncMachine {
     rung_at: Option<Timestamp>,
     not_before: Timestamp,
     compare_due: bool,
+    /// What the cursor stands for no longer counts: the next run reads everything again.
+    full_wanted: bool,
     effects: VecDeque<SyncEffect>,
 }
 
@@ -206,6 +173,7 @@ impl SyncMachine {
             rung_at: None,
             not_before,
             compare_due: true,
+            full_wanted: false,
             effects: VecDeque::new(),
         }
     }
@@ -240,6 +208,13 @@ impl SyncMachine {
         self.rung_at.get_or_insert(now);
     }
 
+    /// The calendar's owner is another one, whose answers to invitations count from now on. They were not kept, so
+    /// everything is read again; a run under way may have begun before the change and does not count.
+    pub fn handle_owner_changed(&mut self, now: Timestamp) {
+        self.full_wanted = true;
+        self.handle_bell(now);
+    }
+
     /// Whether a run should begin, and why.
     pub fn wants_run(&self, now: Timestamp) -> Option<Why> {
         match self.poll_timeout() {
@@ -271,6 +246,9 @@ impl SyncMachine {
         debug_assert!(!self.is_running(), "one sync at a time in a calendar");
         let noticed_at = self.rung_at.take().unwrap_or(self.state.due_at.max(Timestamp::EARLIEST)).min(now);
         let noticed_at = if noticed_at == Timestamp::EARLIEST { now } else { noticed_at };
+        if std::mem::take(&mut self.full_wanted) {
+            self.state.cursor = None;
+        }
         let (kind, window) = match (&self.state.cursor, self.state.window) {
             (Some(_), Some(window)) if !needs_wider(window, now) => (SyncKind::Incremental, window),
             _ => (SyncKind::Full, window_at(now)),
@@ -467,36 +445,8 @@ impl SyncMachine {
     }
 }
 
-fn needs_wider(window: TimeRange, now: Timestamp) -> bool {
-    window.end < now.plus_micros(SYNC_DAYS_AHEAD_MIN * DAY_US) || now < window.start
-}
-
 fn is_quiet(run: &Run) -> bool {
     run.kind == SyncKind::Incremental && run.changed.is_empty()
-}
-
-/// Whether the provider's answer will stay the same however often it is asked.
-fn is_final(error: &ProviderError) -> bool {
-    matches!(error, ProviderError::CalendarGone | ProviderError::AddressNotAllowed(_))
-}
-
-fn retry_wait(error: &ProviderError, failures: u32, entropy: &dyn Entropy) -> Duration {
-    let wait = backoff(RETRY_FIRST, RETRY_LONGEST, failures, entropy);
-    match error {
-        ProviderError::Unauthorized(_) | ProviderError::CalendarGone | ProviderError::AddressNotAllowed(_) => {
-            shorten(RETRY_HOPELESS, entropy)
-        }
-        ProviderError::RateLimited { retry_after: Some(asked) } => wait.max((*asked).min(RETRY_AFTER_LONGEST)),
-        _ => wait,
-    }
-}
-
-fn status_after(error: &ProviderError, failures: u32) -> Option<ConnectionStatus> {
-    match error {
-        ProviderError::Unauthorized(_) => Some(ConnectionStatus::ReauthorizationRequired),
-        _ if failures >= FAILURES_UNTIL_ERROR => Some(ConnectionStatus::Error),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

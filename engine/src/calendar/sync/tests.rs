@@ -143,6 +143,29 @@ fn a_gone_cursor_leads_to_a_full_sync_in_the_same_run() {
     assert_eq!((save.generation, save.begins_shadow), (5, true));
 }
 
+/// Whose answers to invitations count is decided while reading, so a new owner means reading everything again; a sync that
+/// began before may have read with the old one's eyes.
+#[test]
+fn a_new_owner_leads_to_a_full_sync_after_the_one_under_way() {
+    let mut machine = machine(synced(0));
+    machine.start(at(10));
+    fetched(&mut machine);
+    machine.handle_owner_changed(at(11));
+    machine.handle_page(last_page(&[], "x"), at(12), &Zero);
+    saved(&mut machine);
+    machine.handle_saved(Saved::Done, at(12));
+    ended(&mut machine);
+    assert_eq!(machine.wants_run(at(12)), Some(Why::Bell));
+    machine.start(at(12));
+    assert_eq!(fetched(&mut machine).mode, SyncMode::Full);
+    machine.handle_page(last_page(&[], "y"), at(13), &Zero);
+    assert_eq!(saved(&mut machine).generation, 5);
+    machine.handle_saved(Saved::Done, at(13));
+    ended(&mut machine);
+    machine.start(at(20));
+    assert!(matches!(fetched(&mut machine).mode, SyncMode::Incremental { .. }));
+}
+
 /// Lesson: a last notification dropped because a sync was running (twenty 25482).
 #[test]
 fn bells_during_a_sync_cause_exactly_one_more() {

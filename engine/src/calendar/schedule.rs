@@ -1,0 +1,78 @@
+//! When a calendar is synced, how far, and how long a failure waits.
+
+use std::time::Duration;
+
+use crate::model::{ConnectionStatus, WINDOW_DAYS_MAX};
+use crate::ports::{Entropy, ProviderError};
+use crate::time::{DAY_US, TimeRange, Timestamp};
+
+use super::FAILURES_UNTIL_ERROR;
+use super::backoff::{backoff, shorten};
+
+/// Days before now that a full sync covers.
+pub const SYNC_DAYS_BEHIND: i64 = 2;
+/// Days after now that a full sync covers.
+pub const SYNC_DAYS_AHEAD: i64 = 430;
+/// Days after now that must be covered; fewer, and a full sync is due. A month more than anybody may book ahead.
+pub const SYNC_DAYS_AHEAD_MIN: i64 = WINDOW_DAYS_MAX as i64 + 31;
+
+const RETRY_FIRST: Duration = Duration::from_secs(3);
+const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
+const RETRY_HOPELESS: Duration = Duration::from_secs(60 * 60);
+const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const QUIET_SYNCS_PER_STEP: u32 = 6;
+
+/// The instants a full sync begun at `now` covers.
+pub fn window_at(now: Timestamp) -> TimeRange {
+    let start = now.plus_micros(-SYNC_DAYS_BEHIND * DAY_US);
+    TimeRange { start, end: now.plus_micros(SYNC_DAYS_AHEAD * DAY_US) }
+}
+
+/// Time between two polls: of a calendar that changes now, and of one that has long been quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// While it changes.
+    pub fast: Duration,
+    /// While it is quiet.
+    pub slow: Duration,
+}
+
+impl Pace {
+    pub(crate) fn interval(&self, quiet_syncs: u32) -> Duration {
+        let doublings = (quiet_syncs / QUIET_SYNCS_PER_STEP).min(20);
+        self.fast.saturating_mul(1 << doublings).min(self.slow).max(self.fast.min(self.slow))
+    }
+
+    /// Age beyond which facts count as stale: two of the longer intervals.
+    pub fn stale_after(&self) -> Duration {
+        self.slow.max(self.fast) * 2
+    }
+}
+
+pub(crate) fn needs_wider(window: TimeRange, now: Timestamp) -> bool {
+    window.end < now.plus_micros(SYNC_DAYS_AHEAD_MIN * DAY_US) || now < window.start
+}
+
+/// Whether the provider's answer will stay the same however often it is asked.
+pub(crate) fn is_final(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::CalendarGone | ProviderError::AddressNotAllowed(_))
+}
+
+pub(crate) fn retry_wait(error: &ProviderError, failures: u32, entropy: &dyn Entropy) -> Duration {
+    let wait = backoff(RETRY_FIRST, RETRY_LONGEST, failures, entropy);
+    match error {
+        ProviderError::Unauthorized(_) | ProviderError::CalendarGone | ProviderError::AddressNotAllowed(_) => {
+            shorten(RETRY_HOPELESS, entropy)
+        }
+        ProviderError::RateLimited { retry_after: Some(asked) } => wait.max((*asked).min(RETRY_AFTER_LONGEST)),
+        _ => wait,
+    }
+}
+
+pub(crate) fn status_after(error: &ProviderError, failures: u32) -> Option<ConnectionStatus> {
+    match error {
+        ProviderError::Unauthorized(_) => Some(ConnectionStatus::ReauthorizationRequired),
+        _ if failures >= FAILURES_UNTIL_ERROR => Some(ConnectionStatus::Error),
+        _ => None,
+    }
+}
