@@ -138,7 +138,8 @@ macro_rules! each_store_case {
     };
 }
 
-/// Makes a test of every case of the store port. `$make` is an async function from a clock to an empty store.
+/// Makes a test of every case of the store port. `$make` is an async function from a clock to an empty store and whatever
+/// must outlive it.
 #[macro_export]
 macro_rules! store_suite {
     ($make:path) => {
@@ -174,10 +175,11 @@ macro_rules! run_in_turn {
 }
 
 /// Runs every case of the store port in turn, each on a store of its own.
-pub async fn run_store_suite<S, F>(make: impl Fn(std::sync::Arc<TestClock>) -> F)
+pub async fn run_store_suite<S, G, F>(make: impl Fn(std::sync::Arc<TestClock>) -> F)
 where
     S: agentcal_engine::ports::Store + 'static,
-    F: Future<Output = S>,
+    G: Send + 'static,
+    F: Future<Output = (S, G)>,
 {
     each_store_case! { run_in_turn, make }
 }

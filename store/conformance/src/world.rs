@@ -1,5 +1,6 @@
 //! A store with one tenant in it, and short words for putting things there.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -72,29 +73,34 @@ pub struct World {
     pub store: Arc<dyn Store>,
     /// Its clock.
     pub clock: Arc<TestClock>,
-    ids: AtomicU64,
     /// The tenant most cases are about.
     pub tenant: Tenant,
     /// The epoch writers hold.
     pub epoch: Epoch,
+    ids: AtomicU64,
+    /// Below the store, because fields are dropped from the top down.
+    _ground: Box<dyn Any + Send>,
 }
 
 impl World {
-    /// A world on a store of this making.
-    pub async fn new<S, F>(make: impl FnOnce(Arc<TestClock>) -> F) -> Self
+    /// A world on a store of this making. What is made beside the store, such as the folder it lies in, is dropped after
+    /// it.
+    pub async fn new<S, G, F>(make: impl FnOnce(Arc<TestClock>) -> F) -> Self
     where
         S: Store + 'static,
-        F: Future<Output = S>,
+        G: Send + 'static,
+        F: Future<Output = (S, G)>,
     {
         let clock = Arc::new(TestClock::at(MORNING));
-        let store: Arc<dyn Store> = Arc::new(make(Arc::clone(&clock)).await);
+        let (store, ground) = make(Arc::clone(&clock)).await;
+        let store: Arc<dyn Store> = Arc::new(store);
         let epoch = store.raise_epoch().await.expect("the epoch");
         let nobody = Tenant {
             organization_id: OrganizationId::from_uuid(Uuid::nil()),
             mode: Mode::Test,
             account_id: AccountId::from_uuid(Uuid::nil()),
         };
-        let mut world = Self { store, clock, ids: AtomicU64::new(1), tenant: nobody, epoch };
+        let mut world = Self { store, clock, ids: AtomicU64::new(1), _ground: Box::new(ground), tenant: nobody, epoch };
         world.tenant = world.another_organization().await;
         world
     }

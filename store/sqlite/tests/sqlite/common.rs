@@ -10,12 +10,12 @@ use agentcal_store_vault::KeyRing;
 /// A key ring for tests: the base 64 of 32 zeros.
 pub(crate) const KEYS: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// An empty store of this clock. Its folder lasts as long as the process, and the system clears it later.
-pub(crate) async fn make(clock: Arc<TestClock>) -> SqliteStore {
-    let folder = tempfile::tempdir().expect("a temporary folder").keep();
-    let store = open(&folder.join("agentcal.db"), clock).await;
+/// An empty store of this clock, and the folder it lies in.
+pub(crate) async fn make(clock: Arc<TestClock>) -> (SqliteStore, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = open(&folder.path().join("agentcal.db"), clock).await;
     store.migrate().await.expect("migrated");
-    store
+    (store, folder)
 }
 
 /// The store in a file, made if need be.

@@ -100,7 +100,7 @@ async fn commit_until_killed(database: &Path, round: u64) -> ! {
         clock.advance(Duration::from_secs(round + 1));
         let store = crate::common::open(database, clock).await;
         store.migrate().await.expect("migrated");
-        store
+        (store, ())
     })
     .await;
     let (_, calendars) = world.connect(2).await;

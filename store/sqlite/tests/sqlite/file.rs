@@ -42,7 +42,7 @@ impl Place {
     async fn world(&self, keys: &str) -> World {
         let store = self.open(keys).await;
         store.migrate().await.expect("migrated");
-        World::new(|_| async move { store }).await
+        World::new(|_| async move { (store, ()) }).await
     }
 
     async fn raw(&self) -> SqliteConnection {

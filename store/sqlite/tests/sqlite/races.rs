@@ -23,7 +23,7 @@ async fn of_64_racers_for_one_slot_one_wins() {
     let second = crate::common::open(&path, clock).await;
     let world = World::new({
         let first = first.clone();
-        |_| async move { first }
+        |_| async move { (first, ()) }
     })
     .await;
     let user = world.user().await;
