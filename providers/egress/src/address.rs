@@ -74,12 +74,14 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
 mod tests {
     use super::*;
 
+    use AddressClass::{Loopback, Never, Private, Public};
+
+    fn check(address: &str, expected: AddressClass) {
+        assert_eq!(classify(address.parse().expect("a literal address")), expected, "{address}");
+    }
+
     #[test]
-    fn every_class_of_address_is_told_apart() {
-        use AddressClass::{Loopback, Never, Private, Public};
-        let check = |address: &str, expected: AddressClass| {
-            assert_eq!(classify(address.parse().expect("a literal address")), expected, "{address}");
-        };
+    fn every_class_of_ipv4_address_is_told_apart() {
         check("1.1.1.1", Public);
         check("9.255.255.255", Public);
         check("10.0.0.0", Private);
@@ -119,6 +121,10 @@ mod tests {
         check("239.255.255.255", Never("multicast"));
         check("240.0.0.1", Never("reserved"));
         check("255.255.255.255", Never("broadcast"));
+    }
+
+    #[test]
+    fn every_class_of_ipv6_address_is_told_apart() {
         check("::", Never("unspecified"));
         check("::1", Loopback);
         check("::127.0.0.1", Never("IPv4-compatible"));
