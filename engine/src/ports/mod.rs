@@ -2,22 +2,26 @@
 //!
 //! Traits and the values that cross them, nothing else. One conformance suite per port says what they mean.
 
+mod booking_store;
 mod chance;
 mod fact_cache;
+mod fact_store;
 mod provider;
 mod sandbox;
 mod store;
 
+pub use booking_store::{BookingFilter, BookingStore, BookingStoreItem, WritebackJob, WritebackResult, WritebackStore};
 pub use chance::{Clock, Entropy};
 pub use fact_cache::{CacheError, FactCache};
+pub use fact_store::{
+    CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
+};
 pub use provider::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
     ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,
 };
 pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
-    AccountConfig, BookingFilter, BookingStore, BookingStoreItem, CalendarRecord, ChangeCounters, CommitStore,
-    ConfigStore, ConnectionStore, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, KeyRecord, ListPage,
-    PageRequest, SaveSync, Store, StoreError, SyncFailure, SyncState, TenantStore, Write, WritebackJob,
-    WritebackResult, WritebackStore,
+    AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeyRecord, ListPage, PageRequest, Store,
+    StoreError, TenantStore, Write,
 };

@@ -1,0 +1,173 @@
+//! Facts and sync, as the durable store keeps them for calendar actors.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::FAILURES_UNTIL_ERROR;
+use crate::facts::{ExternalInstance, FactSource, Knowledge, UnknownReason};
+use crate::ids::{AccountId, BookingId, CalendarId};
+use crate::model::{Calendar, Connection, ConnectionStatus, ExternalState, ProviderKind, Tenant, Watch};
+use crate::shard::Epoch;
+use crate::time::{TimeRange, Timestamp};
+
+use super::{ResourceChange, StoreError, SyncCursor};
+
+/// Facts leave out instances and claims that ended longer ago than this by the store's clock: no decision about the future
+/// rests on them (a day in any zone and the longest buffers together are shorter), and history must cost nothing.
+pub const FACTS_PAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Where a calendar's sync stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct SyncState {
+    /// Where the next incremental sync continues; `None` before the first full sync and after a gone cursor.
+    pub cursor: Option<SyncCursor>,
+    /// What was synced, together with the cursor.
+    pub window: Option<TimeRange>,
+    /// As of when the facts are true.
+    pub synced_at: Option<Timestamp>,
+    /// The generation of rows that counts; a full sync collects the next one in its shadow.
+    pub generation: u64,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the next sync is due.
+    pub due_at: Timestamp,
+    /// Syncs in a row that brought no change; polling adapts to it.
+    pub quiet_syncs: u32,
+    /// The last failure, in words that name nobody.
+    pub last_error: Option<String>,
+}
+
+impl SyncState {
+    /// How much is known of a calendar of this provider and connection whose sync stands like this.
+    pub fn knowledge(&self, provider: ProviderKind, connection: Option<&Connection>) -> Knowledge {
+        if provider == ProviderKind::Internal {
+            return Knowledge::Internal;
+        }
+        match connection.map(|connection| connection.status) {
+            None => Knowledge::Unknown(UnknownReason::CalendarGone),
+            Some(ConnectionStatus::ReauthorizationRequired) => {
+                Knowledge::Unknown(UnknownReason::ReauthorizationRequired)
+            }
+            Some(_) if self.failures >= FAILURES_UNTIL_ERROR => Knowledge::Unknown(UnknownReason::ProviderError),
+            Some(_) => match (self.synced_at, self.window) {
+                (Some(as_of), Some(window)) => Knowledge::Synced { as_of, window },
+                _ => Knowledge::Unknown(UnknownReason::NotSynced),
+            },
+        }
+    }
+}
+
+/// Everything a calendar's actor starts from, read in one transaction.
+#[derive(Clone, Debug)]
+pub struct CalendarRecord {
+    /// The calendar.
+    pub calendar: Calendar,
+    /// Whose data it is.
+    pub tenant: Tenant,
+    /// Its connection; `None` for internal calendars.
+    pub connection: Option<Connection>,
+    /// Where its sync stands.
+    pub sync: SyncState,
+    /// Its facts; `knowledge` follows from `connection` and `sync` (see `SyncState::knowledge`).
+    pub facts: FactSource,
+    /// The e-mail addresses of users whose `calendar_id` this is.
+    pub user_emails: Vec<String>,
+}
+
+/// One page's worth of sync, saved in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveSync {
+    /// The calendar's account.
+    pub account_id: AccountId,
+    /// The calendar.
+    pub calendar_id: CalendarId,
+    /// The ownership this is done under.
+    pub epoch: Epoch,
+    /// Rows go to this generation: the current one for an incremental sync, the next one for a full sync.
+    pub generation: u64,
+    /// Whether this page begins a full sync, so that left-overs of an earlier attempt at this generation go first.
+    pub begins_shadow: bool,
+    /// Each replaces all rows of its resource in the generation. For a full sync also over a page that came before.
+    pub changes: Vec<ResourceChange>,
+    /// With the last page: the state to keep. Its generation becomes the one that counts and every other's rows go.
+    pub finish: Option<SyncState>,
+    /// With the last page: how changes are noticed from now on.
+    pub watch: Option<Watch>,
+}
+
+/// A sync that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncFailure {
+    /// The calendar's account.
+    pub account_id: AccountId,
+    /// The calendar.
+    pub calendar_id: CalendarId,
+    /// The state to keep: failures, due time, last error; the cursor dropped when it is gone.
+    pub state: SyncState,
+}
+
+/// A calendar whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueCalendar {
+    /// Its account.
+    pub account_id: AccountId,
+    /// The calendar.
+    pub calendar_id: CalendarId,
+}
+
+/// What sync saw of a booking's event; see [`ExternalState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExternalObservation {
+    /// The booking.
+    pub booking_id: BookingId,
+    /// How its event compares.
+    pub state: ExternalState,
+}
+
+/// Facts and sync, for calendar actors.
+#[async_trait]
+pub trait FactStore: Send + Sync {
+    /// Raises and returns the store's epoch; called once at boot by the only node. Writers under an older one are fenced.
+    async fn raise_epoch(&self) -> Result<Epoch, StoreError>;
+    /// The store's clock, by which holds expire.
+    async fn store_now(&self) -> Result<Timestamp, StoreError>;
+    /// Everything about a calendar; `None` when it is gone.
+    async fn load_calendar(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+    ) -> Result<Option<CalendarRecord>, StoreError>;
+    /// The facts of a calendar as they now are in the store, without what ended before [`FACTS_PAST`]; `None` when it is
+    /// gone.
+    async fn load_facts(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+    ) -> Result<Option<FactSource>, StoreError>;
+    /// Which account a calendar belongs to.
+    async fn account_of_calendar(&self, calendar_id: CalendarId) -> Result<Option<AccountId>, StoreError>;
+    /// Saves a page of sync. Returns the calendar's revision, raised if the page finished a sync that changed rows of the
+    /// generation that counts, its window or its knowledge; `None` when the epoch is superseded or the calendar is gone.
+    async fn save_sync(&self, save: &SaveSync) -> Result<Option<u64>, StoreError>;
+    /// Saves a failure; raises the revision only if the calendar's knowledge changes by it. Returns the revision, `None`
+    /// when the calendar is gone.
+    async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError>;
+    /// Calendars (never internal ones) whose sync is due, most overdue first.
+    async fn due_calendars(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError>;
+    /// The instances of events of ours in a calendar, by booking; for comparing with what was written.
+    async fn own_instances(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+    ) -> Result<Vec<ExternalInstance>, StoreError>;
+    /// Keeps what sync saw of bookings' events. Observations of bookings whose writeback is pending are left out by the
+    /// store, in the same transaction.
+    async fn observe_external(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        observations: &[ExternalObservation],
+    ) -> Result<(), StoreError>;
+}
