@@ -38,7 +38,9 @@ impl Api {
         // A second installation of the provider is refused, and the first one is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-        let http = Client::builder().timeout(ANSWER_WITHIN).build().expect("a client can be made");
+        // No connection is kept: between two calls nobody would notice that the other side has closed it.
+        let http =
+            Client::builder().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build().expect("a client can be made");
         let (base_url, secret_key) = (dev.base_url().to_owned(), dev.info().secret_key.clone());
         Self { runtime, http, base_url, secret_key }
     }

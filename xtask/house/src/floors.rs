@@ -14,6 +14,7 @@ const ENGINE: &str = "agentcal-engine";
 const VAULT: &str = "agentcal-store-vault";
 const SQLITE: &str = "agentcal-store-sqlite";
 const MEMORY: &str = "agentcal-store-memory";
+const CONFORMANCE: &str = "agentcal-store-conformance";
 const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
 const SANDBOX: &str = "agentcal-provider-sandbox";
@@ -25,8 +26,9 @@ const TESTKIT: &str = "agentcal-testkit";
 const HOUSE: &[Room] = &[
     Room { name: ENGINE, imports: &[], test_imports: &[] },
     Room { name: VAULT, imports: &[ENGINE], test_imports: &[] },
-    Room { name: SQLITE, imports: &[ENGINE, VAULT], test_imports: &[] },
-    Room { name: MEMORY, imports: &[ENGINE], test_imports: &[] },
+    Room { name: SQLITE, imports: &[ENGINE, VAULT], test_imports: &[CONFORMANCE] },
+    Room { name: MEMORY, imports: &[ENGINE], test_imports: &[CONFORMANCE] },
+    Room { name: CONFORMANCE, imports: &[ENGINE], test_imports: &[] },
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },

@@ -101,3 +101,14 @@ fn the_readme_names_two_commands_and_no_third() {
     let expected: BTreeSet<String> = ["cargo run --release -- dev", "cargo xtask test"].map(str::to_owned).into();
     assert_eq!(commands_in(&readme), expected);
 }
+
+#[test]
+fn every_setting_is_documented() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("the file is there");
+    let (settings, documented) = (read("agentcal/src/config/settings.rs"), read("docs/configuration.md"));
+    let quoted = settings.split('"').filter(|text| text.starts_with("AGENTCAL_") && !text.ends_with('_'));
+    let known: BTreeSet<&str> = quoted.collect();
+    assert!(known.len() > 10, "the settings were not found");
+    let missing: Vec<&str> = known.into_iter().filter(|name| !documented.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/configuration.md does not mention {missing:?}");
+}
