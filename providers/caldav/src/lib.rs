@@ -28,6 +28,12 @@ use async_trait::async_trait;
 
 use crate::session::Session;
 
+/// How long finding calendars may take; a person waits for it.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long one page of a sync may take.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long writing or taking out one event may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most collections whose servers are remembered as unable to expand; beyond it all are forgotten and asked again.
 const PLAIN_COLLECTIONS_MAX: usize = 10_000;
 
@@ -99,7 +105,7 @@ impl Provider for CaldavProvider {
     }
 
     async fn discover(&self, credentials: &Credentials) -> Result<Discovery, ProviderError> {
-        discover::discover(&self.client, credentials).await
+        within(DISCOVERY_TIMEOUT, discover::discover(&self.client, credentials)).await
     }
 
     async fn watch(&self, _calendar: &CalendarRef) -> Result<Watch, ProviderError> {
@@ -108,18 +114,26 @@ impl Provider for CaldavProvider {
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
         let session = self.session(calendar)?;
-        sync::sync(self, &session, calendar, request).await
+        within(PAGE_TIMEOUT, sync::sync(self, &session, calendar, request)).await
     }
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {
-        write::write_event(&self.session(calendar)?, write).await
+        let session = self.session(calendar)?;
+        within(WRITE_TIMEOUT, write::write_event(&session, write)).await
     }
 
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {
-        write::delete_event(&self.session(calendar)?, delete).await
+        let session = self.session(calendar)?;
+        within(WRITE_TIMEOUT, write::delete_event(&session, delete)).await
     }
 
     fn poll_intervals(&self) -> (Duration, Duration) {
         (self.poll_min, self.poll_max)
     }
+}
+
+/// Each request is bounded, and so is what they add up to.
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
+    let answer = tokio::time::timeout(limit, call).await;
+    answer.unwrap_or_else(|_| Err(ProviderError::Unavailable("the server takes too long".to_owned())))
 }
