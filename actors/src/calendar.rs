@@ -379,7 +379,7 @@ impl State {
                     let _ = job.reply.send(CommitAnswer::Unavailable(UnavailableReason::Deadline));
                 }
                 MachineEffect::WriteBack => self.begin_writebacks(myself),
-                MachineEffect::Sync(effect) => self.carry_out(myself, effect),
+                MachineEffect::Sync(effect) => self.carry_out(myself, *effect),
             }
         }
         if self.machine.sync().is_some_and(SyncMachine::is_lost) && self.loads.is_idle() && self.context.takes_commits()

@@ -12,7 +12,7 @@ use agentcal_engine::commit::{Effect, Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{BookingId, CalendarId, UserId};
-use agentcal_engine::model::{Claim, OnStale, SchedulingMode};
+use agentcal_engine::model::{AvailabilityRules, Claim, OnStale, SchedulingMode, User};
 use agentcal_engine::ports::{AccountConfig, BookingStoreItem, StoreError, Write};
 use futures::future::join_all;
 use tokio::sync::oneshot;
@@ -196,28 +196,25 @@ async fn gather_from_store(
     config: &AccountConfig,
     ask: &DecideAsk,
 ) -> Result<Vec<Host>, StoreError> {
+    let people: Vec<_> = ask.user_ids.iter().filter_map(|&id| user_in(config, id)).collect();
+    let calendar_ids: BTreeSet<CalendarId> = people.iter().flat_map(|(user, _)| user.calendars_read()).collect();
     let mut facts: BTreeMap<CalendarId, Arc<CalendarFacts>> = BTreeMap::new();
-    let mut hosts = Vec::with_capacity(ask.user_ids.len());
-    for (user, rules) in ask.user_ids.iter().filter_map(|&id| user_in(config, id)) {
-        let mut read = Vec::new();
-        for calendar_id in user.calendars_read() {
-            if !facts.contains_key(&calendar_id) {
-                let Some(source) = context.parts.store.load_facts(config.account.id, calendar_id).await? else {
-                    // The configuration read a moment ago named it: the next attempt reads a newer one.
-                    context.configs.forget(config.account.id);
-                    continue;
-                };
-                catch_up(context, &source);
-                let source = FactSource { epoch: context.epoch, ..source };
-                facts.insert(calendar_id, Arc::new(CalendarFacts::assemble(source)));
-            }
-            read.extend(facts.get(&calendar_id).cloned());
-        }
-        if read.len() == user.calendars_read().len() {
-            hosts.push(Host { user: Arc::new(user.clone()), rules: Arc::new(rules.clone()), facts: read });
-        }
+    for calendar_id in calendar_ids {
+        let Some(source) = context.parts.store.load_facts(config.account.id, calendar_id).await? else {
+            // The configuration read a moment ago named it: the next attempt reads a newer one.
+            context.configs.forget(config.account.id);
+            continue;
+        };
+        catch_up(context, &source);
+        let source = FactSource { epoch: context.epoch, ..source };
+        facts.insert(calendar_id, Arc::new(CalendarFacts::assemble(source)));
     }
-    Ok(hosts)
+    let host = |(user, rules): &(User, AvailabilityRules)| {
+        // A person with one calendar missing is left out whole.
+        let read: Option<Vec<_>> = user.calendars_read().iter().map(|id| facts.get(id).cloned()).collect();
+        read.map(|facts| Host { user: Arc::new(user.clone()), rules: Arc::new(rules.clone()), facts })
+    };
+    Ok(people.into_iter().filter_map(host).collect())
 }
 
 /// The store is ahead of what a calendar publishes: it shall load again.

@@ -58,9 +58,11 @@ impl ScriptedProvider {
         let booking_id = events.instances.get(name).and_then(|instance| instance.booking_id);
         match range {
             Some(range) => {
-                drop(events.instances.insert(name.into(), ExternalInstance { range, booking_id, blocks: true }));
+                events.instances.insert(name.into(), ExternalInstance { range, booking_id, blocks: true });
             }
-            None => drop(events.instances.remove(name)),
+            None => {
+                events.instances.remove(name);
+            }
         }
         events.history.push(name.into());
     }

@@ -86,6 +86,9 @@ impl Planned {
 
 /// Decides a question and plans what follows.
 pub fn judge(grounds: &Grounds<'_>, ask: &DecideAsk, evidence: &Evidence<'_>) -> Verdict {
+    if let Some(answer) = incomplete(ask, evidence.hosts) {
+        return Verdict::Answer(Box::new(answer));
+    }
     let question = Question { terms: &ask.terms, hosts: evidence.hosts, now: grounds.now, ignoring: ask.ignoring() };
     let mut decision = decide(&question, ask.range.start);
     debug_assert_eq!(decision.range, ask.range, "one length for question and plan");
@@ -108,6 +111,17 @@ pub fn judge(grounds: &Grounds<'_>, ask: &DecideAsk, evidence: &Evidence<'_>) ->
         }
         None => Verdict::Answer(Box::new(refuse(&question, ask, decision, evidence.stale))),
     }
+}
+
+/// A collective of whom somebody could not be looked at is not a smaller collective.
+fn incomplete(ask: &DecideAsk, hosts: &[Host]) -> Option<CommitAnswer> {
+    let is_seen = |user_id: &UserId| hosts.iter().any(|host| host.user.id == *user_id);
+    let user_ids: Vec<UserId> = ask.user_ids.iter().copied().filter(|user_id| !is_seen(user_id)).collect();
+    let is_enough = match ask.terms.scheduling_mode {
+        SchedulingMode::Collective => user_ids.is_empty(),
+        SchedulingMode::Individual | SchedulingMode::RoundRobin => !hosts.is_empty(),
+    };
+    (!is_enough).then_some(CommitAnswer::Unavailable(UnavailableReason::FactsUnknown { user_ids }))
 }
 
 /// Plans a cancellation.

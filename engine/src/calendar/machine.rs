@@ -22,7 +22,7 @@ pub enum MachineEffect<C> {
     /// This commit's caller no longer waits; it was not begun.
     Expired(C),
     /// Carry this out for the sync.
-    Sync(SyncEffect),
+    Sync(Box<SyncEffect>),
     /// Write what is due to the provider; answer with [`CalendarMachine::handle_writebacks_ended`].
     WriteBack,
 }
@@ -237,7 +237,7 @@ impl<C> CalendarMachine<C> {
     fn drain_sync(&mut self) {
         let Some(sync) = &mut self.sync else { return };
         while let Some(effect) = sync.poll_effect() {
-            self.effects.push_back(MachineEffect::Sync(effect));
+            self.effects.push_back(MachineEffect::Sync(Box::new(effect)));
         }
         if self.lane == Lane::Syncing && !sync.is_running() {
             self.lane = Lane::Free;

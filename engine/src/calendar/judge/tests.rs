@@ -191,3 +191,19 @@ fn a_cancellation_gives_back_and_is_published_by_loading() {
     let home_and_written = [(calendar(1), None), (calendar(2), None)];
     assert_eq!(planned.changed_calendars(), BTreeMap::from(home_and_written));
 }
+
+/// Lesson: a team hold that holds one host.
+#[test]
+fn a_collective_is_never_a_smaller_one() {
+    let users = [user(2, &[]), user(3, &[])];
+    let config = config(SchedulingMode::Collective, &users);
+    let request = request(book());
+    let Ask::Decide(ask) = ask_of(&request.kind, &config, None, at(0)) else { panic!("a question") };
+    let grounds = Grounds { request: &request, config: &config, epoch: Epoch(3), now: at(0), entropy: &Zero };
+    let (none, counts) = (BTreeSet::new(), BTreeMap::new());
+    let hosts = [host(&users[0], &[])];
+    let verdict = judge(&grounds, &ask, &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts });
+    let Verdict::Answer(answer) = verdict else { panic!("one of two was not looked at") };
+    let user_ids = vec![user_id(3)];
+    assert_eq!(*answer, CommitAnswer::Unavailable(UnavailableReason::FactsUnknown { user_ids }));
+}

@@ -35,11 +35,13 @@ fn names(machine: &mut CalendarMachine<u32>) -> Vec<String> {
             MachineEffect::BeginCommit(number) => format!("commit {number}"),
             MachineEffect::Expired(number) => format!("expired {number}"),
             MachineEffect::WriteBack => "write".into(),
-            MachineEffect::Sync(SyncEffect::Fetch(_)) => "fetch".into(),
-            MachineEffect::Sync(SyncEffect::Save { .. }) => "save".into(),
-            MachineEffect::Sync(SyncEffect::Compare) => "compare".into(),
-            MachineEffect::Sync(SyncEffect::Ended(_)) => "ended".into(),
-            MachineEffect::Sync(other) => format!("{other:?}"),
+            MachineEffect::Sync(effect) => match *effect {
+                SyncEffect::Fetch(_) => "fetch".into(),
+                SyncEffect::Save { .. } => "save".into(),
+                SyncEffect::Compare => "compare".into(),
+                SyncEffect::Ended(_) => "ended".into(),
+                other => format!("{other:?}"),
+            },
         });
     }
     names
