@@ -14,15 +14,15 @@ use agentcal_store_sqlite::{DataFolderLock, SqliteStore};
 use agentcal_store_vault::KeyRing;
 use tokio::sync::watch;
 
-use super::CommandResult;
 use super::dev_files::{DevFile, banner};
 use super::serve::exit_code;
+use super::{CommandResult, say};
 use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, Plan};
 use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::CaldavConfig;
 use crate::demo::{self, Manifest};
-use crate::server::{self, Server};
+use crate::server::{self, Limits, Server};
 use crate::{files, metrics};
 
 /// Longest wait for the demo calendars' first syncs. They are in this process, so this never passes in good health.
@@ -46,7 +46,7 @@ pub(super) async fn run(args: DevArgs) -> CommandResult {
         let file = DevFile::of(base_url, &manifest);
         file.write(&args.data_dir)?;
         node.readiness.set(true);
-        println!("{}", banner(&file, &args.data_dir, router).await);
+        say(banner(&file, &args.data_dir, router).await)?;
         Ok::<(), Box<dyn Error>>(())
     };
     tokio::pin!(stopped);
@@ -88,7 +88,7 @@ async fn demo_data(store: &SqliteStore, data_dir: &Path) -> Result<Manifest, Box
 }
 
 async fn bind(address: SocketAddr) -> Result<Server, Box<dyn Error>> {
-    Server::bind(address)
+    Server::bind(address, Limits::default())
         .await
         .map_err(|error| format!("failed to listen on {address}: {error}; try --port 0 for a free port").into())
 }

@@ -11,7 +11,7 @@ use agentcal_provider_egress::Dns;
 use agentcal_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 
-use super::{CommandResult, Surroundings};
+use super::{CommandResult, Surroundings, say};
 use crate::boot;
 use crate::config::{Config, ConfigError, EncryptionConfig};
 
@@ -70,7 +70,7 @@ pub(super) async fn run(surroundings: &Surroundings) -> CommandResult {
         Err(error @ ConfigError::NoFile(_)) => vec![Finding::bad("configuration", error.to_string())],
     };
     for finding in &findings {
-        println!("{finding}");
+        say(finding)?;
     }
     let bad = findings.iter().any(|finding| finding.state == State::Bad);
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })

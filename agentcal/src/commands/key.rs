@@ -8,7 +8,7 @@ use agentcal_engine::ports::{Clock, TenantStore};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{CommandResult, Surroundings, store};
+use super::{CommandResult, Surroundings, say, store};
 use crate::cli::{KeyCommand, StoreArgs};
 use crate::clock::{OsEntropy, SystemClock};
 use crate::keys::{self, KeySpec};
@@ -24,7 +24,7 @@ pub(super) async fn run(surroundings: &Surroundings, command: KeyCommand) -> Com
         KeyCommand::List { organization, store: args } => {
             let store = store::open_current(surroundings, &args).await?;
             for key in store.list_keys(organization).await? {
-                println!("{}", line(&key));
+                say(line(&key))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -41,7 +41,7 @@ async fn create(surroundings: &Surroundings, spec: KeySpec, args: &StoreArgs) ->
     store.create_key(&row).await?;
     store.close().await;
     eprintln!("{} made; this is the only time it is shown:", row.id);
-    println!("{}", text.expose_secret());
+    say(text.expose_secret())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -52,7 +52,7 @@ async fn revoke(surroundings: &Surroundings, id: KeyId, args: &StoreArgs) -> Com
     if !revoked {
         return Err(format!("there is no key {id} that could be revoked; see `agentcal key list`").into());
     }
-    println!("{id} revoked; every node refuses it within five seconds");
+    say(format_args!("{id} revoked; every node refuses it within five seconds"))?;
     Ok(ExitCode::SUCCESS)
 }
 

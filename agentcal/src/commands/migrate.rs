@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CommandResult, Surroundings, store};
+use super::{CommandResult, Surroundings, say, store};
 use crate::cli::StoreArgs;
 
 pub(super) async fn run(surroundings: &Surroundings, args: StoreArgs) -> CommandResult {
@@ -11,10 +11,10 @@ pub(super) async fn run(surroundings: &Surroundings, args: StoreArgs) -> Command
     store.migrate().await?;
     store.close().await;
     for migration in &before.pending {
-        println!("applied {migration}");
+        say(format_args!("applied {migration}"))?;
     }
     if before.pending.is_empty() {
-        println!("nothing to do: the schema is up to date");
+        say("nothing to do: the schema is up to date")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,9 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::future::Future;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -75,6 +77,14 @@ impl Surroundings {
         let variables = self.variables.iter().filter(|(name, _)| of_log(name));
         let variables = variables.map(|(name, value)| (name.clone(), value.clone())).collect();
         RawConfig::read(None, &variables)?.check_log()
+    }
+}
+
+/// Writes a line to standard output. Whoever reads it may have gone, as `head` does; that is no reason to fail.
+pub(crate) fn say(text: impl Display) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::CommandResult;
+use super::{CommandResult, say};
 
 pub(super) fn run() -> CommandResult {
-    println!("{}", agentcal_api::openapi().to_pretty_json()?);
+    say(agentcal_api::openapi().to_pretty_json()?)?;
     Ok(ExitCode::SUCCESS)
 }

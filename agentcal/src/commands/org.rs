@@ -6,7 +6,7 @@ use agentcal_engine::ids::OrganizationId;
 use agentcal_engine::model::Organization;
 use agentcal_engine::ports::{Clock, TenantStore};
 
-use super::{CommandResult, Surroundings, store};
+use super::{CommandResult, Surroundings, say, store};
 use crate::cli::OrgCommand;
 use crate::clock::{OsEntropy, SystemClock};
 
@@ -22,12 +22,12 @@ pub(super) async fn run(surroundings: &Surroundings, command: OrgCommand) -> Com
             let organization = Organization { id: OrganizationId::mint(now, &OsEntropy), name, created_at: now };
             store.create_organization(&organization).await?;
             store.close().await;
-            println!("{}", organization.id);
+            say(organization.id)?;
         }
         OrgCommand::List { store: args } => {
             let store = store::open_current(surroundings, &args).await?;
             for organization in store.list_organizations().await? {
-                println!("{}  {}", organization.id, organization.name);
+                say(format_args!("{}  {}", organization.id, organization.name))?;
             }
         }
     }

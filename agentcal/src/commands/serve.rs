@@ -12,7 +12,7 @@ use super::CommandResult;
 use crate::boot::{self, Plan};
 use crate::config::Config;
 use crate::metrics;
-use crate::server::{self, Server};
+use crate::server::{self, Limits, Server};
 
 pub(super) async fn run(config: Config) -> CommandResult {
     let stopped = server::stop_signal()?;
@@ -70,7 +70,9 @@ async fn open(config: &Config) -> Result<SqliteStore, Box<dyn Error>> {
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<Server, Box<dyn Error>> {
-    Server::bind(address).await.map_err(|error| format!("failed to listen on {address}: {error}").into())
+    Server::bind(address, Limits::default())
+        .await
+        .map_err(|error| format!("failed to listen on {address}: {error}").into())
 }
 
 fn folder_of(file: &Path) -> &Path {
