@@ -3,26 +3,58 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{World, caldav, merged};
+use crate::support::{Reply, World, caldav, merged};
+
+/// A stranger's key, and the account it made for itself.
+struct Stranger {
+    key: String,
+    account: String,
+}
+
+impl Stranger {
+    async fn of(world: &World) -> Self {
+        let key = world.app.stranger().await;
+        let own = world.app.ask_as(&key, Method::POST, "/v1/accounts", Some(json!({"name": "S"}))).await.expect(201);
+        Self { key, account: own.id() }
+    }
+
+    async fn ask_inside(&self, world: &World, method: Method, tail: &str, body: Option<Value>) -> Reply {
+        let path = format!("/v1/accounts/{}{tail}", self.account);
+        world.app.ask_as(&self.key, method, &path, body).await
+    }
+}
 
 /// Each route of the account with its own things, asked with the key of a stranger, and asked by the stranger inside its
 /// own account with the first account's ids.
 #[tokio::test]
-async fn another_tenants_ids_look_like_missing_ones_everywhere() {
+async fn another_tenants_ids_in_paths_look_like_missing_ones() {
     let world = World::start().await;
-    let connection = world.connect().await;
-    let calendar = connection.text_at("/calendars/0/id");
+    let connection = world.connect().await.id();
     let booking = world.book("2026-11-24T10:00:00+01:00").await.expect(201).id();
-    let stranger = world.app.stranger().await;
-    let own = world.app.ask_as(&stranger, Method::POST, "/v1/accounts", Some(json!({"name": "S"}))).await.expect(201);
+    let stranger = Stranger::of(&world).await;
     let before = picture(&world).await;
+    let routes = routes(&world, &connection, &booking);
+    for (method, tail, body) in &routes {
+        let reply = world.app.ask_as(&stranger.key, method.clone(), &world.path(tail), body.clone()).await;
+        assert_eq!(reply.problem(), "404 not_found", "{method} {tail} by a stranger");
+    }
+    for (method, tail, body) in routes.iter().filter(|(_, tail, _)| tail.matches('/').count() > 1) {
+        let reply = stranger.ask_inside(&world, method.clone(), tail, body.clone()).await;
+        assert_eq!(reply.problem(), "404 not_found", "{method} {tail} inside another account");
+    }
+    assert_eq!(picture(&world).await, before);
+}
+
+/// Every route below an account, things that are there named.
+fn routes(world: &World, connection: &str, booking: &str) -> Vec<(Method, String, Option<Value>)> {
     let (user, event_type) = (&world.user, &world.event_type);
     let name = json!({"name": "N"});
     let rules = json!({"timezone": "UTC", "rules": []});
     let start = json!({"start_time": "2026-11-24T12:00:00Z"});
     let new_user = json!({"name": "N", "email": "n@example.com", "timezone": "UTC"});
     let new_event = json!({"name": "N", "slug": "n", "duration_minutes": 30, "user_ids": [user]});
-    let paths: Vec<(Method, String, Option<Value>)> = vec![
+    let dates = "start_date=2026-11-24&end_date=2026-11-24";
+    vec![
         (Method::GET, String::new(), None),
         (Method::PATCH, String::new(), Some(name.clone())),
         (Method::GET, "/users".into(), None),
@@ -39,59 +71,52 @@ async fn another_tenants_ids_look_like_missing_ones_everywhere() {
         (Method::PUT, format!("/event-types/{event_type}/availability-rules"), Some(rules)),
         (Method::GET, "/connections".into(), None),
         (Method::POST, "/connections".into(), Some(caldav("https://dav.example"))),
-        (Method::GET, format!("/connections/{}", connection.id()), None),
+        (Method::GET, format!("/connections/{connection}"), None),
         (Method::GET, "/bookings".into(), None),
         (Method::POST, "/bookings".into(), Some(world.booking("2026-11-24T11:00:00+01:00"))),
         (Method::GET, format!("/bookings/{booking}"), None),
         (Method::PATCH, format!("/bookings/{booking}"), Some(start)),
+        (Method::GET, format!("/availability?event_type_id={event_type}&{dates}"), None),
         (Method::DELETE, format!("/bookings/{booking}"), None),
         (Method::DELETE, format!("/event-types/{event_type}"), None),
         (Method::DELETE, format!("/users/{user}?cancel_bookings=true"), None),
-        (Method::DELETE, format!("/connections/{}", connection.id()), None),
-        (
-            Method::GET,
-            format!("/availability?event_type_id={event_type}&start_date=2026-11-24&end_date=2026-11-24"),
-            None,
-        ),
+        (Method::DELETE, format!("/connections/{connection}"), None),
         (Method::DELETE, String::new(), None),
-    ];
-    for (method, tail, body) in &paths {
-        let reply = world.app.ask_as(&stranger, method.clone(), &world.path(tail), body.clone()).await;
-        assert_eq!(reply.problem(), "404 not_found", "{method} {tail} by a stranger");
-    }
-    let inside = |tail: &str| format!("/v1/accounts/{}{tail}", own.id());
-    for (method, tail, body) in paths.iter().filter(|(_, tail, _)| tail.matches('/').count() > 1) {
-        let reply = world.app.ask_as(&stranger, method.clone(), &inside(tail), body.clone()).await;
-        assert_eq!(reply.problem(), "404 not_found", "{method} {tail} inside another account");
-    }
-    let ids_in_bodies = [
-        ("/users", json!({"calendar_id": calendar}), "calendar_id"),
-        ("/users", json!({"busy_calendar_ids": [calendar]}), "busy_calendar_ids[0]"),
-        ("/event-types", json!({"user_ids": [user]}), "user_ids[0]"),
+    ]
+}
+
+#[tokio::test]
+async fn another_tenants_ids_in_bodies_and_queries_look_like_missing_ones() {
+    let world = World::start().await;
+    let calendar = world.connect().await.text_at("/calendars/0/id");
+    let stranger = Stranger::of(&world).await;
+    let before = picture(&world).await;
+    let (user, event_type) = (&world.user, &world.event_type);
+    let person = json!({"name": "N", "email": "n@example.com", "timezone": "UTC"});
+    let event = json!({"name": "N", "slug": "n", "duration_minutes": 30, "user_ids": [user]});
+    let meeting = json!({"user_id": user, "duration_minutes": 30, "start_time": "2026-11-24T10:00:00Z",
+        "attendee": {"name": "A"}});
+    for (tail, body, field) in [
+        ("/users", merged(person.clone(), json!({"calendar_id": calendar})), "calendar_id"),
+        ("/users", merged(person, json!({"busy_calendar_ids": [calendar]})), "busy_calendar_ids[0]"),
+        ("/event-types", event, "user_ids[0]"),
         ("/bookings", world.booking("2026-11-24T11:00:00+01:00"), "event_type_id"),
-        (
-            "/bookings",
-            json!({"user_id": user, "duration_minutes": 30, "start_time": "2026-11-24T10:00:00Z"}),
-            "user_id",
-        ),
-    ];
-    let valid = |tail: &str| match tail {
-        "/users" => json!({"name": "N", "email": "n@example.com", "timezone": "UTC"}),
-        "/event-types" => json!({"name": "N", "slug": "n", "duration_minutes": 30}),
-        _ => json!({"attendee": {"name": "A"}}),
-    };
-    for (tail, more, field) in ids_in_bodies {
-        let body = merged(valid(tail), more);
-        let reply = world.app.ask_as(&stranger, Method::POST, &inside(tail), Some(body)).await;
+        ("/bookings", meeting, "user_id"),
+    ] {
+        let reply = stranger.ask_inside(&world, Method::POST, tail, Some(body)).await;
         assert_eq!(reply.problem(), format!("422 validation_failed {field}:not_found"));
     }
-    for query in [format!("event_type_id={event_type}"), format!("user_id={user}&duration_minutes=30")] {
+    for (query, field) in [
+        (format!("event_type_id={event_type}"), "event_type_id"),
+        (format!("user_id={user}&duration_minutes=30"), "user_id"),
+    ] {
         let tail = format!("/availability?{query}&start_date=2026-11-24&end_date=2026-11-24");
-        let reply = world.app.ask_as(&stranger, Method::GET, &inside(&tail), None).await;
-        assert!(reply.problem().starts_with("422 validation_failed") && reply.problem().ends_with(":not_found"));
+        let reply = stranger.ask_inside(&world, Method::GET, &tail, None).await;
+        assert_eq!(reply.problem(), format!("422 validation_failed {field}:not_found"));
     }
-    let listed = world.app.ask_as(&stranger, Method::GET, &inside("/bookings"), None).await;
-    assert_eq!(listed.at("/data"), json!([]));
+    for tail in ["/users", "/event-types", "/bookings"] {
+        assert_eq!(stranger.ask_inside(&world, Method::GET, tail, None).await.at("/data"), json!([]), "{tail}");
+    }
     assert_eq!(picture(&world).await, before);
 }
 

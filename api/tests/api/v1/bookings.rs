@@ -130,6 +130,12 @@ async fn a_refusal_says_why_and_what_else() {
       "type": "urn:agentcal:problem:slot_unavailable"
     }
     "#);
+}
+
+#[tokio::test]
+async fn every_reason_has_its_name() {
+    let world = World::start().await;
+    world.book("2026-11-24T10:00:00+01:00").await.expect(201);
     let check = async |start: &str, reasons: Value| {
         let refused = world.book(start).await;
         assert_eq!(refused.problem(), "409 slot_unavailable", "{start}");
