@@ -48,6 +48,28 @@ fn brackets(delimiter: Delimiter) -> (&'static str, &'static str) {
     }
 }
 
+/// Lines that begin inside a literal.
+///
+/// # Panics
+/// When the text is not Rust.
+pub(crate) fn lines_inside_texts(path: &str, text: &str) -> Vec<usize> {
+    let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{path} is not Rust: {error}"));
+    let (mut found, mut open) = (Vec::new(), vec![stream]);
+    while let Some(stream) = open.pop() {
+        for tree in stream {
+            match tree {
+                TokenTree::Group(group) => open.push(group.stream()),
+                TokenTree::Literal(literal) => {
+                    let span = literal.span();
+                    found.extend(span.start().line + 1..=span.end().line);
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
+        }
+    }
+    found
+}
+
 /// Lines on which the tokens of `pattern`, written with spaces between them, follow each other.
 pub(crate) fn lines_with(tokens: &[Token], pattern: &str) -> Vec<usize> {
     let wanted: Vec<&str> = pattern.split(' ').collect();
