@@ -93,7 +93,7 @@ pub enum ClaimChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BookingChange {
     /// A new booking with its hosts.
-    Insert(Booking),
+    Insert(Box<Booking>),
     /// Another time. Raises the booking's sequence.
     Reschedule {
         /// Which booking.

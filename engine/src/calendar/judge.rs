@@ -158,7 +158,7 @@ fn plan(grounds: &Grounds<'_>, ask: &DecideAsk, chosen: &[&Host]) -> Planned {
         (CommitKind::Book(book), _) => {
             let booking = new_booking(grounds, ask, book, chosen);
             let claims = chosen.iter().map(|host| claim_of(grounds, ask, &booking, &host.user)).collect();
-            let change = BookingChange::Insert(booking.clone());
+            let change = BookingChange::Insert(Box::new(booking.clone()));
             planned(grounds, booking, claims, change, revisions)
         }
         (_, Some(item)) => {

@@ -24,7 +24,7 @@ pub async fn a_booking_comes_back_as_written(world: World) {
     let (booking, mut plan) = world.booking_plan(&[&one], world.minutes(60, 90));
     let attendee = Attendee { name: "Eva".into(), email: None, phone: None, timezone: None };
     let bare = Booking { attendee, metadata: serde_json::Map::new(), location: Some("Room".into()), ..booking };
-    plan.booking = Some(agentcal_engine::commit::BookingChange::Insert(bare.clone()));
+    plan.booking = Some(agentcal_engine::commit::BookingChange::Insert(Box::new(bare.clone())));
     world.commit(&plan).await;
     assert_eq!(world.booking(bare.id).await, bare);
     let unknown = BookingId::from_uuid(world.uuid());
@@ -54,7 +54,7 @@ pub async fn bookings_are_filtered(world: World) {
     let (booking, mut plan) = world.booking_plan(&[&one], world.minutes(300, 330));
     let attendee = Attendee { name: "Eva".into(), email: None, phone: Some("030 901".into()), timezone: None };
     let other = Booking { attendee, ..booking };
-    plan.booking = Some(agentcal_engine::commit::BookingChange::Insert(other.clone()));
+    plan.booking = Some(agentcal_engine::commit::BookingChange::Insert(Box::new(other.clone())));
     world.commit(&plan).await;
     world.clock.advance(Duration::from_secs(90 * 60));
 

@@ -256,8 +256,10 @@ pub async fn a_sequence_that_moved_on_refuses(world: World) {
     assert_eq!(world.commit(&world.cancel_plan(&booking, &[&user])).await, Outcome::Stale);
     let unknown = world.new_booking(&world.tenant, &[&user], world.minutes(200, 230));
     assert_eq!(world.commit(&world.cancel_plan(&unknown, &[&user])).await, Outcome::Stale);
-    let twice =
-        CommitPlan { booking: Some(BookingChange::Insert(booking)), ..world.empty_plan(&world.tenant, &[&user]) };
+    let twice = CommitPlan {
+        booking: Some(BookingChange::Insert(Box::new(booking))),
+        ..world.empty_plan(&world.tenant, &[&user])
+    };
     assert_eq!(world.commit(&twice).await, Outcome::Stale);
     assert_eq!(claimed(&world, &user).await, [world.minutes(60, 90)]);
 }

@@ -285,7 +285,7 @@ impl World {
         let mut plan = self.empty_plan(tenant, users);
         plan.effects = effects.collect();
         plan.claims = users.iter().map(claim).collect();
-        plan.booking = Some(BookingChange::Insert(booking.clone()));
+        plan.booking = Some(BookingChange::Insert(Box::new(booking.clone())));
         (booking, plan)
     }
 
