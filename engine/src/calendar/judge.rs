@@ -304,10 +304,14 @@ fn refuse(question: &Question<'_>, ask: &DecideAsk, decision: Decision, stale: &
         SchedulingMode::Individual | SchedulingMode::RoundRobin => open.clone().count() == decision.verdicts.len(),
     };
     if !undecided {
-        let found = alternatives(question, ask.range, ALTERNATIVES_MAX);
+        // A booking that is moved stands in nobody's way, not even where it is: that is no other time to offer.
+        let present = ask.moving.as_ref().map(|item| item.booking.range.start);
+        let found = alternatives(question, ask.range, ALTERNATIVES_MAX + usize::from(present.is_some()));
         let hosts = question.hosts;
         let alternatives = found
             .into_iter()
+            .filter(|slot| Some(slot.start) != present)
+            .take(ALTERNATIVES_MAX)
             .map(|slot| Alternative {
                 start: slot.start,
                 end: slot.end,

@@ -207,3 +207,22 @@ fn a_collective_is_never_a_smaller_one() {
     let user_ids = vec![user_id(3)];
     assert_eq!(*answer, CommitAnswer::Unavailable(UnavailableReason::FactsUnknown { user_ids }));
 }
+
+#[test]
+fn a_refused_move_is_not_offered_the_time_it_has() {
+    let host = host(&user(1, &[]), &[hours(2, 3)]);
+    let config = config(SchedulingMode::Individual, &[(*host.user).clone()]);
+    let item = BookingStoreItem { booking: booking(8, hours(1, 2)), claim_count: 1 };
+    let request = request(CommitKind::Reschedule { booking_id: item.booking.id, start: hours(2, 3).start });
+    let Ask::Decide(ask) = ask_of(&request.kind, &config, Some(item), at(0)) else { panic!("a question") };
+    let grounds = Grounds { request: &request, config: &config, epoch: Epoch(3), now: at(0), entropy: &Zero };
+    let (none, counts) = (BTreeSet::new(), BTreeMap::new());
+    let hosts = [host];
+    let verdict = judge(&grounds, &ask, &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts });
+    let Verdict::Answer(answer) = verdict else { panic!("the time is busy") };
+    let CommitAnswer::Refused(refusal) = *answer else { panic!("a refusal: {answer:?}") };
+    let starts: Vec<Timestamp> = refusal.alternatives.iter().map(|slot| slot.start).collect();
+    assert_eq!(starts.len(), ALTERNATIVES_MAX);
+    assert_eq!(starts.first(), Some(&hours(3, 4).start), "the nearest that is open: {starts:?}");
+    assert!(!starts.contains(&hours(1, 2).start), "that is where it is: {starts:?}");
+}
