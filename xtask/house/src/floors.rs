@@ -20,6 +20,9 @@ const CALDAV: &str = "agentcal-provider-caldav";
 const SANDBOX: &str = "agentcal-provider-sandbox";
 const ACTORS: &str = "agentcal-actors";
 const API: &str = "agentcal-api";
+const WEB: &str = "agentcal-web";
+const HISTORY: &str = "agentcal-history";
+const SIM_STORE: &str = "agentcal-sim-store";
 const TESTKIT: &str = "agentcal-testkit";
 
 /// The house, from the ground up. A new package begins with a line here.
@@ -34,12 +37,26 @@ const HOUSE: &[Room] = &[
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
     Room { name: ACTORS, imports: &[ENGINE], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room { name: API, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
+    Room { name: WEB, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room {
         name: "agentcal",
-        imports: &[ENGINE, VAULT, SQLITE, MEMORY, EGRESS, CALDAV, SANDBOX, ACTORS, API],
+        imports: &[ENGINE, VAULT, SQLITE, MEMORY, EGRESS, CALDAV, SANDBOX, ACTORS, API, WEB],
+        test_imports: &[TESTKIT, HISTORY],
+    },
+    // The instruments. Nothing that ships imports them.
+    Room { name: HISTORY, imports: &[ENGINE], test_imports: &[TESTKIT] },
+    Room { name: SIM_STORE, imports: &[ENGINE], test_imports: &[CONFORMANCE, ACTORS, MEMORY] },
+    Room {
+        name: "agentcal-sim",
+        imports: &[ENGINE, ACTORS, API, WEB, MEMORY, SIM_STORE, HISTORY],
         test_imports: &[TESTKIT],
     },
-    Room { name: "agentcal-bench", imports: &[], test_imports: &[] },
+    Room { name: "agentcal-model", imports: &[], test_imports: &[] },
+    Room {
+        name: "agentcal-load",
+        imports: &[ENGINE, VAULT, SQLITE, MEMORY, ACTORS, API, SIM_STORE],
+        test_imports: &[TESTKIT],
+    },
     Room { name: TESTKIT, imports: &[], test_imports: &[] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "agentcal-bench", about = "Measures a built agentcal")]
+#[command(name = "agentcal-load", about = "Measures a built agentcal")]
 struct Arguments {
     #[command(subcommand)]
     what: What,

@@ -1,0 +1,1 @@
+//! The plan of commit, takeover and owner-less commit, as a model that is checked exhaustively.

@@ -1,0 +1,1 @@
+//! The product on virtual time: one seed, one run.

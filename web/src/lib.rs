@@ -1,0 +1,1 @@
+//! Pages for people: where attendees move and cancel their bookings.
