@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{BookingId, CalendarId, UserId};
-use crate::model::{Booking, Claim, ClaimOwner, Tenant};
+use crate::ids::{BookingId, CalendarId, HoldId, UserId};
+use crate::model::{Booking, Claim, ClaimOwner, DecisionRecord, Hold, Tenant};
 use crate::shard::{Epoch, Shard};
-use crate::time::TimeRange;
+use crate::time::{TimeRange, Timestamp};
 
 /// Times a commit is decided again after [`Outcome::Stale`] before it gives up with a 503.
 pub const DECISIONS_PER_COMMIT_MAX: u32 = 8;
@@ -87,6 +87,85 @@ pub enum ClaimChange {
         /// How many claims that must be; any other count makes the plan stale.
         claim_count: u32,
     },
+    /// A hold's claims become a booking's, in place. Only live ones, by the store's clock: an expired hold can never be
+    /// confirmed.
+    Confirm {
+        /// Whose claims.
+        hold_id: HoldId,
+        /// Whose they become.
+        booking_id: BookingId,
+        /// How many live claims that must be; any other count makes the plan stale.
+        claim_count: u32,
+    },
+    /// A hold's claims end later, or sooner. Only live ones, by the store's clock.
+    Extend {
+        /// Whose claims.
+        hold_id: HoldId,
+        /// When they end, by the store's clock.
+        expires_at: Timestamp,
+        /// How many live claims that must be; any other count makes the plan stale.
+        claim_count: u32,
+    },
+}
+
+/// A change to a hold's own row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HoldChange {
+    /// A new hold. Counted against the limits first, over the active holds that have not expired by the store's clock.
+    Insert {
+        /// The hold.
+        hold: Box<Hold>,
+        /// Most live holds there may be, this one included.
+        limits: HoldLimits,
+    },
+    /// Ends later, or sooner. A hold that is not active any more makes the plan stale.
+    Extend {
+        /// Which hold.
+        hold_id: HoldId,
+        /// When it ends, by the store's clock.
+        expires_at: Timestamp,
+    },
+    /// Became a booking. A hold that is not active any more makes the plan stale.
+    Confirm {
+        /// Which hold.
+        hold_id: HoldId,
+        /// What it became.
+        booking_id: BookingId,
+    },
+    /// Was given back. A hold that is not active any more makes the plan stale.
+    Release {
+        /// Which hold.
+        hold_id: HoldId,
+    },
+}
+
+/// Most live holds at once, so that a runaway agent cannot block a calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldLimits {
+    /// Of one organization, over all its accounts of one mode.
+    pub per_organization: u32,
+    /// Of one session in one account.
+    pub per_session: u32,
+    /// On one host.
+    pub per_user: u32,
+}
+
+impl Default for HoldLimits {
+    fn default() -> Self {
+        Self { per_organization: 1_000, per_session: 10, per_user: 20 }
+    }
+}
+
+/// Which limit a hold met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldLimit {
+    /// Of the organization.
+    Organization,
+    /// Of the session.
+    Session,
+    /// Of a host.
+    User(UserId),
 }
 
 /// A change to a booking's own row.
@@ -102,6 +181,8 @@ pub enum BookingChange {
         sequence: u32,
         /// The new time.
         range: TimeRange,
+        /// How often the attendee has moved it, this move included.
+        attendee_reschedules: u32,
     },
     /// No longer. Raises the booking's sequence.
     Cancel {
@@ -144,6 +225,10 @@ pub struct CommitPlan {
     pub claims: Vec<ClaimChange>,
     /// The change to the booking.
     pub booking: Option<BookingChange>,
+    /// Changes to holds' rows.
+    pub holds: Vec<HoldChange>,
+    /// What was decided and on what, to be kept with it; `None` where nobody's time was asked for.
+    pub decision: Option<Box<DecisionRecord>>,
     /// What must happen outside.
     pub effects: Vec<Effect>,
     /// The caller's idempotency key, if it sent one.
@@ -171,6 +256,11 @@ pub enum Outcome {
     Overlap {
         /// Whose time.
         user_id: UserId,
+    },
+    /// As many holds are live as may be. Nothing was done.
+    HoldLimit {
+        /// Which limit.
+        limit: HoldLimit,
     },
     /// The leader no longer owns the shard. Nothing was done.
     Fenced,

@@ -136,6 +136,8 @@ id_types! {
     BookingId = "book";
     /// A hold: a slot kept for a short time.
     HoldId = "hold";
+    /// A decision record: what was asked, what it rested on and what was said.
+    DecisionId = "dec";
     /// A claim: one person's time, taken by a hold or a booking.
     ClaimId = "claim";
     /// A request, in logs and in `X-Request-Id`.

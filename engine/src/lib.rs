@@ -18,5 +18,6 @@ pub mod ports;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 pub mod shard;
+pub mod signed;
 pub mod time;
 pub mod windows;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::decision::{Host, Question, Reason};
 use crate::facts::{CalendarFacts, Knowledge, UnknownReason};
 use crate::ids::UserId;
-use crate::model::{BufferMode, Claim, ClaimKind, SchedulingMode};
+use crate::model::{BufferMode, Claim, ClaimKind, ClaimOwner, SchedulingMode};
 use crate::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
 use open::OpenMinutes;
 
@@ -155,7 +155,10 @@ impl<'a> Reference<'a> {
 
     /// Events of others, and events of ours away from their claim: they must not meet the meeting, nor its buffers.
     fn reasons_of_events(&self, facts: &CalendarFacts, range: TimeRange) -> BTreeSet<Reason> {
-        let ours = facts.displaced.iter().filter(|(booking_id, _)| Some(*booking_id) != self.question.ignoring);
+        let ours = facts
+            .displaced
+            .iter()
+            .filter(|(booking_id, _)| Some(ClaimOwner::Booking(*booking_id)) != self.question.ignoring);
         let events = facts.external.iter().chain(ours.map(|(_, event)| event));
         let widened = self.widened(range);
         let reason = |event: &TimeRange| match () {
@@ -203,7 +206,7 @@ impl<'a> Reference<'a> {
     }
 
     fn counts(&self, claim: &Claim) -> bool {
-        let own = self.question.ignoring.is_some() && claim.booking_id() == self.question.ignoring;
+        let own = self.question.ignoring == Some(claim.owner);
         claim.is_live(self.question.now) && !own
     }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+/// Microseconds of a second.
+pub const SECOND_US: i64 = 1_000_000;
 /// Microseconds in one minute.
-pub const MINUTE_US: i64 = 60 * 1_000_000;
+pub const MINUTE_US: i64 = 60 * SECOND_US;
 /// Microseconds in one hour.
 pub const HOUR_US: i64 = 60 * MINUTE_US;
 /// Microseconds in 24 hours. A civil day can be longer or shorter.

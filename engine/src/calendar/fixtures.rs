@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::ids::{AccountId, BookingId, CalendarId, EventTypeId, OrganizationId, UserId};
 use crate::model::{
-    Account, Attendee, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar, CivilTime,
-    CivilWindow, EventType, ExternalState, Mode, OnStale, ProviderKind, SchedulingMode, Tenant, User, Watch,
+    Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
+    CivilTime, CivilWindow, EventType, ExternalState, Mode, OnStale, ProviderKind, SchedulingMode, Tenant, User, Watch,
     WatchState, WeeklyRule, Writeback, WritebackState,
 };
 use crate::ports::{AccountConfig, Entropy, WritebackJob, WrittenEvent};
@@ -63,6 +63,7 @@ pub(crate) fn booking(number: u128, range: TimeRange) -> Booking {
             external_state: Some(ExternalState::InSync),
         }],
         sequence: 0,
+        attendee_reschedules: 0,
         cancel_reason: None,
         created_at: at(0),
     }
@@ -153,6 +154,7 @@ pub(crate) fn config(mode: SchedulingMode, users: &[User]) -> AccountConfig {
         location: Some("Room 1".into()),
         require_slot_id: false,
         on_stale: OnStale::Verify,
+        attendee_policy: AttendeePolicy::default(),
         created_at: at(0),
     };
     AccountConfig {

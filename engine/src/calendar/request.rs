@@ -1,12 +1,12 @@
-//! What a caller may ask of a booking commit, and what it may hear.
+//! What a caller may ask of a commit of bookings and holds, and what it may hear.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::commit::IdempotencyKey;
+use crate::commit::{HoldLimit, IdempotencyKey};
 use crate::decision::Decision;
-use crate::ids::{BookingId, EventTypeId, UserId};
-use crate::model::{AdHocMeeting, Attendee, Booking, Tenant};
+use crate::ids::{BookingId, DecisionId, EventTypeId, HoldId, UserId};
+use crate::model::{AdHocMeeting, Attendee, Booking, Hold, Tenant};
 use crate::time::Timestamp;
 
 /// Most alternatives a refusal offers.
@@ -21,6 +21,17 @@ pub enum Meeting {
     AdHoc(AdHocMeeting),
 }
 
+/// Who may be taken, and how the caller came by the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Anybody of the event type; a bare start.
+    Any,
+    /// This host; a bare start.
+    Named(UserId),
+    /// One of those that were offered, in this order (for a collective: all of them), under a `slot_id` that was checked.
+    Offered(Vec<UserId>),
+}
+
 /// A new booking.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BookRequest {
@@ -28,8 +39,8 @@ pub struct BookRequest {
     pub booking_id: BookingId,
     /// What.
     pub meeting: Meeting,
-    /// With whom, where the caller named a host.
-    pub user_id: Option<UserId>,
+    /// With whom.
+    pub choice: Choice,
     /// When it begins.
     pub start: Timestamp,
     /// For whom.
@@ -38,25 +49,116 @@ pub struct BookRequest {
     pub metadata: Map<String, Value>,
 }
 
-/// A change to bookings.
+/// A booking to be made of a hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfirmRequest {
+    /// The id the booking will have; minted where the request came in, so that repeating the request finds it.
+    pub booking_id: BookingId,
+    /// The hold.
+    pub hold_id: HoldId,
+    /// For whom.
+    pub attendee: Attendee,
+    /// The caller's own data.
+    pub metadata: Map<String, Value>,
+}
+
+/// A slot to be kept for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRequest {
+    /// The id the hold will have; minted where the request came in, so that repeating the request finds it.
+    pub hold_id: HoldId,
+    /// What.
+    pub meeting: Meeting,
+    /// With whom.
+    pub choice: Choice,
+    /// When it begins.
+    pub start: Timestamp,
+    /// For how long, in seconds.
+    pub ttl_seconds: u32,
+    /// The call it belongs to.
+    pub session_id: Option<String>,
+}
+
+/// Which holds to give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldSelection {
+    /// One. Giving it back again, or after it expired, is a success.
+    One(HoldId),
+    /// All of a call.
+    Session(String),
+}
+
+/// Who changes a booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangedBy {
+    /// Somebody with a key.
+    Key,
+    /// The attendee, through the booking's link; bound by the event type's [`crate::model::AttendeePolicy`].
+    Attendee,
+}
+
+/// A change to bookings and holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommitKind {
-    /// Make one.
+    /// Make a booking.
     Book(BookRequest),
-    /// Move one to another start, same hosts. To the start it has: nothing changes, and that is a success.
+    /// Make a booking of a hold.
+    Confirm(ConfirmRequest),
+    /// Move a booking to another start, same hosts. To the start it has: nothing changes, and that is a success.
     Reschedule {
         /// Which.
         booking_id: BookingId,
         /// When it shall begin.
         start: Timestamp,
+        /// Whether the start comes from a `slot_id` that was checked.
+        offered: bool,
+        /// Who asks.
+        by: ChangedBy,
     },
-    /// Cancel one. Cancelling it again gives the same answer.
+    /// Cancel a booking. Cancelling it again gives the same answer.
     Cancel {
         /// Which.
         booking_id: BookingId,
         /// Why, if said.
         reason: Option<String>,
+        /// Who asks.
+        by: ChangedBy,
     },
+    /// Keep a slot for a while.
+    Hold(HoldRequest),
+    /// Keep it for this many seconds from now on.
+    Extend {
+        /// Which.
+        hold_id: HoldId,
+        /// For how long, in seconds.
+        ttl_seconds: u32,
+    },
+    /// Give slots back.
+    Release(HoldSelection),
+}
+
+impl CommitKind {
+    /// A short name, for metrics and logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Book(_) => "book",
+            Self::Confirm(_) => "confirm",
+            Self::Reschedule { .. } => "reschedule",
+            Self::Cancel { .. } => "cancel",
+            Self::Hold(_) => "hold",
+            Self::Extend { .. } => "extend",
+            Self::Release(_) => "release",
+        }
+    }
+}
+
+/// Whether to do it, or only to say what would come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Do it.
+    Commit,
+    /// Decide it, and change nothing.
+    DryRun,
 }
 
 /// A change to bookings, and what must be known to make it once.
@@ -68,25 +170,60 @@ pub struct CommitRequest {
     pub tenant: Tenant,
     /// What to do.
     pub kind: CommitKind,
-    /// The caller's idempotency key, if it sent one.
+    /// Whether to do it, or only to say what would come of it.
+    pub intent: Intent,
+    /// The caller's idempotency key, if it sent one. A dry run has none.
     pub idempotency: Option<IdempotencyKey>,
     /// Until when the caller waits, by the node's clock. A request not begun by then is dropped.
     pub deadline: Timestamp,
 }
 
+/// What a commit makes or changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// A booking, as it now is.
+    Booking(Box<Booking>),
+    /// A hold, as it now is.
+    Hold(Box<Hold>),
+    /// Holds that were given back; those that had ended before are not among them.
+    Released(Vec<HoldId>),
+}
+
+impl Made {
+    /// The booking, unless something else was made.
+    pub fn booking(&self) -> Option<&Booking> {
+        match self {
+            Self::Booking(booking) => Some(booking),
+            Self::Hold(_) | Self::Released(_) => None,
+        }
+    }
+
+    /// The hold, unless something else was made.
+    pub fn hold(&self) -> Option<&Hold> {
+        match self {
+            Self::Hold(hold) => Some(hold),
+            Self::Booking(_) | Self::Released(_) => None,
+        }
+    }
+}
+
 /// What became of a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommitAnswer {
-    /// Durable, published; this is the booking as it now is.
-    Committed(Booking),
-    /// The idempotency key was used before with the same body; this is the booking as it was answered then.
-    Replayed(Booking),
+    /// Durable, published.
+    Committed(Made),
+    /// A dry run: this is what it would be. Nothing was done.
+    WouldCommit(Made),
+    /// The idempotency key was used before with the same body; this is what was answered then.
+    Replayed(Made),
     /// The idempotency key was used before with another body.
     IdempotencyMismatch,
     /// The time is not bookable.
     Refused(Refusal),
     /// The request makes no sense for what is there.
     Rejected(Rejection),
+    /// As many holds are live as may be.
+    HoldLimit(HoldLimit),
     /// Cannot be decided now; trying again may help.
     Unavailable(UnavailableReason),
 }
@@ -96,10 +233,12 @@ impl CommitAnswer {
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Committed(_) => "committed",
+            Self::WouldCommit(_) => "would_commit",
             Self::Replayed(_) => "replayed",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Refused(_) => "refused",
             Self::Rejected(_) => "rejected",
+            Self::HoldLimit(_) => "hold_limit",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -112,6 +251,8 @@ pub struct Refusal {
     pub decision: Decision,
     /// Bookable times near the one asked for, nearest first, spread over days; at most [`ALTERNATIVES_MAX`].
     pub alternatives: Vec<Alternative>,
+    /// The record kept of it; `None` for a dry run.
+    pub decision_id: Option<DecisionId>,
 }
 
 /// A bookable time.
@@ -148,6 +289,20 @@ pub enum Rejection {
     BookingCancelled,
     /// The booking has ended.
     BookingCompleted,
+    /// The event type takes offered times only: a `slot_id` must be sent.
+    SlotIdRequired,
+    /// Somebody who was offered is no host any more, or not all of a collective were offered.
+    OfferOutdated,
+    /// There is no such hold.
+    HoldMissing,
+    /// The hold expired or was given back.
+    HoldExpired,
+    /// The hold was confirmed before, as this booking.
+    HoldConfirmed(BookingId),
+    /// The attendee may not do this, or not so late; a key may.
+    TooLateForAttendee,
+    /// The attendee has moved the booking as often as allowed.
+    TooManyReschedules,
 }
 
 /// Why a request cannot be decided now.

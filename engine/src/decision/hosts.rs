@@ -19,6 +19,16 @@ impl HostSet {
         (0..count).collect()
     }
 
+    /// The set whose bits these are: bit n stands for host n.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self { bits }
+    }
+
+    /// Its bits: bit n stands for host n.
+    pub const fn bits(self) -> u128 {
+        self.bits
+    }
+
     /// Adds a host. An index no host can have is left out: such a host is never offered.
     pub const fn insert(&mut self, index: usize) {
         if index < u128::BITS as usize {

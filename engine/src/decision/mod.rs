@@ -27,8 +27,7 @@ pub use terms::{Terms, WINDOW_DAYS};
 pub use verdict::{Decision, HostVerdict, Reason};
 
 use crate::facts::CalendarFacts;
-use crate::ids::BookingId;
-use crate::model::{AvailabilityRules, User};
+use crate::model::{AvailabilityRules, ClaimOwner, User};
 use crate::time::Timestamp;
 use examiner::{Examiner, StartSpan};
 
@@ -52,8 +51,8 @@ pub struct Question<'a> {
     pub hosts: &'a [Host],
     /// The present instant by the store's clock.
     pub now: Timestamp,
-    /// A reschedule looks past the claims and the displaced events of its own booking.
-    pub ignoring: Option<BookingId>,
+    /// A reschedule looks past the claims and the displaced events of its own booking, a confirmation past its own hold.
+    pub ignoring: Option<ClaimOwner>,
 }
 
 /// Judges one start for every host, with all reasons.

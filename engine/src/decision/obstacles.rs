@@ -6,9 +6,9 @@ use super::examiner::StartSpan;
 use super::terms::minutes_us;
 use super::{Host, Question, Reason, Terms};
 use crate::civil;
-use crate::ids::{BookingId, ClaimId};
+use crate::ids::ClaimId;
 use crate::invariants::{claim_in_bounds, ranges_are_merged};
-use crate::model::{BUFFER_MINUTES_MAX, Claim, ClaimKind};
+use crate::model::{BUFFER_MINUTES_MAX, Claim, ClaimKind, ClaimOwner};
 use crate::time::{DAY_US, TimeRange, Timestamp};
 
 /// Claims that start this far from a day's edge may still belong to the day.
@@ -84,17 +84,19 @@ fn external(question: &Question<'_>, host: &Host, reach: TimeRange) -> Vec<Obsta
         let from = facts.external.partition_point(|range| range.end <= reach.start);
         let run = facts.external[from..].iter().take_while(|range| range.start < reach.end);
         obstacles.extend(run.map(|&range| obstacle(range)));
-        let displaced = facts.displaced.iter().filter(|(booking_id, _)| question.ignoring != Some(*booking_id));
+        let displaced = facts
+            .displaced
+            .iter()
+            .filter(|(booking_id, _)| question.ignoring != Some(ClaimOwner::Booking(*booking_id)));
         obstacles.extend(displaced.filter(|(_, range)| range.overlaps(&reach)).map(|&(_, range)| obstacle(range)));
     }
     obstacles
 }
 
 fn live_claims<'h>(question: &Question<'_>, host: &'h Host) -> Vec<&'h Claim> {
-    let ignored = |booking_id: Option<BookingId>| booking_id.is_some() && booking_id == question.ignoring;
     let all = host.facts.iter().flat_map(|facts| &facts.claims);
     let mut live: Vec<&Claim> =
-        all.filter(|claim| claim.is_live(question.now) && !ignored(claim.booking_id())).collect();
+        all.filter(|claim| claim.is_live(question.now) && question.ignoring != Some(claim.owner)).collect();
     live.sort_unstable_by_key(|claim| (claim.range, claim.id));
     live.dedup_by_key(|claim| (claim.range, claim.id));
     live

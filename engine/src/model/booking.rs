@@ -110,6 +110,8 @@ pub struct Booking {
     pub hosts: Vec<BookingHost>,
     /// Raised by every change of time or status; iCalendar's SEQUENCE (RFC 5545, 3.8.7.4).
     pub sequence: u32,
+    /// How often the attendee moved it through its link.
+    pub attendee_reschedules: u32,
     /// Why it was cancelled, if a reason was given.
     pub cancel_reason: Option<String>,
     /// When it was made.

@@ -48,6 +48,29 @@ pub enum OnStale {
     Refuse,
 }
 
+/// What attendees may do with a booking by themselves, until when and how often. Holders of keys are not bound by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttendeePolicy {
+    /// Hours before the start up to which the attendee may cancel; `None`: never.
+    pub cancel_notice_hours: Option<u32>,
+    /// Hours before the start up to which the attendee may move it; `None`: never.
+    pub reschedule_notice_hours: Option<u32>,
+    /// Most times the attendee may move one booking; `None`: no limit.
+    pub reschedules_max: Option<u32>,
+}
+
+impl Default for AttendeePolicy {
+    /// Both until the start, any number of times.
+    fn default() -> Self {
+        Self { cancel_notice_hours: Some(0), reschedule_notice_hours: Some(0), reschedules_max: None }
+    }
+}
+
+/// Furthest ahead a policy can ask attendees to decide, in hours: the booking window.
+pub const POLICY_NOTICE_HOURS_MAX: u32 = WINDOW_DAYS_MAX * 24;
+/// Most moves a policy can allow.
+pub const POLICY_RESCHEDULES_MAX: u32 = 100;
+
 /// What can be booked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventType {
@@ -87,6 +110,8 @@ pub struct EventType {
     pub require_slot_id: bool,
     /// What a commit does on old facts.
     pub on_stale: OnStale,
+    /// What attendees may do by themselves, through the link of their booking.
+    pub attendee_policy: AttendeePolicy,
     /// When it was made.
     pub created_at: Timestamp,
 }

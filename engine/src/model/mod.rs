@@ -4,7 +4,9 @@ mod account;
 mod booking;
 mod calendar;
 mod claim;
+mod decision_record;
 mod event_type;
+mod hold;
 mod rules;
 mod user;
 
@@ -12,9 +14,12 @@ pub use account::{Account, ApiKey, KeyKind, Mode, Organization, Tenant};
 pub use booking::{Attendee, Booking, BookingHost, BookingStatus, ExternalState, Writeback, WritebackState};
 pub use calendar::{Calendar, Connection, ConnectionStatus, ProviderKind, Watch, WatchState};
 pub use claim::{Claim, ClaimKind, ClaimOwner};
+pub use decision_record::{DecisionKind, DecisionRecord, FactsSeen};
 pub use event_type::{
-    AdHocMeeting, BUFFER_MINUTES_MAX, BufferMode, DURATION_MINUTES_MAX, EventType, HOSTS_PER_EVENT_TYPE_MAX, OnStale,
-    SchedulingMode, WINDOW_DAYS_MAX,
+    AdHocMeeting, AttendeePolicy, BUFFER_MINUTES_MAX, BufferMode, DURATION_MINUTES_MAX, EventType,
+    HOSTS_PER_EVENT_TYPE_MAX, OnStale, POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, SchedulingMode,
+    WINDOW_DAYS_MAX,
 };
+pub use hold::{HOLD_TTL_SECONDS_DEFAULT, HOLD_TTL_SECONDS_MAX, HOLD_TTL_SECONDS_MIN, Hold, HoldState};
 pub use rules::{AvailabilityRules, CivilTime, CivilWindow, DateOverride, OVERRIDES_MAX, WEEKLY_RULES_MAX, WeeklyRule};
 pub use user::{CALENDARS_PER_USER_MAX, User};

@@ -6,6 +6,7 @@ mod booking_store;
 mod chance;
 mod fact_cache;
 mod fact_store;
+mod hold_store;
 mod provider;
 mod sandbox;
 mod store;
@@ -16,6 +17,7 @@ pub use fact_cache::{CacheError, FactCache};
 pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
+pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
 pub use provider::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
     ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::time::Timestamp;
 
-use super::{BookingStore, Credentials, FactStore, WritebackStore};
+use super::{BookingStore, Credentials, DecisionStore, FactStore, HoldStore, WritebackStore};
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -308,6 +308,8 @@ pub trait Store:
     + CommitStore
     + BookingStore
     + WritebackStore
+    + HoldStore
+    + DecisionStore
     + super::SandboxState
 {
 }
@@ -320,6 +322,8 @@ impl<T> Store for T where
         + CommitStore
         + BookingStore
         + WritebackStore
+        + HoldStore
+        + DecisionStore
         + super::SandboxState
 {
 }

@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) hosts: Vec<Host>,
     pub(crate) now: Timestamp,
     pub(crate) range: TimeRange,
-    pub(crate) ignoring: Option<BookingId>,
+    pub(crate) ignoring: Option<ClaimOwner>,
     pub(crate) probes: Vec<Timestamp>,
 }
 
@@ -61,7 +61,7 @@ impl Scenario {
             hosts: builder.hosts(case),
             now: base.plus_micros(case.odd_micros),
             range: TimeRange { start, end: start.plus_micros(case.range.1 * MINUTE_US) },
-            ignoring: case.ignoring.map(booking_id),
+            ignoring: case.ignoring.map(|index| ClaimOwner::Booking(booking_id(index))),
             probes: case
                 .probes
                 .iter()

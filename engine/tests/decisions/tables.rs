@@ -7,7 +7,7 @@ use agentcal_engine::decision::{
 };
 use agentcal_engine::facts::{Knowledge, UnknownReason};
 use agentcal_engine::invariants;
-use agentcal_engine::model::{BufferMode, SchedulingMode};
+use agentcal_engine::model::{BufferMode, ClaimOwner, SchedulingMode};
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
 
 use crate::people::{self, Person, at, booking, hold, on, span, terms};
@@ -93,7 +93,7 @@ fn a_move_looks_past_its_own_booking_only() {
     let person = Person::new(0).claim(booking(1, 0, "2026-06-02 12:00", 30)).displaced(1, "2026-06-02 15:00", 30);
     let hosts = [person.claim(booking(2, 0, "2026-06-02 13:00", 30)).displaced(2, "2026-06-02 16:00", 30).host()];
     let terms = terms(30);
-    let own = Question { ignoring: Some(people::booking_id(1)), ..ask(&terms, &hosts) };
+    let own = Question { ignoring: Some(ClaimOwner::Booking(people::booking_id(1))), ..ask(&terms, &hosts) };
     let cases: &[(&str, &[Reason], &[Reason])] = &[
         ("2026-06-02 12:00", &[Reason::Booked], &[]),
         ("2026-06-02 15:00", &[Reason::Busy], &[]),

@@ -248,6 +248,7 @@ impl World {
             location: Some("Room 3".into()),
             require_slot_id: false,
             on_stale: OnStale::Verify,
+            attendee_policy: AttendeePolicy::default(),
             created_at: self.now(),
         }
     }
@@ -305,6 +306,8 @@ impl World {
             expected_revisions: expected,
             claims: Vec::new(),
             booking: None,
+            holds: Vec::new(),
+            decision: None,
             effects: Vec::new(),
             idempotency: None,
         }
@@ -366,6 +369,7 @@ impl World {
             metadata: serde_json::Map::from_iter([("call_id".to_owned(), serde_json::json!("c-1"))]),
             hosts: users.iter().map(host).collect(),
             sequence: 0,
+            attendee_reschedules: 0,
             cancel_reason: None,
             created_at: self.now(),
         }
@@ -396,7 +400,12 @@ impl World {
         let owner = ClaimOwner::Booking(booking.id);
         CommitPlan {
             claims: vec![ClaimChange::Move { owner, range, claim_count }],
-            booking: Some(BookingChange::Reschedule { booking_id: booking.id, sequence: booking.sequence, range }),
+            booking: Some(BookingChange::Reschedule {
+                booking_id: booking.id,
+                sequence: booking.sequence,
+                range,
+                attendee_reschedules: booking.attendee_reschedules,
+            }),
             effects: writebacks_of(booking),
             ..self.empty_plan(&self.tenant, users)
         }

@@ -10,15 +10,19 @@ fn book(meeting: Meeting, named: Option<u128>, start: Timestamp) -> CommitKind {
     CommitKind::Book(BookRequest {
         booking_id: BookingId::from_uuid(Uuid::from_u128(1)),
         meeting,
-        user_id: named.map(user_id),
+        choice: named.map_or(Choice::Any, |number| Choice::Named(user_id(number))),
         start,
         attendee: Attendee { name: "Ada".into(), email: None, phone: None, timezone: None },
         metadata: serde_json::Map::new(),
     })
 }
 
-fn stored(booking: Booking) -> Option<BookingStoreItem> {
-    Some(BookingStoreItem { booking, claim_count: 1 })
+fn stored(booking: Booking) -> Stored {
+    Some(BookingStoreItem { booking, claim_count: 1 }).into()
+}
+
+fn committed(booking: &Booking) -> CommitAnswer {
+    CommitAnswer::Committed(Made::Booking(Box::new(booking.clone())))
 }
 
 fn rejection(ask: &Ask) -> Option<Rejection> {
@@ -40,7 +44,7 @@ fn a_new_booking_asks_for_those_who_may_take_it() {
     let check = |mode, meeting, named, start, expected: Result<&[u128], Rejection>| {
         let mut config = config(mode, &users);
         config.event_types[0].0.user_ids.truncate(2);
-        let ask = ask_of(&book(meeting, named, start), &config, None, at(0));
+        let ask = ask_of(&book(meeting, named, start), &config, Stored::default(), at(0));
         let found = match &ask {
             Ask::Decide(ask) => Ok(ask.user_ids.clone()),
             other => Err(rejection(other).expect("a rejection")),
@@ -65,7 +69,12 @@ fn a_new_booking_asks_for_those_who_may_take_it() {
 #[test]
 fn a_booking_is_moved_while_it_stands() {
     let config = config(SchedulingMode::Individual, &[user(1, &[])]);
-    let kind = |start| CommitKind::Reschedule { booking_id: BookingId::from_uuid(Uuid::from_u128(1)), start };
+    let kind = |start| CommitKind::Reschedule {
+        booking_id: BookingId::from_uuid(Uuid::from_u128(1)),
+        start,
+        offered: false,
+        by: ChangedBy::Key,
+    };
     let ask = |booking: Booking, start, now| ask_of(&kind(start), &config, stored(booking), now);
     let standing = booking(1, hours(5, 7));
     let Ask::Decide(moving) = ask(standing.clone(), at(0), at(0)) else { panic!("it can be moved") };
@@ -75,22 +84,23 @@ fn a_booking_is_moved_while_it_stands() {
     let Ask::Decide(moving) = ask(of_type, at(0), at(0)) else { panic!("it can be moved") };
     assert_eq!(moving.range.len_micros(), 60 * MINUTE_US, "else the present terms count");
     let unmoved = ask(standing.clone(), hours(5, 6).start, at(0));
-    assert!(matches!(unmoved, Ask::Answered(answer) if *answer == CommitAnswer::Committed(standing.clone())));
+    assert!(matches!(unmoved, Ask::Answered(answer) if *answer == committed(&standing)));
     let cancelled = Booking { status: BookingStatus::Cancelled, ..standing.clone() };
     assert_eq!(rejection(&ask(cancelled, at(0), at(0))), Some(Rejection::BookingCancelled));
     assert_eq!(rejection(&ask(standing, at(0), hours(7, 8).start)), Some(Rejection::BookingCompleted));
-    assert_eq!(rejection(&ask_of(&kind(at(0)), &config, None, at(0))), Some(Rejection::BookingMissing));
+    assert_eq!(rejection(&ask_of(&kind(at(0)), &config, Stored::default(), at(0))), Some(Rejection::BookingMissing));
 }
 
 #[test]
 fn a_booking_is_cancelled_once_and_answered_twice() {
     let config = config(SchedulingMode::Individual, &[user(1, &[])]);
-    let kind = CommitKind::Cancel { booking_id: BookingId::from_uuid(Uuid::from_u128(1)), reason: None };
+    let kind =
+        CommitKind::Cancel { booking_id: BookingId::from_uuid(Uuid::from_u128(1)), reason: None, by: ChangedBy::Key };
     let standing = booking(1, hours(5, 6));
     assert!(matches!(ask_of(&kind, &config, stored(standing.clone()), at(0)), Ask::Cancel(_)));
     let cancelled = Booking { status: BookingStatus::Cancelled, ..standing.clone() };
     let again = ask_of(&kind, &config, stored(cancelled.clone()), at(0));
-    assert!(matches!(again, Ask::Answered(answer) if *answer == CommitAnswer::Committed(cancelled)));
+    assert!(matches!(again, Ask::Answered(answer) if *answer == committed(&cancelled)));
     let over = ask_of(&kind, &config, stored(standing), hours(6, 7).start);
     assert_eq!(rejection(&over), Some(Rejection::BookingCompleted));
 }
@@ -98,6 +108,6 @@ fn a_booking_is_cancelled_once_and_answered_twice() {
 #[test]
 fn the_lowest_home_leads() {
     let config = config(SchedulingMode::Collective, &[user(2, &[1]), user(5, &[])]);
-    let ask = ask_of(&book(Meeting::EventType(event_type_id()), None, at(0)), &config, None, at(0));
+    let ask = ask_of(&book(Meeting::EventType(event_type_id()), None, at(0)), &config, Stored::default(), at(0));
     assert_eq!(leader_of(&ask, &config), Some(calendar(2)), "of homes, not of all calendars read");
 }

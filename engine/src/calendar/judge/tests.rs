@@ -5,11 +5,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::*;
-use crate::calendar::ask::{Ask, ask_of};
+use crate::calendar::ask::{Ask, Stored, ask_of};
 use crate::calendar::fixtures::{
     Zero, account, always, at, booking, calendar, config, event_type_id, hours, tenant, user, user_id,
 };
-use crate::calendar::request::{BookRequest, Meeting};
+use crate::calendar::request::{BookRequest, Choice, Meeting};
 use crate::commit::ExpectedRevision;
 use crate::facts::{CalendarFacts, Knowledge};
 use crate::model::Attendee;
@@ -45,14 +45,30 @@ fn unknown_host(user: &User) -> Host {
 }
 
 fn request(kind: CommitKind) -> CommitRequest {
-    CommitRequest { commit_id: Uuid::from_u128(9), tenant: tenant(), kind, idempotency: None, deadline: at(60) }
+    CommitRequest {
+        commit_id: Uuid::from_u128(9),
+        tenant: tenant(),
+        kind,
+        intent: Intent::Commit,
+        idempotency: None,
+        deadline: at(60),
+    }
+}
+
+fn grounds<'a>(request: &'a CommitRequest, config: &'a AccountConfig) -> Grounds<'a> {
+    let hold_limits = HoldLimits::default();
+    Grounds { request, config, epoch: Epoch(3), now: at(0), entropy: &Zero, hold_limits }
+}
+
+fn booking_of(planned: &Planned) -> &Booking {
+    planned.made.booking().expect("a booking is planned")
 }
 
 fn book() -> CommitKind {
     CommitKind::Book(BookRequest {
         booking_id: crate::ids::BookingId::from_uuid(Uuid::from_u128(1)),
         meeting: Meeting::EventType(event_type_id()),
-        user_id: None,
+        choice: Choice::Any,
         start: hours(0, 24).start,
         attendee: Attendee { name: "Ada".into(), email: None, phone: None, timezone: None },
         metadata: serde_json::Map::new(),
@@ -74,8 +90,8 @@ fn decide_case(case: &Case<'_>) -> Verdict {
     let users: Vec<User> = case.hosts.iter().map(|host| (*host.user).clone()).collect();
     let config = config(case.mode, &users);
     let request = request(book());
-    let Ask::Decide(ask) = ask_of(&request.kind, &config, None, at(0)) else { panic!("a question") };
-    let grounds = Grounds { request: &request, config: &config, epoch: Epoch(3), now: at(0), entropy: &Zero };
+    let Ask::Decide(ask) = ask_of(&request.kind, &config, Stored::default(), at(0)) else { panic!("a question") };
+    let grounds = grounds(&request, &config);
     let ids = |numbers: &[u128]| numbers.iter().map(|&number| user_id(number)).collect();
     let counts = case.counts.iter().map(|&(number, count)| (user_id(number), count)).collect();
     let evidence = Evidence { hosts: case.hosts, stale: &ids(case.stale), lost: &ids(case.lost), counts: &counts };
@@ -84,8 +100,8 @@ fn decide_case(case: &Case<'_>) -> Verdict {
 
 fn planned_for(verdict: &Verdict) -> Vec<UserId> {
     match verdict {
-        Verdict::Plan(planned) => planned.booking.hosts.iter().map(|host| host.user_id).collect(),
-        Verdict::Answer(answer) => panic!("not planned: {answer:?}"),
+        Verdict::Plan(planned) => booking_of(planned).hosts.iter().map(|host| host.user_id).collect(),
+        Verdict::Answer(answer) | Verdict::Refused { answer, .. } => panic!("not planned: {answer:?}"),
     }
 }
 
@@ -118,7 +134,7 @@ fn the_booking_says_what_the_terms_say() {
     let hosts = [host(&user(2, &[]), &[])];
     let case = Case { mode: SchedulingMode::Individual, hosts: &hosts, stale: &[], lost: &[], counts: &[] };
     let Verdict::Plan(planned) = decide_case(&case) else { panic!("the host is free") };
-    let booking = &planned.booking;
+    let booking = booking_of(&planned);
     assert_eq!((booking.title.as_str(), booking.location.as_deref()), ("Intro call", Some("Room 1")));
     assert_eq!((booking.range, booking.timezone), (FIRST, chrono_tz::Tz::Europe__Berlin));
     assert_eq!(booking.hosts[0].writeback.as_ref().map(|writeback| writeback.state), Some(WritebackState::Pending));
@@ -160,7 +176,7 @@ fn no_is_said_only_where_it_is_known() {
         counts: &[],
     }) {
         Verdict::Plan(_) => panic!("nobody can be booked"),
-        Verdict::Answer(answer) => match *answer {
+        Verdict::Answer(answer) | Verdict::Refused { answer, .. } => match *answer {
             CommitAnswer::Refused(_) => Said::No,
             CommitAnswer::Unavailable(UnavailableReason::FactsUnknown { user_ids }) => Said::Unknown(user_ids),
             CommitAnswer::Unavailable(UnavailableReason::FactsStale { user_ids }) => Said::Stale(user_ids),
@@ -182,10 +198,11 @@ fn no_is_said_only_where_it_is_known() {
 fn a_cancellation_gives_back_and_is_published_by_loading() {
     let config = config(SchedulingMode::Individual, &[user(1, &[])]);
     let item = BookingStoreItem { booking: booking(8, hours(5, 6)), claim_count: 1 };
-    let request = request(CommitKind::Cancel { booking_id: item.booking.id, reason: Some("ill".into()) });
-    let grounds = Grounds { request: &request, config: &config, epoch: Epoch(3), now: at(0), entropy: &Zero };
+    let request =
+        request(CommitKind::Cancel { booking_id: item.booking.id, reason: Some("ill".into()), by: ChangedBy::Key });
+    let grounds = grounds(&request, &config);
     let planned = cancel(&grounds, &item);
-    assert_eq!((planned.booking.status, planned.booking.sequence), (BookingStatus::Cancelled, 1));
+    assert_eq!((booking_of(&planned).status, booking_of(&planned).sequence), (BookingStatus::Cancelled, 1));
     let owner = ClaimOwner::Booking(item.booking.id);
     assert_eq!(planned.plan.claims, [ClaimChange::Delete { owner, claim_count: 1 }]);
     let home_and_written = [(calendar(1), None), (calendar(2), None)];
@@ -198,8 +215,8 @@ fn a_collective_is_never_a_smaller_one() {
     let users = [user(2, &[]), user(3, &[])];
     let config = config(SchedulingMode::Collective, &users);
     let request = request(book());
-    let Ask::Decide(ask) = ask_of(&request.kind, &config, None, at(0)) else { panic!("a question") };
-    let grounds = Grounds { request: &request, config: &config, epoch: Epoch(3), now: at(0), entropy: &Zero };
+    let Ask::Decide(ask) = ask_of(&request.kind, &config, Stored::default(), at(0)) else { panic!("a question") };
+    let grounds = grounds(&request, &config);
     let (none, counts) = (BTreeSet::new(), BTreeMap::new());
     let hosts = [host(&users[0], &[])];
     let verdict = judge(&grounds, &ask, &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts });
@@ -213,13 +230,18 @@ fn a_refused_move_is_not_offered_the_time_it_has() {
     let host = host(&user(1, &[]), &[hours(2, 3)]);
     let config = config(SchedulingMode::Individual, &[(*host.user).clone()]);
     let item = BookingStoreItem { booking: booking(8, hours(1, 2)), claim_count: 1 };
-    let request = request(CommitKind::Reschedule { booking_id: item.booking.id, start: hours(2, 3).start });
-    let Ask::Decide(ask) = ask_of(&request.kind, &config, Some(item), at(0)) else { panic!("a question") };
-    let grounds = Grounds { request: &request, config: &config, epoch: Epoch(3), now: at(0), entropy: &Zero };
+    let request = request(CommitKind::Reschedule {
+        booking_id: item.booking.id,
+        start: hours(2, 3).start,
+        offered: false,
+        by: ChangedBy::Key,
+    });
+    let Ask::Decide(ask) = ask_of(&request.kind, &config, Some(item).into(), at(0)) else { panic!("a question") };
+    let grounds = grounds(&request, &config);
     let (none, counts) = (BTreeSet::new(), BTreeMap::new());
     let hosts = [host];
     let verdict = judge(&grounds, &ask, &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts });
-    let Verdict::Answer(answer) = verdict else { panic!("the time is busy") };
+    let Verdict::Refused { answer, .. } = verdict else { panic!("the time is busy") };
     let CommitAnswer::Refused(refusal) = *answer else { panic!("a refusal: {answer:?}") };
     let starts: Vec<Timestamp> = refusal.alternatives.iter().map(|slot| slot.start).collect();
     assert_eq!(starts.len(), ALTERNATIVES_MAX);

@@ -1,0 +1,64 @@
+//! Holds and decision records, for reading and tidying. Both are written by commits.
+
+use async_trait::async_trait;
+
+use crate::ids::{AccountId, BookingId, DecisionId, HoldId};
+use crate::model::{DecisionRecord, Hold, Tenant};
+
+use super::{ListPage, PageRequest, StoreError};
+
+/// A hold with what is needed to change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldStoreItem {
+    /// The hold.
+    pub hold: Hold,
+    /// Claims of it that are live by the store's clock.
+    pub claim_count: u32,
+}
+
+/// Holds, for reading.
+#[async_trait]
+pub trait HoldStore: Send + Sync {
+    /// A hold, whether active or not.
+    async fn hold(&self, account_id: AccountId, hold_id: HoldId) -> Result<Option<HoldStoreItem>, StoreError>;
+    /// The holds of a session that are active and have not expired by the store's clock, oldest first.
+    async fn live_holds_of_session(
+        &self,
+        account_id: AccountId,
+        session_id: &str,
+    ) -> Result<Vec<HoldStoreItem>, StoreError>;
+    /// Deletes the claims of holds that expired, and rows of holds that ended more than a day ago; at most `limit` of
+    /// each. Pure housekeeping: nothing may depend on its being called. Returns how many rows went.
+    async fn tidy_holds(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Which decision records to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DecisionFilter {
+    /// Of this booking.
+    pub booking_id: Option<BookingId>,
+    /// Of this hold.
+    pub hold_id: Option<HoldId>,
+}
+
+/// Decision records. Those of successes are written by the commit they belong to.
+#[async_trait]
+pub trait DecisionStore: Send + Sync {
+    /// Writes records of refusals. Of accounts that are gone: nothing is written, and that is no error.
+    async fn record_decisions(&self, records: &[DecisionRecord]) -> Result<(), StoreError>;
+    /// A record.
+    async fn decision(
+        &self,
+        account_id: AccountId,
+        decision_id: DecisionId,
+    ) -> Result<Option<DecisionRecord>, StoreError>;
+    /// Records, newest first.
+    async fn list_decisions(
+        &self,
+        tenant: &Tenant,
+        filter: &DecisionFilter,
+        page: &PageRequest,
+    ) -> Result<ListPage<DecisionRecord>, StoreError>;
+    /// Deletes records older than 30 days, at most `limit`; returns how many.
+    async fn forget_old_decisions(&self, limit: u32) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,21 @@
+//! Tokens callers carry for us: offers of slots, and links for attendees. Signed, so that nothing need be kept.
+//!
+//! A token says what it is about in a few bytes; the signature covers that and everything it must not be used for: another
+//! account, another purpose, other terms.
+
+mod keys;
+mod link;
+mod offer;
+
+pub use keys::{SIGNING_KEY_LEN, SigningKeys};
+pub use link::ManageLink;
+pub use offer::{
+    OFFER_TTL_SECONDS, Offer, OfferSubject, OfferTerms, OfferWriter, SLOT_ID_PREFIX, SlotIdError, UnverifiedOffer,
+};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
