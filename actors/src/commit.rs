@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::calendar::ask::{Ask, DecideAsk, ask_of, leader_of, user_in};
+use agentcal_engine::calendar::ask::{Ask, DecideAsk, Stored, ask_of, leader_of, user_in};
 use agentcal_engine::calendar::attempt::{After, Attempts, replayed};
-use agentcal_engine::calendar::judge::{Evidence, Grounds, Planned, Verdict, cancel, judge};
-use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, CommitRequest, Rejection, UnavailableReason};
+use agentcal_engine::calendar::judge::{Evidence, Grounds, Planned, Verdict, cancel, extend, judge, release};
+use agentcal_engine::calendar::request::{
+    CommitAnswer, CommitKind, CommitRequest, HoldSelection, Intent, Made, Rejection, UnavailableReason,
+};
 use agentcal_engine::commit::{Effect, Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
-use agentcal_engine::ids::{BookingId, CalendarId, UserId};
+use agentcal_engine::ids::{CalendarId, UserId};
 use agentcal_engine::model::{AvailabilityRules, Claim, OnStale, SchedulingMode, User};
-use agentcal_engine::ports::{AccountConfig, BookingStoreItem, StoreError, Write};
+use agentcal_engine::ports::{AccountConfig, StoreError, Write};
 use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -51,10 +53,7 @@ async fn try_leader(
     let Some(config) = context.config(request.tenant.account_id).await? else {
         return Ok(Err(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing))));
     };
-    let stored = match booking_to_change(&request.kind) {
-        Some(booking_id) => context.parts.store.booking(request.tenant.account_id, booking_id).await?,
-        None => None,
-    };
+    let stored = stored(context, request, false).await?;
     Ok(match ask_of(&request.kind, &config, stored, context.store_now()) {
         Ask::Answered(answer) => Err(answer),
         ask => Ok(leader_of(&ask, &config)),
@@ -88,15 +87,18 @@ async fn decide_until_settled(
             Ok(planned) => planned,
             Err(answer) => return Ok(after_refusal(context, request, *answer).await),
         };
+        if request.intent == Intent::DryRun {
+            return Ok(CommitAnswer::WouldCommit(planned.made));
+        }
         let outcome = match context.parts.store.commit(&planned.plan).await {
             Ok(outcome) => outcome,
             Err(error) => return Ok(after_unknown_outcome(context, request, &planned, &error).await),
         };
         count_retry(&outcome);
-        match attempts.handle_outcome(outcome) {
+        match attempts.handle_outcome(&request.kind, outcome) {
             After::Committed(revisions) => {
                 publish(context, &planned, &revisions).await;
-                return Ok(CommitAnswer::Committed(planned.booking));
+                return Ok(CommitAnswer::Committed(planned.made));
             }
             After::Answer(answer) => return Ok(*answer),
             After::Again => {}
@@ -121,7 +123,7 @@ async fn plan(
     let Some(config) = config else {
         return Ok(Err(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing))));
     };
-    let stored = stored_booking(context, request, again || reads_store).await?;
+    let stored = stored(context, request, again || reads_store).await?;
     let ask = match ask_of(&request.kind, &config, stored, context.store_now()) {
         Ask::Answered(answer) => return Ok(Err(answer)),
         ask => ask,
@@ -136,14 +138,21 @@ async fn plan(
     };
     let now = context.store_now();
     let entropy = &*context.parts.entropy;
-    let grounds = Grounds { request, config: &config, epoch: context.epoch, now, entropy };
+    let hold_limits = context.parts.settings.hold_limits;
+    let grounds = Grounds { request, config: &config, epoch: context.epoch, now, entropy, hold_limits };
     Ok(match &ask {
         Ask::Cancel(item) => Ok(cancel(&grounds, item)),
+        Ask::Extend(item) => Ok(extend(&grounds, item)),
+        Ask::Release(items) => Ok(release(&grounds, items)),
         Ask::Decide(ask) => {
             let stale = stale_hosts(context, &config, ask, &hosts);
             let evidence = Evidence { hosts: &hosts, stale: &stale, lost: &attempts.lost(), counts: &counts };
             match judge(&grounds, ask, &evidence) {
                 Verdict::Plan(planned) => Ok(*planned),
+                Verdict::Refused { answer, record } => {
+                    context.refusals.keep(record).await;
+                    Err(answer)
+                }
                 Verdict::Answer(answer) => Err(answer),
             }
         }
@@ -151,25 +160,32 @@ async fn plan(
     })
 }
 
-/// The booking a request changes; for a new one, whether it is there already, where that may be.
-async fn stored_booking(
-    context: &Context,
-    request: &CommitRequest,
-    may_be_there: bool,
-) -> Result<Option<BookingStoreItem>, StoreError> {
-    let booking_id = match (&request.kind, booking_to_change(&request.kind)) {
-        (_, Some(booking_id)) => booking_id,
-        (CommitKind::Book(book), None) if may_be_there => book.booking_id,
-        _ => return Ok(None),
-    };
-    context.parts.store.booking(request.tenant.account_id, booking_id).await
-}
-
-fn booking_to_change(kind: &CommitKind) -> Option<BookingId> {
-    match kind {
-        CommitKind::Book(_) => None,
-        CommitKind::Reschedule { booking_id, .. } | CommitKind::Cancel { booking_id, .. } => Some(*booking_id),
+/// What the store has of what a request names; for something new, whether it is there already, where that may be.
+async fn stored(context: &Context, request: &CommitRequest, may_be_there: bool) -> Result<Stored, StoreError> {
+    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
+    let mut stored = Stored::default();
+    match &request.kind {
+        CommitKind::Reschedule { booking_id, .. } | CommitKind::Cancel { booking_id, .. } => {
+            stored.booking = store.booking(account_id, *booking_id).await?;
+        }
+        CommitKind::Book(book) if may_be_there => stored.booking = store.booking(account_id, book.booking_id).await?,
+        CommitKind::Book(_) => {}
+        CommitKind::Confirm(confirm) => {
+            stored.holds.extend(store.hold(account_id, confirm.hold_id).await?);
+            if may_be_there {
+                stored.booking = store.booking(account_id, confirm.booking_id).await?;
+            }
+        }
+        CommitKind::Hold(hold) if may_be_there => stored.holds.extend(store.hold(account_id, hold.hold_id).await?),
+        CommitKind::Hold(_) => {}
+        CommitKind::Extend { hold_id, .. } | CommitKind::Release(HoldSelection::One(hold_id)) => {
+            stored.holds.extend(store.hold(account_id, *hold_id).await?);
+        }
+        CommitKind::Release(HoldSelection::Session(session_id)) => {
+            stored.holds = store.live_holds_of_session(account_id, session_id).await?;
+        }
     }
+    Ok(stored)
 }
 
 /// The hosts with their facts: published ones for the first decision, the store's own after one was misled.
@@ -268,8 +284,8 @@ async fn publish_in(
 ) {
     // A calendar that sleeps reads the commit from the store when it wakes.
     let Some(slot) = context.directory.peek(calendar_id) else { return };
-    let effect = Effect::Writeback { booking_id: planned.booking.id, calendar_id };
-    let write_wanted = planned.plan.effects.contains(&effect);
+    let is_here = |effect: &Effect| matches!(effect, Effect::Writeback { calendar_id: id, .. } if *id == calendar_id);
+    let write_wanted = planned.plan.effects.iter().any(is_here);
     let (done, published) = oneshot::channel();
     let is_sent = slot.send(Msg::Changed(Change { revision, claims, write_wanted, done }));
     if !is_sent || !matches!(timeout(PUBLISH_DEADLINE, published).await, Ok(Ok(()))) {
@@ -278,7 +294,7 @@ async fn publish_in(
     }
 }
 
-/// The store did not say whether it committed. If the booking reads as planned, it did.
+/// The store did not say whether it committed. If what was planned reads so, it did.
 async fn after_unknown_outcome(
     context: &Arc<Context>,
     request: &CommitRequest,
@@ -286,24 +302,51 @@ async fn after_unknown_outcome(
     error: &StoreError,
 ) -> CommitAnswer {
     tracing::warn!(commit_id = %request.commit_id, %error, "the store did not answer a commit");
-    let stored = context.parts.store.booking(request.tenant.account_id, planned.booking.id).await;
+    let is_there = is_there(context, request, &planned.made).await;
     // Whatever happened, what was published may be behind the store now.
     for calendar_id in planned.changed_calendars().into_keys() {
         if let Some(slot) = context.directory.peek(calendar_id) {
             reload(&slot).await;
         }
     }
-    match stored {
-        Ok(Some(item)) if item.booking.sequence == planned.booking.sequence => CommitAnswer::Committed(item.booking),
-        _ => STORE_UNAVAILABLE,
+    match is_there {
+        Ok(true) => CommitAnswer::Committed(planned.made.clone()),
+        Ok(false) | Err(_) => STORE_UNAVAILABLE,
     }
+}
+
+/// Whether the store has what was planned.
+async fn is_there(context: &Context, request: &CommitRequest, made: &Made) -> Result<bool, StoreError> {
+    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
+    Ok(match made {
+        Made::Booking(planned) => store
+            .booking(account_id, planned.id)
+            .await?
+            .is_some_and(|item| item.booking.sequence == planned.sequence && item.booking.range == planned.range),
+        Made::Hold(planned) => store
+            .hold(account_id, planned.id)
+            .await?
+            .is_some_and(|item| item.hold.expires_at == planned.expires_at && item.hold.state == planned.state),
+        Made::Released(hold_ids) => {
+            let mut released = true;
+            for &hold_id in hold_ids {
+                released &= store.hold(account_id, hold_id).await?.is_none_or(|item| item.claim_count == 0);
+            }
+            released
+        }
+    })
 }
 
 /// Before a caller hears no, it is asked once more whether the same request was not answered with yes: the slot may be
 /// taken by this very booking.
 async fn after_refusal(context: &Context, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
-    let is_refusal =
-        matches!(answer, CommitAnswer::Refused(_) | CommitAnswer::Rejected(_) | CommitAnswer::Unavailable(_));
+    let is_refusal = matches!(
+        answer,
+        CommitAnswer::Refused(_)
+            | CommitAnswer::Rejected(_)
+            | CommitAnswer::HoldLimit(_)
+            | CommitAnswer::Unavailable(_)
+    );
     let is_success = matches!(answer, CommitAnswer::Committed(_));
     if !is_refusal && !is_success {
         return answer;
@@ -313,14 +356,34 @@ async fn after_refusal(context: &Context, request: &CommitRequest, answer: Commi
         Ok(Some(kept)) => return kept,
         Err(error) => return store_failed(&error),
     }
-    match (&request.kind, is_refusal) {
-        (CommitKind::Book(_), true) => match stored_booking(context, request, true).await {
-            Ok(Some(item)) => CommitAnswer::Committed(item.booking),
-            Ok(None) => answer,
-            Err(error) => store_failed(&error),
-        },
-        _ => answer,
+    if !is_refusal {
+        return answer;
     }
+    match made_before(context, request).await {
+        Ok(Some(made)) => CommitAnswer::Committed(made),
+        Ok(None) => answer,
+        Err(error) => store_failed(&error),
+    }
+}
+
+/// What this very request made in an earlier attempt.
+async fn made_before(context: &Context, request: &CommitRequest) -> Result<Option<Made>, StoreError> {
+    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
+    Ok(match &request.kind {
+        CommitKind::Book(book) => {
+            store.booking(account_id, book.booking_id).await?.map(|item| Made::Booking(Box::new(item.booking)))
+        }
+        CommitKind::Confirm(confirm) => {
+            store.booking(account_id, confirm.booking_id).await?.map(|item| Made::Booking(Box::new(item.booking)))
+        }
+        CommitKind::Hold(hold) => {
+            store.hold(account_id, hold.hold_id).await?.map(|item| Made::Hold(Box::new(item.hold)))
+        }
+        CommitKind::Reschedule { .. }
+        | CommitKind::Cancel { .. }
+        | CommitKind::Extend { .. }
+        | CommitKind::Release(_) => None,
+    })
 }
 
 async fn kept_answer(context: &Context, request: &CommitRequest) -> Result<Option<CommitAnswer>, StoreError> {
@@ -328,7 +391,7 @@ async fn kept_answer(context: &Context, request: &CommitRequest) -> Result<Optio
     let tenant = &request.tenant;
     let store = &context.parts.store;
     Ok(match store.kept_answer(tenant.organization_id, Some(tenant.account_id), key).await? {
-        Write::Replayed(answer) => Some(replayed(&answer)),
+        Write::Replayed(answer) => Some(replayed(&request.kind, &answer)),
         Write::IdempotencyMismatch => Some(CommitAnswer::IdempotencyMismatch),
         Write::Done | Write::Stale | Write::Missing | Write::Refused(_) => None,
     })

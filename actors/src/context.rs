@@ -20,6 +20,7 @@ use crate::config::Configs;
 use crate::directory::Directory;
 use crate::metrics;
 use crate::parts::SchedulerParts;
+use crate::refusals::Refusals;
 use crate::supervisor;
 
 /// Age beyond which facts of a calendar count as stale whose provider this process does not have.
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) epoch: Epoch,
     pub(crate) directory: Directory,
     pub(crate) configs: Configs,
+    pub(crate) refusals: Refusals,
     pub(crate) supervisor: OnceLock<ActorRef<supervisor::Msg>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -49,6 +51,7 @@ impl Context {
             epoch,
             directory: Directory::default(),
             configs,
+            refusals: Refusals::default(),
             supervisor: OnceLock::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

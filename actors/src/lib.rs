@@ -13,6 +13,7 @@ mod loads;
 pub mod metrics;
 mod parts;
 mod questions;
+mod refusals;
 mod scheduler;
 mod slot;
 mod supervisor;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{Clock, Entropy, FactCache, Provider, Store, StoreError};
 
@@ -55,6 +56,8 @@ pub struct SchedulerSettings {
     pub restart_backoff_max: Duration,
     /// Most accounts whose configuration is kept in memory.
     pub accounts_cached_max: u64,
+    /// Most live holds.
+    pub hold_limits: HoldLimits,
 }
 
 impl Default for SchedulerSettings {
@@ -71,6 +74,7 @@ impl Default for SchedulerSettings {
             restart_backoff_first: Duration::from_millis(100),
             restart_backoff_max: Duration::from_secs(60),
             accounts_cached_max: 10_000,
+            hold_limits: HoldLimits::default(),
         }
     }
 }

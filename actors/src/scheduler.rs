@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId, UserId};
@@ -21,7 +21,7 @@ use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::slot::NotSent;
 use crate::supervisor::Supervisor;
-use crate::{commit, metrics, sweep, work};
+use crate::{commit, metrics, refusals, sweep, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -43,6 +43,7 @@ impl Scheduler {
             .map_err(|error| StartError::Supervisor(error.to_string()))?;
         context.supervisor.set(supervisor).map_err(|_second| StartError::Supervisor("set twice".into()))?;
         context.tasks.spawn(sweep::run(Arc::clone(&context)));
+        context.tasks.spawn(refusals::run(Arc::clone(&context)));
         Ok(Self { context })
     }
 
@@ -88,14 +89,10 @@ impl Scheduler {
         self.context.hosts(config, user_ids, Patience::Same(need)).await
     }
 
-    /// Makes, moves or cancels a booking: led by the actor of the lowest home calendar id among the hosts.
+    /// Makes, moves or cancels a booking, or places, extends, confirms or frees holds: led by the actor of the lowest home calendar id among the hosts.
     pub async fn commit(&self, request: CommitRequest) -> CommitAnswer {
         let began = Instant::now();
-        let kind = match request.kind {
-            CommitKind::Book(_) => "book",
-            CommitKind::Reschedule { .. } => "reschedule",
-            CommitKind::Cancel { .. } => "cancel",
-        };
+        let kind = request.kind.as_str();
         let answer = self.route(Arc::new(request)).await;
         ::metrics::counter!(metrics::COMMITS, "kind" => kind, "outcome" => answer.outcome()).increment(1);
         ::metrics::histogram!(metrics::COMMIT_LATENCY).record(began.elapsed().as_secs_f64());

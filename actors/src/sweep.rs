@@ -17,8 +17,8 @@ use crate::context::Context;
 use crate::directory::Cause;
 use crate::slot::Slot;
 
-/// Most kept answers deleted at once.
-const ANSWERS_FORGOTTEN_MAX: u32 = 1_000;
+/// Most rows of each kind deleted at once.
+const CLEANED_MAX: u32 = 1_000;
 /// Time between two measurements of the store's clock.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -113,9 +113,13 @@ async fn ring_due_writebacks(context: &Arc<Context>) -> Result<(), StoreError> {
 
 async fn clean_up(context: &Context, memory: &mut Memory) -> Result<(), StoreError> {
     if is_over(memory.cleaned_at, context.parts.settings.clean_up_interval) {
-        let forgotten = context.parts.store.forget_old_answers(ANSWERS_FORGOTTEN_MAX).await?;
+        let store = &context.parts.store;
+        let forgotten = store.forget_old_answers(CLEANED_MAX).await?;
+        let tidied = store.tidy_holds(CLEANED_MAX).await?;
+        let decisions = store.forget_old_decisions(CLEANED_MAX).await?;
         // A full batch means more of them: the next sweep goes on.
-        memory.cleaned_at = (forgotten < u64::from(ANSWERS_FORGOTTEN_MAX)).then(Instant::now);
+        let most = forgotten.max(tidied).max(decisions);
+        memory.cleaned_at = (most < u64::from(CLEANED_MAX)).then(Instant::now);
     }
     Ok(())
 }

@@ -165,6 +165,7 @@ struct BookingRow {
     attendee_timezone: Option<String>,
     metadata: String,
     sequence: i64,
+    attendee_reschedules: i64,
     cancel_reason: Option<String>,
     created_at: i64,
 }
@@ -189,6 +190,7 @@ impl BookingRow {
             metadata: from_json("booking metadata", &self.metadata)?,
             hosts,
             sequence: to_u32(self.sequence)?,
+            attendee_reschedules: to_u32(self.attendee_reschedules)?,
             cancel_reason: self.cancel_reason,
             created_at: Timestamp::from_micros(self.created_at),
         })
@@ -288,8 +290,9 @@ pub(crate) async fn apply(
     match change {
         BookingChange::Insert(booking) if booking.account_id != account_id => Ok(false),
         BookingChange::Insert(booking) => insert(connection, booking).await,
-        BookingChange::Reschedule { booking_id, sequence, range } => {
-            reschedule(connection, account_id, *booking_id, *sequence, *range).await
+        BookingChange::Reschedule { booking_id, sequence, range, attendee_reschedules } => {
+            let expected = Expected { booking_id: *booking_id, sequence: *sequence };
+            reschedule(connection, account_id, expected, *range, *attendee_reschedules).await
         }
         BookingChange::Cancel { booking_id, sequence, reason } => {
             let update = sqlx::query(
@@ -340,19 +343,26 @@ async fn insert_hosts(connection: &mut SqliteConnection, booking: &Booking) -> R
     Ok(())
 }
 
+/// A booking as a decision saw it.
+#[derive(Clone, Copy)]
+struct Expected {
+    booking_id: BookingId,
+    sequence: u32,
+}
+
 async fn reschedule(
     connection: &mut SqliteConnection,
     account_id: AccountId,
-    booking_id: BookingId,
-    sequence: u32,
+    Expected { booking_id, sequence }: Expected,
     to: TimeRange,
+    attendee_reschedules: u32,
 ) -> Result<bool> {
     let update = sqlx::query(
-        "UPDATE bookings SET start_at = $4, end_at = $5, sequence = sequence + 1 \
+        "UPDATE bookings SET start_at = $4, end_at = $5, attendee_reschedules = $6, sequence = sequence + 1 \
          WHERE account_id = $1 AND booking_id = $2 AND sequence = $3 AND status = 'confirmed'",
     );
     let update = update.bind(account_id.as_uuid()).bind(booking_id.as_uuid()).bind(sequence);
-    let update = update.bind(to.start.as_micros()).bind(to.end.as_micros());
+    let update = update.bind(to.start.as_micros()).bind(to.end.as_micros()).bind(attendee_reschedules);
     if update.execute(&mut *connection).await.map_err(store_error)?.rows_affected() != 1 {
         return Ok(false);
     }

@@ -114,6 +114,12 @@ pub(crate) async fn apply(
             move_all(connection, account_id, *owner, *range, *claim_count, now).await
         }
         ClaimChange::Delete { owner, claim_count } => delete_all(connection, account_id, *owner, *claim_count).await,
+        ClaimChange::Confirm { hold_id, booking_id, claim_count } => {
+            confirm(connection, account_id, (*hold_id, *booking_id), *claim_count, now).await
+        }
+        ClaimChange::Extend { hold_id, expires_at, claim_count } => {
+            extend(connection, account_id, (*hold_id, *expires_at), *claim_count, now).await
+        }
     }
 }
 
@@ -169,6 +175,38 @@ async fn move_all(
         }
         Err(error) => Err(store_error(error)),
     }
+}
+
+/// A hold's live claims become the booking's, where they stand.
+async fn confirm(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    (hold_id, booking_id): (HoldId, BookingId),
+    claim_count: u32,
+    now: Timestamp,
+) -> Result<Changed> {
+    let update = sqlx::query(
+        "UPDATE claims SET kind = 'booking', hold_id = NULL, booking_id = $3, expires_at = NULL, session_id = NULL \
+         WHERE account_id = $1 AND hold_id = $2 AND expires_at > $4",
+    );
+    let update = update.bind(account_id.as_uuid()).bind(hold_id.as_uuid());
+    let done = update.bind(booking_id.as_uuid()).bind(now.as_micros()).execute(connection).await;
+    Ok(counted(done.map_err(store_error)?.rows_affected(), claim_count))
+}
+
+/// A hold's live claims end at another time.
+async fn extend(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    (hold_id, expires_at): (HoldId, Timestamp),
+    claim_count: u32,
+    now: Timestamp,
+) -> Result<Changed> {
+    let update =
+        sqlx::query("UPDATE claims SET expires_at = $3 WHERE account_id = $1 AND hold_id = $2 AND expires_at > $4");
+    let update = update.bind(account_id.as_uuid()).bind(hold_id.as_uuid());
+    let done = update.bind(expires_at.as_micros()).bind(now.as_micros()).execute(connection).await;
+    Ok(counted(done.map_err(store_error)?.rows_affected(), claim_count))
 }
 
 async fn delete_all(

@@ -16,9 +16,10 @@ use crate::answers::Kept;
 use crate::claims::Changed;
 use crate::error::{Result, store_error};
 use crate::facts::epoch;
+use crate::holds::HoldChanged;
 use crate::open::SqliteStore;
 use crate::work::has_tenant;
-use crate::{booking, claims, revisions, writeback};
+use crate::{booking, claims, decisions, holds, revisions, writeback};
 
 #[async_trait]
 impl CommitStore for SqliteStore {
@@ -97,6 +98,16 @@ async fn perform(work: &mut SqliteConnection, plan: &CommitPlan, now: Timestamp)
             Changed::Stale => return Ok(Some(Outcome::Stale)),
             Changed::Overlap(user_id) => return Ok(Some(Outcome::Overlap { user_id })),
         }
+    }
+    for change in &plan.holds {
+        match holds::apply(work, &plan.tenant, change, now).await? {
+            HoldChanged::Done => {}
+            HoldChanged::Stale => return Ok(Some(Outcome::Stale)),
+            HoldChanged::Limit(limit) => return Ok(Some(Outcome::HoldLimit { limit })),
+        }
+    }
+    if let Some(record) = &plan.decision {
+        decisions::insert(work, record).await?;
     }
     for effect in &plan.effects {
         if !writeback::apply(work, account_id, effect, now).await? {

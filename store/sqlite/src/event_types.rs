@@ -1,7 +1,7 @@
 //! Event types and their hosts.
 
 use agentcal_engine::ids::{AccountId, EventTypeId, UserId};
-use agentcal_engine::model::{AvailabilityRules, EventType};
+use agentcal_engine::model::{AttendeePolicy, AvailabilityRules, EventType};
 use agentcal_engine::ports::Write;
 use agentcal_engine::time::Timestamp;
 use sqlx::SqliteConnection;
@@ -29,6 +29,9 @@ pub(crate) struct EventTypeRow {
     location: Option<String>,
     require_slot_id: bool,
     on_stale: String,
+    cancel_notice_hours: Option<i64>,
+    reschedule_notice_hours: Option<i64>,
+    reschedules_max: Option<i64>,
     rules: Option<String>,
     created_at: i64,
 }
@@ -58,6 +61,11 @@ impl EventTypeRow {
             location: self.location,
             require_slot_id: self.require_slot_id,
             on_stale: Named::named(&self.on_stale)?,
+            attendee_policy: AttendeePolicy {
+                cancel_notice_hours: self.cancel_notice_hours.map(to_u32).transpose()?,
+                reschedule_notice_hours: self.reschedule_notice_hours.map(to_u32).transpose()?,
+                reschedules_max: self.reschedules_max.map(to_u32).transpose()?,
+            },
             created_at: Timestamp::from_micros(self.created_at),
         };
         let rules = self.rules.as_deref().map(|rules| from_json("event type rules", rules)).transpose()?;
@@ -70,8 +78,9 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, event_type: &Event
     let insert = sqlx::query(
         "INSERT INTO event_types (account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, \
          buffer_before_minutes, buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, \
-         max_bookings_per_day, scheduling_mode, public, location, require_slot_id, on_stale, rules, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL, $18)",
+         max_bookings_per_day, scheduling_mode, public, location, require_slot_id, on_stale, cancel_notice_hours, \
+         reschedule_notice_hours, reschedules_max, rules, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, NULL, $21)",
     );
     let insert = bind_terms(insert, event_type).bind(event_type.created_at.as_micros());
     match insert.execute(&mut *connection).await {
@@ -87,7 +96,8 @@ pub(crate) async fn update(connection: &mut SqliteConnection, event_type: &Event
         "UPDATE event_types SET name = $3, slug = $4, duration_minutes = $5, slot_interval_minutes = $6, \
          buffer_before_minutes = $7, buffer_after_minutes = $8, buffer_mode = $9, min_notice_hours = $10, \
          booking_window_days = $11, max_bookings_per_day = $12, scheduling_mode = $13, public = $14, location = $15, \
-         require_slot_id = $16, on_stale = $17 WHERE account_id = $1 AND event_type_id = $2",
+         require_slot_id = $16, on_stale = $17, cancel_notice_hours = $18, reschedule_notice_hours = $19, \
+         reschedules_max = $20 WHERE account_id = $1 AND event_type_id = $2",
     );
     match bind_terms(update, event_type).execute(&mut *connection).await {
         Ok(done) if done.rows_affected() == 0 => return Ok(Write::Missing),
@@ -129,7 +139,7 @@ pub(crate) async fn hosts(
 
 type Statement<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
-/// Binds `$1` to `$17`, in the order both statements name them.
+/// Binds `$1` to `$20`, in the order both statements name them.
 fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statement<'q> {
     statement
         .bind(event_type.account_id.as_uuid())
@@ -149,6 +159,9 @@ fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statem
         .bind(&event_type.location)
         .bind(event_type.require_slot_id)
         .bind(event_type.on_stale.name())
+        .bind(event_type.attendee_policy.cancel_notice_hours)
+        .bind(event_type.attendee_policy.reschedule_notice_hours)
+        .bind(event_type.attendee_policy.reschedules_max)
 }
 
 async fn insert_hosts(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {

@@ -1,0 +1,228 @@
+//! Holds: reading and tidying them, and their rows inside a commit.
+
+use std::time::Duration;
+
+use agentcal_engine::commit::{HoldChange, HoldLimit, HoldLimits};
+use agentcal_engine::ids::{AccountId, BookingId, EventTypeId, HoldId};
+use agentcal_engine::model::{ClaimOwner, Hold, HoldState, Tenant};
+use agentcal_engine::ports::{HoldStore, HoldStoreItem, StoreError};
+use agentcal_engine::time::Timestamp;
+use async_trait::async_trait;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::claims;
+use crate::error::{Result, Violation, store_error, violation};
+use crate::open::SqliteStore;
+use crate::text::{Named, from_json, range, to_json};
+
+/// How long a hold's row outlives the hold.
+const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[async_trait]
+impl HoldStore for SqliteStore {
+    async fn hold(&self, account_id: AccountId, hold_id: HoldId) -> Result<Option<HoldStoreItem>, StoreError> {
+        let mut reader = self.begin_read().await?;
+        let select = sqlx::query_as::<_, HoldRow>("SELECT * FROM holds WHERE account_id = $1 AND hold_id = $2");
+        let select = select.bind(account_id.as_uuid()).bind(hold_id.as_uuid());
+        let Some(row) = select.fetch_optional(&mut *reader).await.map_err(store_error)? else { return Ok(None) };
+        item(&mut reader, row, self.now()).await.map(Some)
+    }
+
+    async fn live_holds_of_session(
+        &self,
+        account_id: AccountId,
+        session_id: &str,
+    ) -> Result<Vec<HoldStoreItem>, StoreError> {
+        let mut reader = self.begin_read().await?;
+        let now = self.now();
+        let select = sqlx::query_as::<_, HoldRow>(
+            "SELECT * FROM holds WHERE account_id = $1 AND session_id = $2 AND state = 'active' AND expires_at > $3 \
+             ORDER BY hold_id",
+        );
+        let select = select.bind(account_id.as_uuid()).bind(session_id).bind(now.as_micros());
+        let mut items = Vec::new();
+        for row in select.fetch_all(&mut *reader).await.map_err(store_error)? {
+            items.push(item(&mut reader, row, now).await?);
+        }
+        Ok(items)
+    }
+
+    async fn tidy_holds(&self, limit: u32) -> Result<u64, StoreError> {
+        let mut work = self.begin_write().await?;
+        let now = self.now();
+        let mut gone = 0;
+        for (delete, until) in [
+            (
+                "DELETE FROM claims WHERE rowid IN \
+                 (SELECT rowid FROM claims WHERE kind = 'hold' AND expires_at <= $1 LIMIT $2)",
+                now,
+            ),
+            (
+                "DELETE FROM holds WHERE rowid IN (SELECT rowid FROM holds WHERE expires_at <= $1 LIMIT $2)",
+                now - KEPT_AFTER_END,
+            ),
+        ] {
+            let done = sqlx::query(delete).bind(until.as_micros()).bind(limit).execute(&mut *work).await;
+            gone += done.map_err(store_error)?.rows_affected();
+        }
+        work.commit().await.map_err(store_error)?;
+        Ok(gone)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct HoldRow {
+    account_id: Uuid,
+    hold_id: Uuid,
+    event_type_id: Option<Uuid>,
+    start_at: i64,
+    end_at: i64,
+    user_ids: String,
+    session_id: Option<String>,
+    state: String,
+    booking_id: Option<Uuid>,
+    expires_at: i64,
+    created_at: i64,
+}
+
+impl HoldRow {
+    fn into_engine(self) -> Result<Hold> {
+        let state = match (self.state.as_str(), self.booking_id) {
+            ("active", None) => HoldState::Active,
+            ("released", None) => HoldState::Released,
+            ("confirmed", Some(id)) => HoldState::Confirmed(BookingId::from_uuid(id)),
+            _ => return Err(StoreError::Corrupt("a hold in no known state".to_owned())),
+        };
+        Ok(Hold {
+            id: HoldId::from_uuid(self.hold_id),
+            account_id: AccountId::from_uuid(self.account_id),
+            event_type_id: self.event_type_id.map(EventTypeId::from_uuid),
+            range: range(self.start_at, self.end_at)?,
+            user_ids: from_json("a hold's users", &self.user_ids)?,
+            session_id: self.session_id,
+            state,
+            expires_at: Timestamp::from_micros(self.expires_at),
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+async fn item(connection: &mut SqliteConnection, row: HoldRow, now: Timestamp) -> Result<HoldStoreItem> {
+    let hold = row.into_engine()?;
+    let claim_count = claims::count_live(connection, hold.account_id, ClaimOwner::Hold(hold.id), now).await?;
+    Ok(HoldStoreItem { hold, claim_count })
+}
+
+/// What became of a change to a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HoldChanged {
+    /// As asked.
+    Done,
+    /// What it rested on is not there.
+    Stale,
+    /// As many are live as may be.
+    Limit(HoldLimit),
+}
+
+/// Performs one change inside a commit. The claims were changed before it, so a limit on a host counts the hold's own.
+pub(crate) async fn apply(
+    connection: &mut SqliteConnection,
+    tenant: &Tenant,
+    change: &HoldChange,
+    now: Timestamp,
+) -> Result<HoldChanged> {
+    match change {
+        HoldChange::Insert { hold, .. } if hold.account_id != tenant.account_id => Ok(HoldChanged::Stale),
+        HoldChange::Insert { hold, limits } => match limit_met(connection, tenant, hold, *limits, now).await? {
+            Some(limit) => Ok(HoldChanged::Limit(limit)),
+            None => insert(connection, tenant, hold).await,
+        },
+        HoldChange::Extend { hold_id, expires_at } => {
+            let update = sqlx::query(
+                "UPDATE holds SET expires_at = $4 \
+                 WHERE account_id = $1 AND hold_id = $2 AND state = 'active' AND expires_at > $3",
+            );
+            let update = update.bind(tenant.account_id.as_uuid()).bind(hold_id.as_uuid()).bind(now.as_micros());
+            changed_one(connection, update.bind(expires_at.as_micros())).await
+        }
+        HoldChange::Confirm { hold_id, booking_id } => {
+            let update = sqlx::query(
+                "UPDATE holds SET state = 'confirmed', booking_id = $4 \
+                 WHERE account_id = $1 AND hold_id = $2 AND state = 'active' AND expires_at > $3",
+            );
+            let update = update.bind(tenant.account_id.as_uuid()).bind(hold_id.as_uuid()).bind(now.as_micros());
+            changed_one(connection, update.bind(booking_id.as_uuid())).await
+        }
+        HoldChange::Release { hold_id } => {
+            let update = sqlx::query(
+                "UPDATE holds SET state = 'released' \
+                 WHERE account_id = $1 AND hold_id = $2 AND state = 'active' AND expires_at > $3",
+            );
+            let update = update.bind(tenant.account_id.as_uuid()).bind(hold_id.as_uuid()).bind(now.as_micros());
+            changed_one(connection, update).await
+        }
+    }
+}
+
+async fn changed_one(
+    connection: &mut SqliteConnection,
+    update: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+) -> Result<HoldChanged> {
+    let done = update.execute(connection).await.map_err(store_error)?;
+    Ok(if done.rows_affected() == 1 { HoldChanged::Done } else { HoldChanged::Stale })
+}
+
+async fn insert(connection: &mut SqliteConnection, tenant: &Tenant, hold: &Hold) -> Result<HoldChanged> {
+    let insert = sqlx::query(
+        "INSERT INTO holds (account_id, hold_id, organization_id, mode, event_type_id, start_at, end_at, user_ids, \
+         session_id, state, booking_id, expires_at, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', NULL, $10, $11)",
+    );
+    let insert = insert.bind(hold.account_id.as_uuid()).bind(hold.id.as_uuid());
+    let insert = insert.bind(tenant.organization_id.as_uuid()).bind(tenant.mode.name());
+    let insert = insert.bind(hold.event_type_id.map(|id| id.as_uuid()));
+    let insert = insert.bind(hold.range.start.as_micros()).bind(hold.range.end.as_micros());
+    let insert = insert.bind(to_json(&hold.user_ids)).bind(&hold.session_id);
+    match insert.bind(hold.expires_at.as_micros()).bind(hold.created_at.as_micros()).execute(connection).await {
+        Ok(_) => Ok(HoldChanged::Done),
+        Err(error) if violation(&error) == Some(Violation::Unique) => Ok(HoldChanged::Stale),
+        Err(error) => Err(store_error(error)),
+    }
+}
+
+/// The first limit a new hold meets, if any.
+async fn limit_met(
+    connection: &mut SqliteConnection,
+    tenant: &Tenant,
+    hold: &Hold,
+    limits: HoldLimits,
+    now: Timestamp,
+) -> Result<Option<HoldLimit>> {
+    for &user_id in &hold.user_ids {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM claims WHERE account_id = $1 AND user_id = $2 AND kind = 'hold' AND expires_at > $3",
+        );
+        let select = select.bind(hold.account_id.as_uuid()).bind(user_id.as_uuid()).bind(now.as_micros());
+        if select.fetch_one(&mut *connection).await.map_err(store_error)? > i64::from(limits.per_user) {
+            return Ok(Some(HoldLimit::User(user_id)));
+        }
+    }
+    if let Some(session_id) = &hold.session_id {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM holds \
+             WHERE account_id = $1 AND session_id = $2 AND state = 'active' AND expires_at > $3",
+        );
+        let select = select.bind(hold.account_id.as_uuid()).bind(session_id).bind(now.as_micros());
+        if select.fetch_one(&mut *connection).await.map_err(store_error)? >= i64::from(limits.per_session) {
+            return Ok(Some(HoldLimit::Session));
+        }
+    }
+    let select = sqlx::query_scalar::<_, i64>(
+        "SELECT count(*) FROM holds \
+         WHERE organization_id = $1 AND mode = $2 AND state = 'active' AND expires_at > $3",
+    );
+    let select = select.bind(tenant.organization_id.as_uuid()).bind(tenant.mode.name()).bind(now.as_micros());
+    let count = select.fetch_one(connection).await.map_err(store_error)?;
+    Ok((count >= i64::from(limits.per_organization)).then_some(HoldLimit::Organization))
+}
