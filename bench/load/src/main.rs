@@ -1,13 +1,28 @@
-//! Measures a built `agentcal`, as a stranger would: from outside, over several runs, with the worst one shown.
+//! Measures a built `agentcal`, as a stranger would: from outside, as a process of its own, over several rounds.
 
+mod availability;
+mod bare;
+mod commits;
+mod connection;
+mod data;
+mod drive;
+mod node;
+mod process;
 mod program;
+mod progress;
+mod questions;
+mod report;
+mod run;
+mod series;
 mod startup;
 mod summary;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::run::{Effort, Options, Part};
 
 #[derive(Parser)]
 #[command(name = "agentcal-load", about = "Measures a built agentcal")]
@@ -27,19 +42,35 @@ enum What {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         runs: u32,
     },
+    /// Questions, holds and bookings: how many a second, what each costs and how long it takes
+    Run {
+        /// The program to measure; else the one beside this program
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Where results and data sets that are made once are kept
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// A minute instead of some
+        #[arg(long)]
+        quick: bool,
+        /// Fails when a target is missed
+        #[arg(long)]
+        strict: bool,
+        /// Only these parts; by default all
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<Part>,
+    },
+    /// Serves recorded answers: the ceiling that `run` compares with
+    #[command(hide = true)]
+    Bare {
+        /// The answers
+        answers: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let What::Startup { binary, runs } = Arguments::parse().what;
-    let Some(binary) = binary.or_else(beside_this_program) else {
-        eprintln!("error: there is no agentcal beside this program; build it, or name one with --binary");
-        return ExitCode::FAILURE;
-    };
-    match startup::measure(&binary, runs) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
+    match perform(Arguments::parse().what) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -47,7 +78,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn beside_this_program() -> Option<PathBuf> {
-    let binary = std::env::current_exe().ok()?.with_file_name("agentcal");
-    binary.is_file().then_some(binary)
+fn perform(what: What) -> Result<ExitCode, String> {
+    match what {
+        What::Startup { binary, runs } => {
+            println!("{}", startup::measure(&program(binary)?, runs)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Run { binary, out, quick, strict, only } => {
+            let parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
+            let effort = if quick { Effort::QUICK } else { Effort::FULL };
+            let report = run::run(&Options { binary: program(binary)?, kept: out.join("data"), parts, effort })?;
+            println!("{report}");
+            let file = out.join("latest.json");
+            run::write(&report, &file)?;
+            println!("{}", file.display());
+            Ok(if strict && !report.holds() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        What::Bare { answers } => {
+            bare::serve(&answers).map(|()| ExitCode::SUCCESS).map_err(|error| format!("the bare route ended: {error}"))
+        }
+    }
+}
+
+/// The program that was named, else the one beside this program.
+fn program(named: Option<PathBuf>) -> Result<PathBuf, String> {
+    let beside = || {
+        let binary = std::env::current_exe().ok()?.with_file_name("agentcal");
+        binary.is_file().then_some(binary)
+    };
+    named
+        .or_else(beside)
+        .ok_or_else(|| "there is no agentcal beside this program; build it, or name one with --binary".to_owned())
 }

@@ -54,7 +54,7 @@ const HOUSE: &[Room] = &[
     Room { name: "agentcal-model", imports: &[], test_imports: &[] },
     Room {
         name: "agentcal-load",
-        imports: &[ENGINE, VAULT, SQLITE, MEMORY, ACTORS, API, SIM_STORE],
+        imports: &[ENGINE, VAULT, SQLITE, MEMORY, SANDBOX, ACTORS, API, SIM_STORE],
         test_imports: &[TESTKIT],
     },
     Room { name: TESTKIT, imports: &[], test_imports: &[] },

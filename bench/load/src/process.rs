@@ -1,0 +1,30 @@
+//! What the system knows of a process.
+
+use std::fs;
+use std::time::Duration;
+
+/// Length of the ticks processor time is counted in: a hundredth of a second on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Processor time a process has used, in user and system together, all its threads.
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
+    let file = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+    ticks(&text).map(|ticks| TICK * ticks).ok_or_else(|| format!("{file} reads otherwise than proc(5) says"))
+}
+
+/// The fields `utime` and `stime`. The name before them may hold spaces and parentheses.
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u32>().ok();
+    next()?.checked_add(next()?)
+}
+
+#[test]
+fn processor_time_is_the_fourteenth_and_the_fifteenth_field() {
+    let check = |text: &str, expected: Option<u32>| assert_eq!(ticks(text), expected, "{text}");
+    check("7 (a) b) S 1 7 7 0 -1 4194560 900 0 1 0 250 50 0 0 20 0 5 0 99", Some(300));
+    check("7 (agentcal) S 1 7", None);
+    check("", None);
+}
