@@ -10,7 +10,8 @@ mod offer;
 pub use keys::{SIGNING_KEY_LEN, SigningKeys};
 pub use link::ManageLink;
 pub use offer::{
-    OFFER_TTL_SECONDS, Offer, OfferSubject, OfferTerms, OfferWriter, SLOT_ID_PREFIX, SlotIdError, UnverifiedOffer,
+    OFFER_TTL_SECONDS, Offer, OfferSigner, OfferSubject, OfferTerms, OfferWriter, SLOT_ID_PREFIX, SlotIdError,
+    UnverifiedOffer,
 };
 
 use base64::Engine as _;

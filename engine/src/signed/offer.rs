@@ -4,9 +4,10 @@
 //! account, the meeting and the terms, and each slot costs one short keyed hash (SipHash-2-4 with 128 bits, of which 80
 //! are kept). Whoever was not offered a slot would have to guess those within the offer's life, through our own limits.
 //!
-//! Layout before base 64: form (1), tag of the event type or user (4), for ad hoc meetings the minutes (2), expiry in
-//! seconds since 1970 (5), start in seconds since 1970 (5), set of hosts by their place in the event type (1 to 16, little
-//! end first, no trailing zeros), signature (10).
+//! Layout before base 64: form (1), tag of the event type or user (3), expiry (4), for ad hoc meetings their length (2),
+//! start (4), set of hosts by their place in the event type (1 to 16, little end first, no trailing zeros), signature
+//! (10). Instants are minutes since 1970: windows are wall-clock minutes and offsets from UTC whole minutes, so slots
+//! begin at whole minutes. With up to eight hosts that makes 36 characters, prefix included.
 
 use std::hash::Hasher;
 
@@ -19,7 +20,7 @@ use super::keys::{Purpose, SigningKeys};
 use crate::decision::HostSet;
 use crate::ids::{AccountId, EventTypeId, UserId};
 use crate::model::{AdHocMeeting, AvailabilityRules, EventType, User};
-use crate::time::{SECOND_US, Timestamp};
+use crate::time::{MINUTE_US, Timestamp};
 
 /// How long an offer counts, in seconds: a long call.
 pub const OFFER_TTL_SECONDS: u32 = 1_800;
@@ -29,13 +30,21 @@ pub const SLOT_ID_PREFIX: &str = "slot_";
 const FORM_EVENT_TYPE: u8 = 1;
 const FORM_AD_HOC: u8 = 2;
 const SIGNATURE_LEN: usize = 10;
-const TAG_LEN: usize = 4;
-const INSTANT_LEN: usize = 5;
+const TAG_LEN: usize = 3;
+const INSTANT_LEN: usize = 4;
+const LENGTH_LEN: usize = 2;
 const HOSTS_LEN_MAX: usize = 16;
+/// Form, tag and expiry: what all slots of an answer begin with.
+const HEAD_LEN: usize = 1 + TAG_LEN + INSTANT_LEN;
 /// Longest token, in bytes before base 64.
-const LEN_MAX: usize = 1 + TAG_LEN + 2 + 2 * INSTANT_LEN + HOSTS_LEN_MAX + SIGNATURE_LEN;
+const LEN_MAX: usize = HEAD_LEN + LENGTH_LEN + INSTANT_LEN + HOSTS_LEN_MAX + SIGNATURE_LEN;
+/// Bytes of the head whose characters are the same for all slots of an answer.
+const SHARED_LEN: usize = HEAD_LEN / 3 * 3;
+const SHARED_TEXT_LEN: usize = SLOT_ID_PREFIX.len() + SHARED_LEN / 3 * 4;
+/// Longest part of a token that is written for each slot, in characters.
+const OWN_TEXT_LEN_MAX: usize = (LEN_MAX - SHARED_LEN).div_ceil(3) * 4;
 /// Longest token, in characters.
-const TEXT_LEN_MAX: usize = SLOT_ID_PREFIX.len() + LEN_MAX.div_ceil(3) * 4;
+const TEXT_LEN_MAX: usize = SHARED_TEXT_LEN + OWN_TEXT_LEN_MAX;
 
 /// What is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,16 +85,19 @@ impl OfferTerms {
         Self { account_id: user.account_id, subject: OfferSubject::AdHoc(meeting), rules_version: version }
     }
 
+    /// What signs offers on these terms, with the key that signs.
+    pub fn signer(&self, keys: &SigningKeys) -> OfferSigner {
+        let key = self.derived(keys).next().expect("there is a key that signs");
+        OfferSigner { subject: self.subject, hasher: SipHasher24::new_with_key(&key) }
+    }
+
     /// The short keys slots of these terms are signed with: the one of the key that signs first.
-    fn derived<'a>(&'a self, keys: &'a SigningKeys) -> impl Iterator<Item = [u8; 16]> + 'a {
+    fn derived(&self, keys: &SigningKeys) -> impl Iterator<Item = [u8; 16]> + use<> {
         let parts = self.parts();
-        let candidates: Vec<[u8; 32]> =
-            keys.candidates(Purpose::Offer, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).collect();
-        candidates.into_iter().map(|signature| {
-            let mut key = [0; 16];
-            key.copy_from_slice(&signature[..16]);
-            key
-        })
+        let parts = parts.each_ref().map(Vec::as_slice);
+        let derived: Vec<[u8; 16]> =
+            keys.candidates(Purpose::Offer, &parts).map(|signature| first(&signature)).collect();
+        derived.into_iter()
     }
 
     fn parts(&self) -> [Vec<u8>; 3] {
@@ -106,28 +118,35 @@ impl OfferSubject {
         }
     }
 
-    /// Form and tag: what a token says of it, enough to find it in its account.
-    fn push_hint(&self, out: &mut Vec<u8>) {
+    /// What a token says of it, enough to find it in its account.
+    fn hint(&self) -> Hint {
         match self {
-            Self::EventType(id) => {
-                out.push(FORM_EVENT_TYPE);
-                out.extend_from_slice(&tag(&id.as_uuid()));
-            }
+            Self::EventType(id) => Hint { form: FORM_EVENT_TYPE, tag: tag(&id.as_uuid()), minutes: None },
             Self::AdHoc(meeting) => {
-                out.push(FORM_AD_HOC);
-                out.extend_from_slice(&tag(&meeting.user_id.as_uuid()));
                 let minutes = u16::try_from(meeting.duration_minutes).unwrap_or(u16::MAX);
-                out.extend_from_slice(&minutes.to_be_bytes());
+                Hint { form: FORM_AD_HOC, tag: tag(&meeting.user_id.as_uuid()), minutes: Some(minutes) }
             }
         }
     }
 }
 
+/// What a token says openly of its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hint {
+    form: u8,
+    tag: [u8; TAG_LEN],
+    minutes: Option<u16>,
+}
+
 /// The last bytes of an id, which are random.
 fn tag(id: &uuid::Uuid) -> [u8; TAG_LEN] {
-    let mut tag = [0; TAG_LEN];
-    tag.copy_from_slice(&id.as_bytes()[16 - TAG_LEN..]);
-    tag
+    first(&id.as_bytes()[16 - TAG_LEN..])
+}
+
+fn first<const LEN: usize>(bytes: &[u8]) -> [u8; LEN] {
+    let mut own = [0; LEN];
+    own.copy_from_slice(&bytes[..LEN]);
+    own
 }
 
 fn version_of(what: &impl serde::Serialize) -> u64 {
@@ -135,11 +154,24 @@ fn version_of(what: &impl serde::Serialize) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
+/// Signs the offers of one meeting on its present terms. Worth keeping while these last: making one costs hashing all of
+/// the terms.
+#[derive(Clone, Debug)]
+pub struct OfferSigner {
+    subject: OfferSubject,
+    hasher: SipHasher24,
+}
+
 /// Writes the slot ids of one answer.
 #[derive(Clone, Debug)]
 pub struct OfferWriter {
-    prefix: Vec<u8>,
-    key: [u8; 16],
+    /// Has seen the head.
+    hasher: SipHasher24,
+    /// The characters all slots share.
+    text: [u8; SHARED_TEXT_LEN],
+    /// The bytes before the start that these characters do not say.
+    rest: [u8; HEAD_LEN - SHARED_LEN + LENGTH_LEN],
+    rest_len: usize,
 }
 
 /// What a slot id offers, once its signature was checked.
@@ -167,33 +199,55 @@ pub enum SlotIdError {
     },
 }
 
+impl OfferSigner {
+    /// A writer of offers that count until `expires_at`, or the whole minute after it.
+    pub fn writer(&self, expires_at: Timestamp) -> OfferWriter {
+        let hint = self.subject.hint();
+        let mut bytes = [0; HEAD_LEN + LENGTH_LEN];
+        bytes[0] = hint.form;
+        bytes[1..=TAG_LEN].copy_from_slice(&hint.tag);
+        bytes[1 + TAG_LEN..HEAD_LEN].copy_from_slice(&minutes(expires_at.plus_micros(MINUTE_US - 1)));
+        let mut len = HEAD_LEN;
+        if let Some(minutes) = hint.minutes {
+            bytes[HEAD_LEN..].copy_from_slice(&minutes.to_be_bytes());
+            len += LENGTH_LEN;
+        }
+        let mut text = [0; SHARED_TEXT_LEN];
+        text[..SLOT_ID_PREFIX.len()].copy_from_slice(SLOT_ID_PREFIX.as_bytes());
+        URL_SAFE_NO_PAD
+            .encode_slice(&bytes[..SHARED_LEN], &mut text[SLOT_ID_PREFIX.len()..])
+            .expect("the shared characters fit");
+        let mut hasher = self.hasher;
+        hasher.write(&bytes[..len]);
+        OfferWriter { hasher, text, rest: first(&bytes[SHARED_LEN..]), rest_len: len - SHARED_LEN }
+    }
+}
+
 impl OfferWriter {
-    /// A writer of offers on these terms that count until `expires_at`.
+    /// A writer of offers on these terms that count until `expires_at`, or the whole minute after it.
     pub fn new(terms: &OfferTerms, keys: &SigningKeys, expires_at: Timestamp) -> Self {
-        let mut prefix = Vec::with_capacity(LEN_MAX);
-        terms.subject.push_hint(&mut prefix);
-        push_seconds(expires_at, &mut prefix);
-        let key = terms.derived(keys).next().expect("there is a key that signs");
-        Self { prefix, key }
+        terms.signer(keys).writer(expires_at)
     }
 
-    /// Appends the slot id of a start with the hosts that are free then.
+    /// Appends the slot id of a start, at a whole minute, with the hosts that are free then.
     pub fn write(&self, start: Timestamp, hosts: HostSet, out: &mut Vec<u8>) {
-        let mut bytes = [0; LEN_MAX];
-        let mut len = self.prefix.len();
-        bytes[..len].copy_from_slice(&self.prefix);
-        bytes[len..len + INSTANT_LEN].copy_from_slice(&seconds(start));
+        debug_assert_eq!(start.as_micros() % MINUTE_US, 0, "slots begin at whole minutes");
+        let mut bytes = [0; LEN_MAX - SHARED_LEN];
+        bytes[..self.rest.len()].copy_from_slice(&self.rest);
+        let mut len = self.rest_len;
+        bytes[len..len + INSTANT_LEN].copy_from_slice(&minutes(start));
         len += INSTANT_LEN;
-        let hosts = hosts.bits().to_le_bytes();
-        let hosts_len = hosts.iter().rposition(|&byte| byte != 0).map_or(1, |last| last + 1);
-        bytes[len..len + hosts_len].copy_from_slice(&hosts[..hosts_len]);
+        let hosts = hosts.bits();
+        let hosts_len = HOSTS_LEN_MAX - ((hosts | 1).leading_zeros() / 8) as usize;
+        bytes[len..len + HOSTS_LEN_MAX].copy_from_slice(&hosts.to_le_bytes());
         len += hosts_len;
-        let signature = signature(&self.key, &bytes[..len]);
-        bytes[len..len + SIGNATURE_LEN].copy_from_slice(&signature);
+        let mut hasher = self.hasher;
+        hasher.write(&bytes[self.rest_len..len]);
+        bytes[len..len + SIGNATURE_LEN].copy_from_slice(&finished(&hasher));
         len += SIGNATURE_LEN;
-        let mut text = [0; TEXT_LEN_MAX];
+        let mut text = [0; OWN_TEXT_LEN_MAX];
         let text_len = URL_SAFE_NO_PAD.encode_slice(&bytes[..len], &mut text).expect("the longest token fits");
-        out.extend_from_slice(SLOT_ID_PREFIX.as_bytes());
+        out.extend_from_slice(&self.text);
         out.extend_from_slice(&text[..text_len]);
     }
 }
@@ -201,81 +255,73 @@ impl OfferWriter {
 /// A slot id taken apart, its signature not yet checked: enough to find what it may be about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnverifiedOffer {
-    bytes: Vec<u8>,
-    /// Bytes of form and tag.
-    hint_len: usize,
+    hint: Hint,
+    offer: Offer,
+    /// All that is signed.
+    body: Vec<u8>,
+    signature: [u8; SIGNATURE_LEN],
 }
 
 impl UnverifiedOffer {
     /// Takes a slot id apart; `None` where it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(SLOT_ID_PREFIX).filter(|text| text.len() <= TEXT_LEN_MAX)?;
-        let bytes = super::decode(text)?;
-        let hint_len = match bytes.first()? {
-            &FORM_EVENT_TYPE => 1 + TAG_LEN,
-            &FORM_AD_HOC => 1 + TAG_LEN + 2,
+        let mut body = super::decode(text)?;
+        let signature = first(&body.split_off(body.len().checked_sub(SIGNATURE_LEN)?));
+        let (head, rest) = body.split_at_checked(HEAD_LEN)?;
+        let (length, rest) = match head[0] {
+            FORM_EVENT_TYPE => (None, rest),
+            FORM_AD_HOC => rest.split_first_chunk::<LENGTH_LEN>().map(|(length, rest)| (Some(*length), rest))?,
             _ => return None,
         };
-        let hosts = bytes.len().checked_sub(hint_len + 2 * INSTANT_LEN + SIGNATURE_LEN)?;
-        (1..=HOSTS_LEN_MAX).contains(&hosts).then_some(Self { bytes, hint_len })
+        let (start, hosts) = rest.split_first_chunk::<INSTANT_LEN>()?;
+        let mut bits = [0; HOSTS_LEN_MAX];
+        bits.get_mut(..hosts.len()).filter(|bits| !bits.is_empty())?.copy_from_slice(hosts);
+        let offer = Offer {
+            start: from_minutes(*start),
+            hosts: HostSet::from_bits(u128::from_le_bytes(bits)),
+            expires_at: from_minutes(first(&head[1 + TAG_LEN..])),
+        };
+        let hint = Hint { form: head[0], tag: first(&head[1..]), minutes: length.map(u16::from_be_bytes) };
+        Some(Self { hint, offer, body, signature })
     }
 
     /// Whether it may be about this event type.
     pub fn may_be_of(&self, id: EventTypeId) -> bool {
-        self.bytes[0] == FORM_EVENT_TYPE && self.bytes[1..=TAG_LEN] == tag(&id.as_uuid())
+        self.hint == OfferSubject::EventType(id).hint()
     }
 
     /// The length of the meeting it may be about with this user, without an event type.
     pub fn ad_hoc_with(&self, id: UserId) -> Option<AdHocMeeting> {
-        if self.bytes[0] != FORM_AD_HOC || self.bytes[1..=TAG_LEN] != tag(&id.as_uuid()) {
-            return None;
-        }
-        let minutes = u16::from_be_bytes([self.bytes[TAG_LEN + 1], self.bytes[TAG_LEN + 2]]);
-        Some(AdHocMeeting { user_id: id, duration_minutes: minutes.into() })
+        let duration_minutes = self.hint.minutes?.into();
+        (self.hint.tag == tag(&id.as_uuid())).then_some(AdHocMeeting { user_id: id, duration_minutes })
     }
 
     /// The offer, where it was made on these terms and still counts.
     pub fn verify(&self, terms: &OfferTerms, keys: &SigningKeys, store_now: Timestamp) -> Result<Offer, SlotIdError> {
-        let mut hint = Vec::with_capacity(self.hint_len);
-        terms.subject.push_hint(&mut hint);
-        let (body, kept) = self.bytes.split_at(self.bytes.len() - SIGNATURE_LEN);
-        let is_signed = terms.derived(keys).any(|key| bool::from(signature(&key, body).ct_eq(kept)));
-        if hint != self.bytes[..self.hint_len] || !is_signed {
+        let is_signed = terms.derived(keys).any(|key| {
+            let mut hasher = SipHasher24::new_with_key(&key);
+            hasher.write(&self.body);
+            bool::from(finished(&hasher).ct_eq(&self.signature))
+        });
+        if self.hint != terms.subject.hint() || !is_signed {
             return Err(SlotIdError::NotOffered);
         }
-        let (expires_at, rest) = body[self.hint_len..].split_at(INSTANT_LEN);
-        let (start, hosts) = rest.split_at(INSTANT_LEN);
-        let (start, expires_at) = (from_seconds(start), from_seconds(expires_at));
-        if expires_at <= store_now {
-            return Err(SlotIdError::Expired { start });
+        if self.offer.expires_at <= store_now {
+            return Err(SlotIdError::Expired { start: self.offer.start });
         }
-        let mut bits = [0; HOSTS_LEN_MAX];
-        bits[..hosts.len()].copy_from_slice(hosts);
-        Ok(Offer { start, hosts: HostSet::from_bits(u128::from_le_bytes(bits)), expires_at })
+        Ok(self.offer)
     }
 }
 
-fn signature(key: &[u8; 16], body: &[u8]) -> [u8; SIGNATURE_LEN] {
-    let mut hasher = SipHasher24::new_with_key(key);
-    hasher.write(body);
-    let mut signature = [0; SIGNATURE_LEN];
-    signature.copy_from_slice(&hasher.finish128().as_bytes()[..SIGNATURE_LEN]);
-    signature
+fn finished(hasher: &SipHasher24) -> [u8; SIGNATURE_LEN] {
+    first(&hasher.finish128().as_bytes())
 }
 
-/// Slots begin at whole seconds, since windows are wall-clock minutes.
-fn seconds(instant: Timestamp) -> [u8; INSTANT_LEN] {
-    let seconds = u64::try_from(instant.as_micros().div_euclid(SECOND_US)).unwrap_or(0).to_be_bytes();
-    let mut bytes = [0; INSTANT_LEN];
-    bytes.copy_from_slice(&seconds[8 - INSTANT_LEN..]);
-    bytes
+fn minutes(instant: Timestamp) -> [u8; INSTANT_LEN] {
+    u32::try_from(instant.as_micros().div_euclid(MINUTE_US)).unwrap_or(0).to_be_bytes()
 }
 
-fn push_seconds(instant: Timestamp, out: &mut Vec<u8>) {
-    out.extend_from_slice(&seconds(instant));
-}
-
-fn from_seconds(bytes: &[u8]) -> Timestamp {
-    let seconds = bytes.iter().fold(0, |seconds, &byte| seconds << 8 | i64::from(byte));
-    Timestamp::from_seconds(seconds)
+fn from_minutes(bytes: [u8; INSTANT_LEN]) -> Timestamp {
+    Timestamp::from_micros(i64::from(u32::from_be_bytes(bytes)) * MINUTE_US)
 }
