@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError};
 use agentcal_api::{ApiParts, ApiSettings, Readiness};
 use agentcal_engine::ports::{Clock, Entropy, Store, StoreError};
+use agentcal_engine::signed::SigningKeys;
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
 use agentcal_provider_egress::EgressError;
 use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
@@ -63,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) dev: bool,
     /// Renders the metrics.
     pub(crate) metrics: PrometheusHandle,
+    /// What offers and attendees' links are signed with.
+    pub(crate) signing: Arc<SigningKeys>,
 }
 
 /// A node that works, and answers as soon as it is listened to.
@@ -130,6 +133,7 @@ pub(crate) async fn start(store: SqliteStore, plan: Plan) -> Result<Node, BootEr
         providers,
         clock,
         entropy,
+        signing: plan.signing,
         settings: ApiSettings { public_url: plan.public_url, dev: plan.dev, ..ApiSettings::default() },
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),

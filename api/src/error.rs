@@ -78,6 +78,12 @@ codes! {
     RequestTimeout = REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive";
     /// The time asked for cannot be booked; `reasons` says why, `alternatives` what can.
     SlotUnavailable = CONFLICT "slot_unavailable" "The time is not available";
+    /// The hold expired or was released; its time may be somebody else's now.
+    HoldExpired = CONFLICT "hold_expired" "The hold is over";
+    /// The hold became a booking before; `booking_id` names it.
+    HoldConfirmed = CONFLICT "hold_confirmed" "The hold is a booking already";
+    /// The event type's policy does not allow attendees to do this, not so late or not so often.
+    PolicyForbids = CONFLICT "policy_forbids" "The event type's policy forbids it";
     /// A cancelled booking cannot be changed.
     BookingCancelled = CONFLICT "booking_cancelled" "The booking is cancelled";
     /// A booking whose end has passed cannot be changed.
@@ -98,8 +104,14 @@ codes! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body must be JSON";
     /// Fields were understood but are not acceptable; `errors` names each.
     ValidationFailed = UNPROCESSABLE_ENTITY "validation_failed" "Fields are not acceptable";
+    /// The `slot_id` was not offered, was changed, or belongs to terms that have changed since; `alternatives` are fresh.
+    SlotIdInvalid = UNPROCESSABLE_ENTITY "slot_id_invalid" "The slot was not offered";
+    /// The `slot_id` was offered too long ago; `alternatives` are fresh.
+    SlotIdExpired = UNPROCESSABLE_ENTITY "slot_id_expired" "The offer has expired";
     /// A field of the contract that this version does not serve yet.
     NotSupported = UNPROCESSABLE_ENTITY "not_supported" "Not supported yet";
+    /// The organization, the session or a host has as many live holds as it may; confirm or release some.
+    HoldLimitReached = TOO_MANY_REQUESTS "hold_limit_reached" "Too many live holds";
     /// Too many requests wait for one calendar, or a provider asks to slow down; come again after `Retry-After`.
     TooManyRequests = TOO_MANY_REQUESTS "too_many_requests" "Too many requests";
     /// Something broke on our side; the request id finds it in the logs.
@@ -174,6 +186,10 @@ field_codes! {
     NotWritable = "not_writable";
     /// The user is not a host of the event type.
     NotAHost = "not_a_host";
+    /// The slot was not offered, or not on these terms.
+    NotOffered = "not_offered";
+    /// The offer has expired.
+    Expired = "expired";
     /// This version does not serve the field yet.
     NotSupported = "not_supported";
     /// The address is one this installation does not speak to.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler};
 use agentcal_engine::ports::{Clock, Entropy, Store};
+use agentcal_engine::signed::SigningKeys;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 /// Where the api is reached, and how long it waits.
@@ -72,6 +73,8 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
+    /// What offers and attendees' links are signed with.
+    pub signing: Arc<SigningKeys>,
     /// Where the api is reached, and how long it waits.
     pub settings: ApiSettings,
     /// Renders the metrics; `None` where no recorder is installed.

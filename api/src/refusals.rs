@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{Rejection, UnavailableReason};
+use agentcal_engine::commit::HoldLimit;
 use agentcal_engine::ports::{ProviderError, StoreError};
 use serde_json::json;
 
 use crate::error::{ApiError, Code, FieldCode};
+
+/// When to come again after a limit on live holds.
+const HOLD_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 impl ApiError {
     /// Something that cannot happen did; the cause goes to the log, not to the caller.
@@ -77,7 +81,45 @@ pub(crate) fn of_rejection(rejection: Rejection) -> ApiError {
         Rejection::BookingCompleted => {
             ApiError::new(Code::BookingCompleted, "the booking is over; make a new one instead")
         }
+        Rejection::SlotIdRequired => ApiError::field(
+            "slot_id",
+            FieldCode::Required,
+            "is required: this event type takes offered times only; ask for availability and send the `slot_id` of a slot",
+        ),
+        Rejection::OfferOutdated => ApiError::field(
+            "slot_id",
+            FieldCode::NotOffered,
+            "was offered with hosts the event type no longer has; ask for availability again",
+        ),
+        Rejection::HoldMissing => ApiError::not_found("hold"),
+        Rejection::HoldExpired => {
+            ApiError::new(Code::HoldExpired, "the hold expired or was released; hold or book the slot anew")
+        }
+        Rejection::HoldConfirmed(booking_id) => {
+            ApiError::new(Code::HoldConfirmed, format!("the hold was confirmed before, as {booking_id}"))
+                .with("booking_id", json!(booking_id.to_string()))
+        }
+        Rejection::TooLateForAttendee => {
+            ApiError::new(Code::PolicyForbids, "the event type's policy does not allow this, or not so late")
+        }
+        Rejection::TooManyReschedules => {
+            ApiError::new(Code::PolicyForbids, "the booking was moved as often as the event type's policy allows")
+        }
     }
+}
+
+/// As many holds are live as may be.
+pub(crate) fn of_hold_limit(limit: HoldLimit) -> ApiError {
+    let detail = match limit {
+        HoldLimit::Organization => {
+            "the organization has as many live holds as it may; confirm or release some".to_owned()
+        }
+        HoldLimit::Session => "the session has as many live holds as it may; confirm or release some".to_owned(),
+        HoldLimit::User(user_id) => {
+            format!("as many slots of {user_id} are held as may be; repeat the request when some have expired")
+        }
+    };
+    ApiError::new(Code::HoldLimitReached, detail).retry_after(HOLD_RETRY_AFTER)
 }
 
 /// Why a commit cannot be decided now.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{Clock, ConfigStore, TenantStore};
+use agentcal_engine::signed::SigningKeys;
 use agentcal_provider_sandbox::SandboxSettings;
 use agentcal_store_sqlite::{DataFolderLock, SqliteStore};
 use agentcal_store_vault::KeyRing;
@@ -32,11 +33,11 @@ pub(super) async fn run(args: DevArgs) -> CommandResult {
     let stopped = server::stop_signal()?;
     files::make_folder(&args.data_dir)?;
     let _lock = DataFolderLock::acquire(&args.data_dir)?;
-    let store = open(&args.data_dir).await?;
+    let (store, signing) = open(&args.data_dir).await?;
     let manifest = demo_data(&store, &args.data_dir).await?;
     let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
     let base_url = base_url(listener.address()?);
-    let node = boot::start(store.clone(), plan(base_url.clone())?).await?;
+    let node = boot::start(store.clone(), plan(base_url.clone(), signing)?).await?;
     let (stop, stopping) = watch::channel(false);
     let router = agentcal_api::router(node.api.clone());
     let api = tokio::spawn(listener.run(router.clone(), stopping));
@@ -66,13 +67,14 @@ pub(super) async fn run(args: DevArgs) -> CommandResult {
     Ok(exit_code(drained))
 }
 
-async fn open(data_dir: &Path) -> Result<SqliteStore, Box<dyn Error>> {
+async fn open(data_dir: &Path) -> Result<(SqliteStore, Arc<SigningKeys>), Box<dyn Error>> {
     let keyring = KeyRing::load_or_create(&data_dir.join(KEYRING_FILE), &OsEntropy)?;
+    let signing = Arc::new(keyring.signing_keys());
     let store = SqliteStore::open(boot::open_options(data_dir.join(DATABASE_FILE), Arc::new(keyring))).await?;
     store.migrate().await?;
     boot::require_durability(&store).await?;
     boot::require_right_keys(&store).await?;
-    Ok(store)
+    Ok((store, signing))
 }
 
 /// The demo's ids and keys; on the first start, and after the database was taken away, its rows too.
@@ -99,13 +101,14 @@ fn base_url(address: SocketAddr) -> String {
     if everywhere { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
 }
 
-fn plan(public_url: String) -> Result<Plan, Box<dyn Error>> {
+fn plan(public_url: String, signing: Arc<SigningKeys>) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
         sandbox: SandboxSettings::default(),
         public_url,
         dev: true,
         metrics: metrics::start()?,
+        signing,
     })
 }
 

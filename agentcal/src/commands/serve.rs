@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use agentcal_provider_sandbox::SandboxSettings;
 use agentcal_store_sqlite::{DataFolderLock, SqliteStore};
@@ -32,6 +33,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
         public_url,
         dev: false,
         metrics: metrics::start()?,
+        signing: Arc::new(config.encryption.keyring.signing_keys()),
     };
     let node = boot::start(store.clone(), plan).await?;
     let (stop, stopping) = watch::channel(false);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::ids::{AccountId, CalendarId, EventTypeId, UserId};
 use agentcal_engine::model::{
-    AvailabilityRules, BufferMode, CivilTime, CivilWindow, EventType, OnStale, SchedulingMode, User, WeeklyRule,
+    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, EventType, OnStale, SchedulingMode, User,
+    WeeklyRule,
 };
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_sandbox::{WORK, WORK_LATE};
@@ -135,6 +136,7 @@ impl Offer {
             location: None,
             require_slot_id: false,
             on_stale: OnStale::Verify,
+            attendee_policy: AttendeePolicy::default(),
             created_at: now,
         }
     }

@@ -3,14 +3,19 @@
 use std::fmt;
 
 use agentcal_engine::ports::Entropy;
+use agentcal_engine::signed::{SIGNING_KEY_LEN, SigningKeys};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::seal::{Binding, DataKey, KEY_LEN, KeyOwner, Purpose, VaultError};
 
 /// Most keys a ring may hold.
 const KEYS_MAX: usize = 32;
+/// Parts what signs tokens from what wraps keys.
+const SIGNING_LABEL: &[u8] = b"agentcal signing 1";
 /// Longest id of a key.
 const KEY_ID_LEN_MAX: usize = 64;
 
@@ -136,6 +141,16 @@ impl KeyRing {
             return Ok(None);
         }
         Ok(Some(self.wrap(owner, &self.unwrap(owner, wrapped)?, entropy)))
+    }
+
+    /// Keys for signing tokens, one derived from each key of the ring (HMAC-SHA-256 over a label); the active one signs.
+    pub fn signing_keys(&self) -> SigningKeys {
+        let derive = |(_, key): &(String, DataKey)| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(key.bytes()).expect("HMAC takes keys of any length");
+            mac.update(SIGNING_LABEL);
+            Zeroizing::new(<[u8; SIGNING_KEY_LEN]>::from(mac.finalize().into_bytes()))
+        };
+        SigningKeys::new(derive(&self.keys[0]), self.keys[1..].iter().map(derive))
     }
 
     fn find(&self, id: &str) -> Option<&DataKey> {

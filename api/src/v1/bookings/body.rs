@@ -1,6 +1,6 @@
 //! The bodies that make and move bookings.
 
-use agentcal_engine::calendar::request::{BookRequest, Meeting};
+use agentcal_engine::calendar::request::{BookRequest, Choice, Meeting};
 use agentcal_engine::ids::{BookingId, EventTypeId, UserId};
 use agentcal_engine::model::{AdHocMeeting, Attendee, DURATION_MINUTES_MAX};
 use agentcal_engine::time::Timestamp;
@@ -94,7 +94,8 @@ impl NewBooking {
         let attendee = self.attendee(&mut checks);
         let metadata = self.metadata.as_ref().map(|metadata| checks.metadata("metadata", metadata));
         checks.finish()?;
-        Ok(BookRequest { booking_id, meeting, user_id, start, attendee, metadata: metadata.unwrap_or_default() })
+        let choice = user_id.map_or(Choice::Any, Choice::Named);
+        Ok(BookRequest { booking_id, meeting, choice, start, attendee, metadata: metadata.unwrap_or_default() })
     }
 
     fn meeting(&self, user_id: Option<UserId>, checks: &mut Checks) -> Meeting {
@@ -163,11 +164,19 @@ pub(super) fn normalized(request: &BookRequest) -> Value {
     };
     json!({
         "meeting": meeting,
-        "user_id": request.user_id,
+        "user_id": named(&request.choice),
         "start": request.start,
         "attendee": request.attendee,
         "metadata": request.metadata,
     })
+}
+
+/// The host a caller named.
+pub(super) fn named(choice: &Choice) -> Option<UserId> {
+    match choice {
+        Choice::Named(user_id) => Some(*user_id),
+        Choice::Any | Choice::Offered(_) => None,
+    }
 }
 
 fn start(sent: &Sent<String>, named_otherwise: bool, checks: &mut Checks) -> Timestamp {

@@ -1,4 +1,4 @@
-use agentcal_engine::calendar::request::CommitKind;
+use agentcal_engine::calendar::request::{ChangedBy, CommitKind};
 use agentcal_engine::ids::BookingId;
 use http::StatusCode;
 use serde::Deserialize;
@@ -44,13 +44,13 @@ pub(super) async fn cancel_booking(
     let key = cx.idempotency(&reason);
     let settled = match cx.replay(key.as_ref()).await? {
         Some(kept) => kept,
-        None => commit(&cx, CommitKind::Cancel { booking_id, reason }, key, zone).await?,
+        None => commit(&cx, CommitKind::Cancel { booking_id, reason, by: ChangedBy::Key }, key, zone).await?,
     };
     Ok(answer(&cx, StatusCode::OK, settled).await)
 }
 
 /// Cancels a booking because something it needs goes away.
 pub(in crate::v1) async fn cancel_for_owner(cx: &Cx, booking_id: BookingId, reason: &str) -> Result<(), ApiError> {
-    let kind = CommitKind::Cancel { booking_id, reason: Some(reason.to_owned()) };
+    let kind = CommitKind::Cancel { booking_id, reason: Some(reason.to_owned()), by: ChangedBy::Key };
     commit(cx, kind, None, chrono_tz::Tz::UTC).await.map(drop)
 }

@@ -4,7 +4,7 @@ use agentcal_engine::ports::AccountConfig;
 use chrono_tz::Tz;
 use http::StatusCode;
 
-use super::body::{NewBooking, normalized};
+use super::body::{NewBooking, named, normalized};
 use super::outcome::{answer, commit};
 use super::view::BookingView;
 use crate::caller::PublicCx;
@@ -45,6 +45,6 @@ pub(super) async fn create_booking(
 
 /// The attendee's zone, else that of the user named, else the account's.
 fn zone_of_answer(request: &BookRequest, config: &AccountConfig) -> Tz {
-    let user_zone = || find_user(config, request.user_id?).ok().map(|(user, _)| user.timezone);
+    let user_zone = || find_user(config, named(&request.choice)?).ok().map(|(user, _)| user.timezone);
     request.attendee.timezone.or_else(user_zone).unwrap_or_else(|| zone_of(&config.account))
 }

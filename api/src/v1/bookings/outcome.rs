@@ -1,6 +1,6 @@
 //! Committing, and what it came to.
 
-use agentcal_engine::calendar::request::{Alternative, CommitAnswer, CommitKind, CommitRequest, Refusal};
+use agentcal_engine::calendar::request::{Alternative, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Refusal};
 use agentcal_engine::commit::IdempotencyKey;
 use agentcal_engine::decision::{HostVerdict, Reason};
 use agentcal_engine::ids::{UserId, mint_uuid};
@@ -15,7 +15,7 @@ use crate::caller::Cx;
 use crate::error::{ApiError, Code};
 use crate::idempotency::{Settled, mismatch, withheld};
 use crate::instant::rfc3339;
-use crate::refusals::{of_rejection, of_unavailable};
+use crate::refusals::{of_hold_limit, of_rejection, of_unavailable};
 use crate::v1::answer::Answer;
 
 /// Commits, and tells its outcome; `zone` is the one alternatives are answered in.
@@ -30,13 +30,16 @@ pub(super) async fn commit(
         commit_id: mint_uuid(now, cx.app.parts.entropy.as_ref()),
         tenant: cx.tenant,
         kind,
+        intent: Intent::Commit,
         idempotency: key,
         deadline: now + cx.app.parts.settings.commit_deadline,
     };
     match cx.app.parts.scheduler.commit(request).await {
-        CommitAnswer::Committed(value) => Ok(Settled { value, replayed: false }),
+        CommitAnswer::Committed(made) | CommitAnswer::WouldCommit(made) => {
+            Ok(Settled { value: booking_of(made)?, replayed: false })
+        }
         CommitAnswer::Replayed(_) if cx.is_publishable() => Err(withheld()),
-        CommitAnswer::Replayed(value) => Ok(Settled { value, replayed: true }),
+        CommitAnswer::Replayed(made) => Ok(Settled { value: booking_of(made)?, replayed: true }),
         CommitAnswer::IdempotencyMismatch => Err(mismatch()),
         CommitAnswer::Refused(refusal) => {
             // A twin of this request may have taken the very slot meanwhile.
@@ -44,7 +47,15 @@ pub(super) async fn commit(
             kept.ok_or_else(|| refused(&refusal, zone, cx.is_publishable()))
         }
         CommitAnswer::Rejected(rejection) => Err(of_rejection(rejection)),
+        CommitAnswer::HoldLimit(limit) => Err(of_hold_limit(limit)),
         CommitAnswer::Unavailable(reason) => Err(of_unavailable(&reason)),
+    }
+}
+
+fn booking_of(made: Made) -> Result<Booking, ApiError> {
+    match made {
+        Made::Booking(booking) => Ok(*booking),
+        Made::Hold(_) | Made::Released(_) => Err(ApiError::internal(&std::io::Error::other("not a booking was made"))),
     }
 }
 

@@ -1,4 +1,4 @@
-use agentcal_engine::calendar::request::CommitKind;
+use agentcal_engine::calendar::request::{ChangedBy, CommitKind};
 use agentcal_engine::ids::BookingId;
 use http::StatusCode;
 
@@ -29,7 +29,10 @@ pub(super) async fn reschedule_booking(
     let key = cx.idempotency(&start);
     let settled = match cx.replay(key.as_ref()).await? {
         Some(kept) => kept,
-        None => commit(&cx, CommitKind::Reschedule { booking_id, start }, key, zone).await?,
+        None => {
+            commit(&cx, CommitKind::Reschedule { booking_id, start, offered: false, by: ChangedBy::Key }, key, zone)
+                .await?
+        }
     };
     Ok(answer(&cx, StatusCode::OK, settled).await)
 }

@@ -1,5 +1,5 @@
 use agentcal_engine::ids::EventTypeId;
-use agentcal_engine::model::{BufferMode, EventType, OnStale, SchedulingMode};
+use agentcal_engine::model::{AttendeePolicy, BufferMode, EventType, OnStale, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
 use http::StatusCode;
 
@@ -65,6 +65,7 @@ fn blank(cx: &Cx) -> EventType {
         location: None,
         require_slot_id: false,
         on_stale: OnStale::Verify,
+        attendee_policy: AttendeePolicy::default(),
         created_at: now,
     }
 }

@@ -94,6 +94,7 @@ impl TestApp {
             providers: parts.providers,
             clock: parts.clock,
             entropy: Arc::clone(&entropy),
+            signing: Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys()),
             settings: settings(),
             metrics: None,
             readiness: readiness.clone(),
