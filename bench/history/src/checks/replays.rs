@@ -1,0 +1,37 @@
+//! Whether repeating a request repeated its answer and not its deed.
+
+use std::collections::BTreeMap;
+
+use crate::report::Report;
+use crate::{Answer, Event, Violation};
+
+pub(crate) fn check(events: &[Event], report: &mut Report) {
+    let mut by_key: BTreeMap<&str, Vec<(usize, &Event, &Answer)>> = BTreeMap::new();
+    for (index, event) in events.iter().enumerate().filter(|(_, event)| event.acknowledged_at().is_some()) {
+        if let (Some(key), Some(answer)) = (event.idempotency_key.as_deref(), event.answer.as_ref()) {
+            by_key.entry(key).or_default().push((index, event, answer));
+        }
+    }
+    for mut answers in by_key.into_values() {
+        answers.sort_by_key(|(index, _, answer)| (answer.at, *index));
+        for pair in answers.windows(2) {
+            compare(pair[0], pair[1], report);
+        }
+        let mut done = answers.iter().filter(|(_, _, answer)| !answer.replayed).map(|(index, ..)| *index);
+        if let (Some(first), Some(second)) = (done.next(), done.next()) {
+            report.violations.push(Violation::DoneTwice { first, second });
+        }
+    }
+}
+
+fn compare(first: (usize, &Event, &Answer), second: (usize, &Event, &Answer), report: &mut Report) {
+    report.counts.replays += 1;
+    let (first_index, first_event, first_answer) = first;
+    let (second_index, second_event, second_answer) = second;
+    let (first, second) = (first_index, second_index);
+    if first_event.operation != second_event.operation {
+        report.violations.push(Violation::KeyMixedUp { first, second });
+    } else if first_answer.outcome != second_answer.outcome {
+        report.violations.push(Violation::ReplayDiffers { first, second });
+    }
+}
