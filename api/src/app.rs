@@ -8,6 +8,7 @@ use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::offers::Offers;
 use crate::parts::ApiParts;
 use crate::trust::{Trust, watch};
 
@@ -18,6 +19,7 @@ const TURNS: usize = 64;
 pub(crate) struct App {
     pub(crate) parts: ApiParts,
     pub(crate) trust: Arc<Trust>,
+    pub(crate) offers: Offers,
     turns: Vec<Mutex<()>>,
 }
 
@@ -29,7 +31,8 @@ impl App {
     pub(crate) fn start(parts: ApiParts) -> AppState {
         let trust = Arc::new(Trust::new(Arc::clone(&parts.store)));
         tokio::spawn(watch(Arc::downgrade(&trust)));
-        Arc::new(Self { parts, trust, turns: (0..TURNS).map(|_| Mutex::new(())).collect() })
+        let offers = Offers::new(Arc::clone(&parts.signing));
+        Arc::new(Self { parts, trust, offers, turns: (0..TURNS).map(|_| Mutex::new(())).collect() })
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

@@ -13,6 +13,7 @@ mod idempotency;
 mod instant;
 pub mod key;
 mod lifecycle;
+mod offers;
 mod openapi;
 mod ops;
 mod page;

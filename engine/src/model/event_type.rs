@@ -117,7 +117,7 @@ pub struct EventType {
 }
 
 /// A meeting without an event type: one user, a duration, every other term at its default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AdHocMeeting {
     /// The host.
     pub user_id: UserId,

@@ -47,7 +47,7 @@ const OWN_TEXT_LEN_MAX: usize = (LEN_MAX - SHARED_LEN).div_ceil(3) * 4;
 const TEXT_LEN_MAX: usize = SHARED_TEXT_LEN + OWN_TEXT_LEN_MAX;
 
 /// What is offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OfferSubject {
     /// An event type.
     EventType(EventTypeId),
@@ -284,6 +284,11 @@ impl UnverifiedOffer {
         };
         let hint = Hint { form: head[0], tag: first(&head[1..]), minutes: length.map(u16::from_be_bytes) };
         Some(Self { hint, offer, body, signature })
+    }
+
+    /// When the slot begins, as far as the slot id is to be believed.
+    pub fn claimed_start(&self) -> Timestamp {
+        self.offer.start
     }
 
     /// Whether it may be about this event type.
