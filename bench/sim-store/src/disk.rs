@@ -1,0 +1,260 @@
+//! What outlives a crash.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use agentcal_engine::ports::{Clock, Entropy, StoreError};
+use agentcal_engine::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::draw;
+use crate::settings::{Planted, Settings, SlowPhases};
+use crate::state::{Done, Present, State, Work};
+use crate::store::SimStore;
+use crate::view::View;
+
+/// How long what was committed may stay in memory under [`Planted::AckBeforeDurable`].
+const LAZY_FLUSH: Duration = Duration::from_secs(2);
+
+/// The durable part of a simulated store. Clones are one disk.
+#[derive(Clone)]
+pub struct Disk {
+    inner: Arc<Mutex<Inner>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk").field("settings", &self.lock().settings).finish_non_exhaustive()
+    }
+}
+
+/// How a write is to end, whatever the settings say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Not performed, and the caller hears that the store is unavailable.
+    Unavailable,
+    /// Performed, yet the caller hears that the store is unavailable.
+    DoubtPerformed,
+    /// The same to the caller, and not performed.
+    DoubtLost,
+}
+
+struct Inner {
+    state: State,
+    /// The state as it was last flushed, while later commits are in memory only.
+    flushed: Option<(State, Instant)>,
+    settings: Settings,
+    /// Raised by every crash; connections of an earlier one are dead.
+    life: u64,
+    fates: VecDeque<Fate>,
+    phase: Phase,
+}
+
+/// Whether the disk is slow, and until when it stays as it is; unknown until somebody looks.
+#[derive(Clone, Copy)]
+struct Phase {
+    is_slow: bool,
+    until: Option<Instant>,
+}
+
+const UNDRAWN: Phase = Phase { is_slow: true, until: None };
+
+/// The course a transaction will take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Course {
+    /// Time until it happens.
+    pub(crate) before: Duration,
+    /// Time from then until the answer.
+    pub(crate) after: Duration,
+    pub(crate) fate: Option<Fate>,
+}
+
+/// Whether a transaction changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// A connection of a life that is over: whoever asks through it never hears.
+#[derive(Debug)]
+pub(crate) struct Crashed;
+
+impl Disk {
+    /// An empty disk. `clock` is the store's clock, up to [`Settings::clock_offset_us`]; `entropy` decides about latency
+    /// and faults.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let inner = Inner {
+            state: State::default(),
+            flushed: None,
+            settings: Settings::default(),
+            life: 0,
+            fates: VecDeque::new(),
+            phase: UNDRAWN,
+        };
+        Self { inner: Arc::new(Mutex::new(inner)), clock, entropy }
+    }
+
+    /// A node's connection. It lives until the next crash.
+    pub fn connect(&self) -> SimStore {
+        SimStore::new(self.clone(), self.lock().life)
+    }
+
+    /// Ends all connections at once. What was committed stays; what was under way at that moment is there whole where it
+    /// had happened, and not at all where it had not; nobody who waits for an answer hears one.
+    pub fn crash(&self) {
+        let mut inner = self.lock();
+        inner.life += 1;
+        inner.fates.clear();
+        if let Some((flushed, _)) = inner.flushed.take() {
+            inner.state = flushed;
+        }
+    }
+
+    /// How it behaves now.
+    pub fn settings(&self) -> Settings {
+        self.lock().settings.clone()
+    }
+
+    /// Makes it behave otherwise, from the next transaction on.
+    pub fn set(&self, settings: Settings) {
+        let mut inner = self.lock();
+        if inner.settings.slow != settings.slow {
+            inner.phase = UNDRAWN;
+        }
+        inner.settings = settings;
+    }
+
+    /// Changes how it behaves, from the next transaction on.
+    pub fn adjust(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.settings();
+        change(&mut settings);
+        self.set(settings);
+    }
+
+    /// Lets the next write end like this; said several times, the writes after it. A crash forgets what was not used.
+    pub fn next_write(&self, fate: Fate) {
+        self.lock().fates.push_back(fate);
+    }
+
+    /// Everything it holds, as committed; for checkers.
+    pub fn view(&self) -> View {
+        let now = self.now();
+        View::new(self.lock().state.clone(), now)
+    }
+
+    /// The store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now().plus_micros(self.lock().settings.clock_offset_us)
+    }
+
+    /// What lies before a transaction.
+    pub(crate) fn course(&self, access: Access) -> Course {
+        let mut inner = self.lock();
+        let entropy = &*self.entropy;
+        let latency = inner.latency(entropy);
+        let before = match u64::try_from(latency.as_micros()).unwrap_or(u64::MAX) {
+            0 => Duration::ZERO,
+            micros => Duration::from_micros(draw::below(entropy, micros.saturating_add(1))),
+        };
+        let fate = inner.fate(access, entropy);
+        Course { before, after: latency.saturating_sub(before), fate }
+    }
+
+    /// Whether a connection of this life still stands.
+    pub(crate) fn lives(&self, life: u64) -> bool {
+        self.lock().life == life
+    }
+
+    /// Looks at the state, at one instant.
+    pub(crate) fn look<T>(&self, life: u64, look: impl FnOnce(&State, &Present) -> T) -> Result<T, Crashed> {
+        let now = self.now();
+        let inner = self.lock();
+        if inner.life != life {
+            return Err(Crashed);
+        }
+        Ok(look(&inner.state, &inner.present(now)))
+    }
+
+    /// Performs a transaction, at one instant.
+    pub(crate) fn perform<T>(
+        &self,
+        life: u64,
+        transaction: impl FnOnce(&mut Work<'_>) -> Result<Done<T>, StoreError>,
+    ) -> Result<Result<T, StoreError>, Crashed> {
+        let now = self.now();
+        let mut inner = self.lock();
+        if inner.life != life {
+            return Err(Crashed);
+        }
+        inner.flush();
+        let present = inner.present(now);
+        Ok(Work::perform(&mut inner.state, present, transaction))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn present(&self, now: Timestamp) -> Present {
+        Present { now, planted: self.settings.planted.clone() }
+    }
+
+    /// Before a write: what was flushed lazily is flushed when its time has come, and what is to be flushed lazily from now
+    /// on begins here.
+    fn flush(&mut self) {
+        let is_lazy = self.settings.planted.contains(&Planted::AckBeforeDurable);
+        if self.flushed.as_ref().is_some_and(|(_, since)| !is_lazy || since.elapsed() >= LAZY_FLUSH) {
+            self.flushed = None;
+        }
+        if is_lazy && self.flushed.is_none() {
+            self.flushed = Some((self.state.clone(), Instant::now()));
+        }
+    }
+
+    fn latency(&mut self, entropy: &dyn Entropy) -> Duration {
+        let slow = self.settings.slow;
+        let span = match slow {
+            Some(slow) if self.is_slow(slow, entropy) => slow.latency,
+            _ => self.settings.latency,
+        };
+        draw::length(entropy, span)
+    }
+
+    /// Phases that ended while nobody looked are drawn one after the other, so that what they are does not depend on who
+    /// looks when.
+    fn is_slow(&mut self, slow: SlowPhases, entropy: &dyn Entropy) -> bool {
+        let now = Instant::now();
+        let mut from = self.phase.until.unwrap_or(now);
+        while self.phase.until.is_none() || from <= now {
+            let is_slow = !self.phase.is_slow;
+            let length = draw::length(entropy, if is_slow { slow.length } else { slow.gap });
+            // A phase lasts some time, so that this loop ends.
+            from += length.max(Duration::from_millis(1));
+            self.phase = Phase { is_slow, until: Some(from) };
+        }
+        self.phase.is_slow
+    }
+
+    fn fate(&mut self, access: Access, entropy: &dyn Entropy) -> Option<Fate> {
+        if access == Access::Write
+            && let Some(fate) = self.fates.pop_front()
+        {
+            return Some(fate);
+        }
+        if draw::happens(entropy, self.settings.unavailable_per_mille) {
+            return Some(Fate::Unavailable);
+        }
+        if access == Access::Write && draw::happens(entropy, self.settings.doubt_per_mille) {
+            let is_performed = draw::happens(entropy, 500);
+            return Some(if is_performed { Fate::DoubtPerformed } else { Fate::DoubtLost });
+        }
+        None
+    }
+}

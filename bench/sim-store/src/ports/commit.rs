@@ -1,0 +1,107 @@
+//! The commit: one transaction, whole or not at all.
+//!
+//! Order, the same as in every store: tenant; idempotency; epoch; revisions as the plan lists them; then the changes,
+//! the booking's row first, because claims and effects point to it; then the raised revisions; then the kept answer.
+
+use agentcal_engine::commit::{Access, CommitPlan, Outcome, RevisionKey};
+use agentcal_engine::ports::{CommitStore, StoreError};
+use agentcal_engine::shard::Shard;
+use async_trait::async_trait;
+
+use crate::settings::Planted;
+use crate::state::answers::{Keeper, Kept, keep, kept};
+use crate::state::claims::Changed;
+use crate::state::frame::tenant_rows;
+use crate::state::holds::HoldChanged;
+use crate::state::{Done, Work, bookings, claims, holds, writebacks};
+use crate::store::SimStore;
+
+#[async_trait]
+impl CommitStore for SimStore {
+    async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError> {
+        debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
+        self.write(|work| {
+            let outcome = commit(work, plan)?;
+            Ok(Done::keep_if(matches!(outcome, Outcome::Committed { .. }), outcome))
+        })
+        .await
+    }
+}
+
+fn commit(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Outcome, StoreError> {
+    if let Some(outcome) = answered_before(work, plan).or_else(|| refusal(work, plan)) {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = perform(work, plan)? {
+        return Ok(outcome);
+    }
+    let Some(revisions) = raise(work, plan) else { return Ok(Outcome::Stale) };
+    if let Some(idempotent) = &plan.idempotency {
+        keep(work, Keeper::Account(plan.tenant.account_id), idempotent);
+    }
+    Ok(Outcome::Committed { revisions })
+}
+
+/// What the tenant or the idempotency key already answer.
+fn answered_before(work: &Work<'_>, plan: &CommitPlan) -> Option<Outcome> {
+    if tenant_rows(work.state(), &plan.tenant).is_none() {
+        return Some(Outcome::Stale);
+    }
+    let key = &plan.idempotency.as_ref()?.key;
+    match kept(work.state(), Keeper::Account(plan.tenant.account_id), key, work.present()) {
+        Kept::Nothing => None,
+        Kept::Answer(answer) => Some(Outcome::Replayed { answer }),
+        Kept::OtherRequest => Some(Outcome::IdempotencyMismatch),
+    }
+}
+
+/// Why the plan may not begin: its leader was superseded, or what it was decided on has changed.
+fn refusal(work: &Work<'_>, plan: &CommitPlan) -> Option<Outcome> {
+    if plan.epoch.is_some_and(|held| held != work.state().globals.epoch) {
+        return Some(Outcome::Fenced);
+    }
+    let rows = work.account(plan.tenant.account_id)?;
+    let stands = plan.expected_revisions.iter().all(|expected| {
+        let present = rows.revision(expected.key);
+        let as_seen = expected.revision.is_none() || expected.revision == present;
+        present.is_some() && (as_seen || work.is_planted(Planted::SkipRevisionCheck))
+    });
+    (!stands).then_some(Outcome::Stale)
+}
+
+/// Makes the changes; says what stood in the way.
+fn perform(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Option<Outcome>, StoreError> {
+    let present = work.present().clone();
+    let account_id = plan.tenant.account_id;
+    let Some(rows) = work.account_mut(account_id) else { return Ok(Some(Outcome::Stale)) };
+    if plan.booking.as_ref().is_some_and(|change| !bookings::apply(rows, change)) {
+        return Ok(Some(Outcome::Stale));
+    }
+    for change in &plan.claims {
+        match claims::apply(rows, change, &present)? {
+            Changed::Done => {}
+            Changed::Stale => return Ok(Some(Outcome::Stale)),
+            Changed::Overlap(user_id) => return Ok(Some(Outcome::Overlap { user_id })),
+        }
+    }
+    for change in &plan.holds {
+        match holds::apply(work, &plan.tenant, change) {
+            HoldChanged::Done => {}
+            HoldChanged::Stale => return Ok(Some(Outcome::Stale)),
+            HoldChanged::Limit(limit) => return Ok(Some(Outcome::HoldLimit { limit })),
+        }
+    }
+    if let Some(record) = &plan.decision {
+        holds::record_decision(work, record)?;
+    }
+    let Some(rows) = work.account_mut(account_id) else { return Ok(Some(Outcome::Stale)) };
+    let all_noted = plan.effects.iter().all(|effect| writebacks::apply(rows, effect, present.now));
+    Ok((!all_noted).then_some(Outcome::Stale))
+}
+
+/// Raises every revision the plan writes.
+fn raise(work: &mut Work<'_>, plan: &CommitPlan) -> Option<Vec<(RevisionKey, u64)>> {
+    let rows = work.account_mut(plan.tenant.account_id)?;
+    let written = plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write);
+    written.map(|expected| Some((expected.key, rows.raise(expected.key)?))).collect()
+}

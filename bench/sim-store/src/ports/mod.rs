@@ -1,0 +1,12 @@
+//! The ports of a store, a file for each: every method one transaction.
+
+mod bookings;
+mod commit;
+mod config;
+mod connections;
+mod decisions;
+mod facts;
+mod holds;
+mod sandbox;
+mod tenants;
+mod writebacks;
