@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError};
 use agentcal_api::{ApiParts, ApiSettings, Readiness};
+use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ports::{Clock, Entropy, Store, StoreError};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
@@ -56,6 +57,8 @@ pub(crate) enum BootError {
 pub(crate) struct Plan {
     /// How it speaks to CalDAV servers.
     pub(crate) caldav: CaldavConfig,
+    /// Most live holds.
+    pub(crate) holds: HoldLimits,
     /// How sandbox calendars behave.
     pub(crate) sandbox: SandboxSettings,
     /// What callers reach the api at.
@@ -123,7 +126,7 @@ pub(crate) async fn start(store: SqliteStore, plan: Plan) -> Result<Node, BootEr
         providers: providers.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
-        settings: SchedulerSettings::default(),
+        settings: SchedulerSettings { hold_limits: plan.holds, ..SchedulerSettings::default() },
     })
     .await?;
     let readiness = Readiness::new();

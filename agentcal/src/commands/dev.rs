@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{Clock, ConfigStore, TenantStore};
@@ -29,7 +30,7 @@ use crate::{files, metrics};
 /// Longest wait for the demo calendars' first syncs. They are in this process, so this never passes in good health.
 const FIRST_SYNCS_MAX: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(args: DevArgs) -> CommandResult {
+pub(super) async fn run(args: DevArgs, holds: HoldLimits) -> CommandResult {
     let stopped = server::stop_signal()?;
     files::make_folder(&args.data_dir)?;
     let _lock = DataFolderLock::acquire(&args.data_dir)?;
@@ -37,7 +38,7 @@ pub(super) async fn run(args: DevArgs) -> CommandResult {
     let manifest = demo_data(&store, &args.data_dir).await?;
     let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
     let base_url = base_url(listener.address()?);
-    let node = boot::start(store.clone(), plan(base_url.clone(), signing)?).await?;
+    let node = boot::start(store.clone(), plan(base_url.clone(), signing, holds)?).await?;
     let (stop, stopping) = watch::channel(false);
     let router = agentcal_api::router(node.api.clone());
     let api = tokio::spawn(listener.run(router.clone(), stopping));
@@ -101,9 +102,10 @@ fn base_url(address: SocketAddr) -> String {
     if everywhere { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
 }
 
-fn plan(public_url: String, signing: Arc<SigningKeys>) -> Result<Plan, Box<dyn Error>> {
+fn plan(public_url: String, signing: Arc<SigningKeys>, holds: HoldLimits) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
+        holds,
         sandbox: SandboxSettings::default(),
         public_url,
         dev: true,

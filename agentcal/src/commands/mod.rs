@@ -33,8 +33,10 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
     let surroundings = Surroundings::of_process(cli.config);
     match cli.command {
         Command::Dev(args) => {
-            telemetry::start(&surroundings.log_only()?)?;
-            on_runtime(DEV_WORKERS_MAX, dev::run(args))
+            let raw = surroundings.raw_dev_config()?;
+            let holds = raw.check_holds()?;
+            telemetry::start(&raw.check_log()?)?;
+            on_runtime(DEV_WORKERS_MAX, dev::run(args, holds))
         }
         Command::Serve => {
             let raw = surroundings.raw_config()?;
@@ -71,12 +73,11 @@ impl Surroundings {
         RawConfig::read(self.config_file.as_deref(), &self.variables)
     }
 
-    /// How to log, for a command that takes no other configuration.
-    fn log_only(&self) -> Result<crate::config::LogConfig, crate::config::ConfigError> {
-        let of_log = |name: &str| name == "AGENTCAL_LOG" || name == "AGENTCAL_LOG_FORMAT";
-        let variables = self.variables.iter().filter(|(name, _)| of_log(name));
-        let variables = variables.map(|(name, value)| (name.clone(), value.clone())).collect();
-        RawConfig::read(None, &variables)?.check_log()
+    /// The few variables that `agentcal dev` reads. It must start wherever it is typed, so others do not disturb it.
+    fn raw_dev_config(&self) -> Result<RawConfig, crate::config::ConfigError> {
+        let is_read = |name: &str| name.starts_with("AGENTCAL_LOG") || name.starts_with("AGENTCAL_HOLDS_");
+        let variables = self.variables.iter().filter(|(name, _)| is_read(name));
+        RawConfig::read(None, &variables.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 

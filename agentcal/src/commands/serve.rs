@@ -29,6 +29,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
         .map_or_else(|| format!("http://{address}"), |url| url.as_str().trim_end_matches('/').to_owned());
     let plan = Plan {
         caldav: config.caldav,
+        holds: config.holds,
         sandbox: SandboxSettings::default(),
         public_url,
         dev: false,

@@ -4,6 +4,7 @@ mod caldav;
 mod database;
 mod encryption;
 mod error;
+mod holds;
 mod log;
 mod server;
 mod settings;
@@ -11,6 +12,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use agentcal_engine::commit::HoldLimits;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) encryption: EncryptionConfig,
     /// How it speaks to CalDAV servers.
     pub(crate) caldav: CaldavConfig,
+    /// Most live holds.
+    pub(crate) holds: HoldLimits,
 }
 
 /// What commands need that touch nothing but the store.
@@ -54,6 +58,7 @@ pub(crate) struct RawConfig {
     server: server::Raw,
     encryption: encryption::Raw,
     caldav: caldav::Raw,
+    holds: holds::Raw,
     log: log::Raw,
 }
 
@@ -82,10 +87,11 @@ impl RawConfig {
         let server = keep(self.server.check(), &mut problems);
         let encryption = keep(self.encryption.check(), &mut problems);
         let caldav = keep(self.caldav.check(), &mut problems);
+        let holds = keep(self.holds.check(), &mut problems);
         keep(self.log.check(), &mut problems);
-        match (database, server, encryption, caldav) {
-            (Some(database), Some(server), Some(encryption), Some(caldav)) if problems.is_empty() => {
-                Ok(Config { database, server, encryption, caldav })
+        match (database, server, encryption, caldav, holds) {
+            (Some(database), Some(server), Some(encryption), Some(caldav), Some(holds)) if problems.is_empty() => {
+                Ok(Config { database, server, encryption, caldav, holds })
             }
             _ => Err(ConfigError::Problems(problems)),
         }
@@ -100,6 +106,11 @@ impl RawConfig {
             (Some(database), Some(encryption)) => Ok(StoreConfig { database, encryption }),
             _ => Err(ConfigError::Problems(problems)),
         }
+    }
+
+    /// Checks how many live holds there may be.
+    pub(crate) fn check_holds(&self) -> Result<HoldLimits, ConfigError> {
+        self.holds.check().map_err(ConfigError::Problems)
     }
 
     /// Checks how to log.

@@ -32,11 +32,15 @@ pub(crate) const CALDAV_ALLOW_LOOPBACK: Setting = setting("AGENTCAL_CALDAV_ALLOW
 pub(crate) const CALDAV_ALLOW_HTTP: Setting = setting("AGENTCAL_CALDAV_ALLOW_HTTP", "caldav", "allow_http");
 pub(crate) const CALDAV_PORTS: Setting = setting("AGENTCAL_CALDAV_PORTS", "caldav", "ports");
 pub(crate) const DNS_SERVER: Setting = setting("AGENTCAL_DNS_SERVER", "caldav", "dns_server");
+pub(crate) const HOLDS_PER_ORGANIZATION_MAX: Setting =
+    setting("AGENTCAL_HOLDS_PER_ORGANIZATION_MAX", "holds", "per_organization_max");
+pub(crate) const HOLDS_PER_SESSION_MAX: Setting = setting("AGENTCAL_HOLDS_PER_SESSION_MAX", "holds", "per_session_max");
+pub(crate) const HOLDS_PER_USER_MAX: Setting = setting("AGENTCAL_HOLDS_PER_USER_MAX", "holds", "per_user_max");
 pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 14] = [
+pub(crate) const SETTINGS: [Setting; 17] = [
     DATABASE_URL,
     REDIS_URL,
     LISTEN,
@@ -49,6 +53,9 @@ pub(crate) const SETTINGS: [Setting; 14] = [
     CALDAV_ALLOW_HTTP,
     CALDAV_PORTS,
     DNS_SERVER,
+    HOLDS_PER_ORGANIZATION_MAX,
+    HOLDS_PER_SESSION_MAX,
+    HOLDS_PER_USER_MAX,
     LOG,
     LOG_FORMAT,
 ];

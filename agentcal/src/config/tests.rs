@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use agentcal_engine::commit::HoldLimits;
+
 use super::settings::SETTINGS;
 use super::{CONFIG_VARIABLE, Config, ConfigError, RawConfig};
 
@@ -29,20 +31,21 @@ fn the_least_is_enough() {
     assert_eq!(config.server.internal_listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.caldav.poll_min, Duration::from_secs(60));
     assert!(config.caldav.policy.https_only);
+    assert_eq!(config.holds, HoldLimits::default());
 }
 
 #[test]
 fn variables_go_before_the_file() {
     let file = format!(
         "[database]\nurl = \"sqlite://file.db\"\n[encryption]\nkeys = \"{KEY}\"\n[caldav]\npoll_seconds = 30\n\
-         [server]\nlisten = \"127.0.0.1:1\"\n"
+         [server]\nlisten = \"127.0.0.1:1\"\n[holds]\nper_user_max = 5\nper_session_max = 2\n"
     );
-    let variables = [("AGENTCAL_DATABASE_URL", "sqlite://variable.db"), ("AGENTCAL_CALDAV_ALLOW_PRIVATE", "true")];
+    let variables = [("AGENTCAL_DATABASE_URL", "sqlite://variable.db"), ("AGENTCAL_HOLDS_PER_SESSION_MAX", "3")];
     let config = read(&file, &variables).expect("a configuration");
     assert_eq!(config.database.path.to_str(), Some("variable.db"));
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:1");
     assert_eq!(config.caldav.poll_min, Duration::from_secs(30));
-    assert!(config.caldav.policy.allow_private);
+    assert_eq!(config.holds, HoldLimits { per_session: 3, per_user: 5, ..HoldLimits::default() });
 }
 
 #[test]
@@ -71,6 +74,12 @@ fn what_is_wrong_is_named_with_the_way_out() {
     check("", ("AGENTCAL_CALDAV_POLL_SECONDS", "1"), &["5 to 3600"]);
     check("", ("AGENTCAL_CALDAV_ALLOW_HTTP", "true"), &["AGENTCAL_CALDAV_ALLOW_PRIVATE"]);
     check("", ("AGENTCAL_CALDAV_PORTS", "https"), &["AGENTCAL_CALDAV_PORTS", "443,8443"]);
+    check(
+        "",
+        ("AGENTCAL_HOLDS_PER_USER_MAX", "0"),
+        &["AGENTCAL_HOLDS_PER_USER_MAX (holds.per_user_max", "1 to 100000"],
+    );
+    check("", ("AGENTCAL_HOLDS_PER_SESSION_MAX", "few"), &["AGENTCAL_HOLDS_PER_SESSION_MAX"]);
     check("", ("AGENTCAL_LOG_FORMAT", "xml"), &["AGENTCAL_LOG_FORMAT", "`json`"]);
     check("", ("AGENTCAL_LISTN", "127.0.0.1:1"), &["AGENTCAL_LISTN: there is no such setting", "AGENTCAL_LISTEN"]);
     check("[server]\nlistn = 1", ("", ""), &["`server.listn` in the file", "no such setting", "listen"]);
