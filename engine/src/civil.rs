@@ -37,6 +37,13 @@ pub fn date_of(instant: Timestamp, tz: Tz) -> NaiveDate {
     utc.checked_add_signed(TimeDelta::seconds(i64::from(offset))).unwrap_or(utc).date()
 }
 
+/// Minutes after midnight on the wall at an instant, begun ones not counted.
+pub fn minute_of_day(instant: Timestamp, tz: Tz) -> i64 {
+    let utc = naive_from_micros(instant.as_micros());
+    let ahead_us = i64::from(tz.offset_from_utc_datetime(&utc).fix().local_minus_utc()) * 1_000_000;
+    instant.plus_micros(ahead_us).as_micros().rem_euclid(DAY_US) / MINUTE_US
+}
+
 /// Where a civil date begins: midnight, or where midnight does not exist the first instant after the gap.
 pub fn day_start(date: NaiveDate, tz: Tz) -> Timestamp {
     let midnight = resolve(date, 0, tz);

@@ -92,6 +92,47 @@ impl<'a> Reference<'a> {
         minutes.into_iter().find(|&start| self.slot(start, &[]).is_some())
     }
 
+    /// What to offer instead of `near`: one after the other the nearest that leaves at most two on a day, and these in
+    /// different parts of the day if it has slots in several; when there is none left, what crowds its day least, then its
+    /// part of the day. Nearest first.
+    pub fn alternatives(&mut self, near: TimeRange, max: usize) -> Vec<ReferenceSlot> {
+        let minutes = self.minutes(self.earliest(), self.latest()).into_iter().filter(|&start| start != near.start);
+        let all: Vec<ReferenceSlot> = minutes.filter_map(|start| self.slot(start, &[])).collect();
+        let distance = |slot: &ReferenceSlot| (slot.start.micros_since(near.start).abs(), slot.start);
+        let mut chosen: Vec<ReferenceSlot> = Vec::new();
+        while chosen.len() < max {
+            let left: Vec<&ReferenceSlot> = all.iter().filter(|slot| !chosen.contains(slot)).collect();
+            let of_day = |slot: &ReferenceSlot| {
+                chosen.iter().filter(|other| self.day_part(other).0 == self.day_part(slot).0).count()
+            };
+            let of_part = |slot: &ReferenceSlot| {
+                chosen.iter().filter(|other| self.day_part(other) == self.day_part(slot)).count()
+            };
+            let is_only_part = |slot: &ReferenceSlot| {
+                let (day, part) = self.day_part(slot);
+                all.iter().map(|other| self.day_part(other)).all(|other| other.0 != day || other.1 == part)
+            };
+            let keeps = |slot: &ReferenceSlot| of_day(slot) < 2 && (of_part(slot) == 0 || is_only_part(slot));
+            let kept = left.iter().filter(|slot| keeps(slot)).min_by_key(|slot| distance(slot));
+            let crowding = || left.iter().min_by_key(|slot| (of_day(slot), of_part(slot), distance(slot)));
+            let Some(next) = kept.or_else(crowding).map(|slot| (*slot).clone()) else { break };
+            chosen.push(next);
+        }
+        chosen.sort_by_key(distance);
+        chosen
+    }
+
+    /// The date of a slot on the wall of the first host, and whether it is morning, afternoon or evening there.
+    fn day_part(&self, slot: &ReferenceSlot) -> (chrono::NaiveDate, u8) {
+        let tz = self.question.hosts[0].user.timezone;
+        let part = match self.wall_clock.hour(tz, slot.start) {
+            0..12 => 0,
+            12..17 => 1,
+            _ => 2,
+        };
+        (self.wall_clock.date(tz, slot.start), part)
+    }
+
     fn slot(&mut self, start: Timestamp, left_out: &[usize]) -> Option<ReferenceSlot> {
         let hosts = self.question.hosts.len();
         let range = TimeRange { start, end: start.plus_micros(self.duration_us()) };

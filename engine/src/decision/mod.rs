@@ -19,7 +19,7 @@ mod verdict;
 
 use std::sync::Arc;
 
-pub use alternatives::alternatives;
+pub use alternatives::{DayPart, alternatives};
 pub use choose::choose_hosts;
 pub use hosts::HostSet;
 pub use slots::{Slot, SlotSearch, next_available, slots};

@@ -50,10 +50,18 @@ impl WallClock {
 
     /// The date on the wall.
     pub fn date(&self, tz: Tz, instant: Timestamp) -> NaiveDate {
+        date_of_day(self.wall_minute(tz, instant).div_euclid(DAY))
+    }
+
+    /// The hour on the wall.
+    pub fn hour(&self, tz: Tz, instant: Timestamp) -> i64 {
+        self.wall_minute(tz, instant).rem_euclid(DAY) / 60
+    }
+
+    fn wall_minute(&self, tz: Tz, instant: Timestamp) -> i64 {
         let minute = instant.as_micros().div_euclid(MINUTE_US);
         let stretch = self.stretches(tz).iter().find(|stretch| stretch.from <= minute && minute < stretch.to);
-        let wall = minute + stretch.expect("inside the watched period").ahead;
-        date_of_day(wall.div_euclid(DAY))
+        minute + stretch.expect("inside the watched period").ahead
     }
 
     /// The minute by UTC that a minute on the wall of a date means: the first one that shows it, or, where none does, as

@@ -7,7 +7,7 @@ use agentcal_engine::decision::{
     self, HostVerdict, Question, Reason, Slot, SlotSearch, alternatives, decide, next_available,
 };
 use agentcal_engine::invariants;
-use agentcal_engine::model::SchedulingMode;
+use agentcal_engine::model::{ClaimKind, SchedulingMode};
 use agentcal_engine::reference::Reference;
 use agentcal_engine::time::{TimeRange, Timestamp};
 use proptest::prelude::*;
@@ -21,6 +21,8 @@ use crate::scenario::Scenario;
 const DECIDED_MAX: usize = 16;
 /// Booking windows up to which the slow side looks for the next start.
 const NEXT_WINDOW_DAYS_MAX: u32 = 7;
+/// Booking windows up to which the slow side chooses alternatives.
+const COMPARED_WINDOW_DAYS_MAX: u32 = 3;
 const ALTERNATIVES: usize = 5;
 
 /// What the cases were like, so that they cannot pass by being empty.
@@ -34,6 +36,10 @@ pub(crate) struct Tally {
     decided_free: u64,
     next_found: u64,
     with_alternatives: u64,
+    alternatives_compared: u64,
+    ignoring_a_hold: u64,
+    with_expired_hold: u64,
+    with_live_hold: u64,
     across_change: u64,
     reasons: BTreeMap<&'static str, u64>,
 }
@@ -49,8 +55,23 @@ impl Tally {
         share(self.decided_free, self.decided, 10);
         share(self.next_found, self.cases, 10);
         share(self.with_alternatives, self.cases, 5);
+        share(self.alternatives_compared, self.cases, 1);
+        share(self.ignoring_a_hold, self.cases, 3);
+        share(self.with_expired_hold, self.cases, 20);
+        share(self.with_live_hold, self.cases, 20);
         assert_eq!(self.reasons.len(), 10, "every reason is given at times: {self:?}");
         self.reasons.values().for_each(|&count| share(count, self.decided, 1));
+    }
+}
+
+impl Tally {
+    fn count_holds(&mut self, question: &Question<'_>) {
+        let claims = || question.hosts.iter().flat_map(|host| &host.facts).flat_map(|facts| &facts.claims);
+        let holds = || claims().filter(|claim| claim.kind() == ClaimKind::Hold);
+        let any = |found: bool| u64::from(found);
+        self.with_expired_hold += any(holds().any(|claim| !claim.is_live(question.now)));
+        self.with_live_hold += any(holds().any(|claim| claim.is_live(question.now)));
+        self.ignoring_a_hold += any(holds().any(|claim| question.ignoring == Some(claim.owner)));
     }
 }
 
@@ -62,6 +83,7 @@ pub(crate) fn check(case: &Case, era: &Era, tally: &mut Tally) -> Result<(), Tes
         prop_assert_eq!(invariants::facts_are_sound(facts), Ok(()));
     }
     tally.cases += 1;
+    tally.count_holds(&question);
     tally.across_change += u64::from(era.moments.iter().any(|&moment| range.contains(moment)));
     let mut reference = Reference::new(question, &era.wall_clock);
     let search = slots_agree(&question, &mut reference, *range, tally)?;
@@ -77,6 +99,9 @@ pub(crate) fn check(case: &Case, era: &Era, tally: &mut Tally) -> Result<(), Tes
     }
     if case.look_for_alternatives {
         alternatives_hold(&question, *range, tally)?;
+        if terms.booking_window_days <= COMPARED_WINDOW_DAYS_MAX {
+            alternatives_agree(&question, &mut reference, *range, tally)?;
+        }
     }
     Ok(())
 }
@@ -174,5 +199,21 @@ fn alternatives_hold(question: &Question<'_>, near: TimeRange, tally: &mut Tally
     prop_assert!(!starts.contains(&near.start), "not what was refused");
     prop_assert!(found.len() < ALTERNATIVES || !days.is_empty());
     tally.with_alternatives += u64::from(!found.is_empty());
+    Ok(())
+}
+
+fn alternatives_agree(
+    question: &Question<'_>,
+    reference: &mut Reference<'_>,
+    near: TimeRange,
+    tally: &mut Tally,
+) -> Result<(), TestCaseError> {
+    let found = alternatives(question, near, ALTERNATIVES);
+    let found: Vec<_> =
+        found.iter().map(|slot| (slot.start, slot.end, slot.hosts.iter().collect::<Vec<_>>())).collect();
+    let expected = reference.alternatives(near, ALTERNATIVES);
+    let expected: Vec<_> = expected.into_iter().map(|slot| (slot.start, slot.end, slot.hosts)).collect();
+    tally.alternatives_compared += u64::from(!expected.is_empty());
+    prop_assert_eq!(found, expected, "alternatives");
     Ok(())
 }

@@ -18,9 +18,17 @@ pub(crate) struct Case {
     /// Whether the hosts read one more calendar together.
     pub(crate) shared: Option<RawCalendar>,
     pub(crate) range: (i64, i64),
-    pub(crate) ignoring: Option<usize>,
+    pub(crate) ignoring: Option<RawOwner>,
     pub(crate) probes: Vec<(i64, bool)>,
     pub(crate) look_for_alternatives: bool,
+}
+
+/// Whose claims are looked past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RawOwner {
+    Booking(usize),
+    /// Host, and number of its claim.
+    Hold(usize, usize),
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +96,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     let who = (option::weighted(0.3, rules()), vec(host(), 1..=3), option::weighted(0.3, calendar()));
     let asked = (
         (prop_oneof![6 => 0i64..3_000, 1 => -1_000i64..9_000], 30i64..3_500),
-        option::weighted(0.3, 0usize..6),
+        option::weighted(0.5, owner()),
         vec((0i64..5_000, any::<bool>()), 4),
         prop::bool::weighted(0.2),
     );
@@ -106,6 +114,14 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
         probes: asked.2,
         look_for_alternatives: asked.3,
     })
+}
+
+fn owner() -> impl Strategy<Value = RawOwner> {
+    prop_oneof![
+        (0usize..6).prop_map(RawOwner::Booking),
+        (prop_oneof![3 => Just(0usize), 1 => 1usize..3], 0usize..4)
+            .prop_map(|(host, claim)| RawOwner::Hold(host, claim)),
+    ]
 }
 
 fn odd_micros() -> impl Strategy<Value = i64> {
@@ -199,7 +215,8 @@ fn claim() -> impl Strategy<Value = RawClaim> {
         prop_oneof![3 => (-40i64..300).prop_map(|half| half * 30), 1 => -1_200i64..9_000],
         prop_oneof![4 => prop::sample::select(vec![15i64, 30, 60]), 1 => 1i64..=1_440],
     );
-    let owner = (option::weighted(0.55, 0usize..6), -100i64..900);
+    let expires = prop_oneof![1 => -100i64..=1, 2 => 1i64..900];
+    let owner = (option::weighted(0.55, 0usize..6), expires);
     (time, owner, 0u8..4, (buffer(), buffer()), prop::bool::weighted(0.2)).prop_map(
         |(time, owner, event_type, buffers, twice)| RawClaim {
             start: time.0,

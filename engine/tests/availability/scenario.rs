@@ -18,7 +18,7 @@ use chrono::Days;
 use chrono_tz::Tz;
 use uuid::Uuid;
 
-use crate::draw::{Case, RawCalendar, RawClaim, RawHost, RawKnowledge, RawRules};
+use crate::draw::{Case, RawCalendar, RawClaim, RawHost, RawKnowledge, RawOwner, RawRules};
 use crate::era::Era;
 
 /// A case, ready to be asked about.
@@ -49,6 +49,14 @@ fn event_type_id(number: usize) -> EventTypeId {
     EventTypeId::from_uuid(uuid(3, number))
 }
 
+fn hold_id(number: usize) -> HoldId {
+    HoldId::from_uuid(uuid(6, number))
+}
+
+fn claim_number(user: usize, number: usize) -> usize {
+    user * 100 + number
+}
+
 impl Scenario {
     pub(crate) fn build(case: &Case, era: &Era) -> Self {
         let moment = era.moments[case.moment % era.moments.len()];
@@ -61,7 +69,10 @@ impl Scenario {
             hosts: builder.hosts(case),
             now: base.plus_micros(case.odd_micros),
             range: TimeRange { start, end: start.plus_micros(case.range.1 * MINUTE_US) },
-            ignoring: case.ignoring.map(|index| ClaimOwner::Booking(booking_id(index))),
+            ignoring: case.ignoring.map(|owner| match owner {
+                RawOwner::Booking(number) => ClaimOwner::Booking(booking_id(number)),
+                RawOwner::Hold(host, number) => ClaimOwner::Hold(hold_id(claim_number(host, number))),
+            }),
             probes: case
                 .probes
                 .iter()
@@ -241,7 +252,7 @@ impl Builder<'_> {
     }
 
     fn claim(&self, user: usize, number: usize, raw: &RawClaim) -> Claim {
-        let id = user * 100 + number;
+        let id = claim_number(user, number);
         Claim {
             id: ClaimId::from_uuid(uuid(5, id)),
             account_id: ACCOUNT,
@@ -250,7 +261,7 @@ impl Builder<'_> {
             range: self.range(raw.start, raw.length),
             owner: match raw.booking {
                 Some(number) => ClaimOwner::Booking(booking_id(number)),
-                None => ClaimOwner::Hold(HoldId::from_uuid(uuid(6, id))),
+                None => ClaimOwner::Hold(hold_id(id)),
             },
             event_type_id: match raw.event_type {
                 0 => None,
