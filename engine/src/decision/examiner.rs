@@ -55,9 +55,9 @@ pub(super) fn bookable(question: &Question<'_>) -> StartSpan {
 
 /// One host, made ready for judging starts within a span.
 pub(super) struct HostView<'a> {
-    host: &'a Host,
+    pub(super) host: &'a Host,
     /// The host's rules and the event type's, intersected.
-    windows: BusySet,
+    pub(super) windows: BusySet,
     pub(super) obstacles: Vec<Obstacle>,
     /// For which starts every calendar is known, or why for none.
     pub(super) known: Result<StartSpan, UnknownReason>,
@@ -69,7 +69,7 @@ pub(super) struct Examiner<'a> {
     pub(super) hosts: Vec<HostView<'a>>,
     /// The windows from whose starts slots are counted where they are not each host's own.
     common: Option<BusySet>,
-    bookable: StartSpan,
+    pub(super) bookable: StartSpan,
 }
 
 impl<'a> Examiner<'a> {
@@ -116,35 +116,51 @@ impl<'a> Examiner<'a> {
 
     fn reasons(&self, view: &HostView<'a>, start: Timestamp) -> Vec<Reason> {
         let examined = start.clamped();
-        let range = self.range_from(examined);
-        let mut reasons: Vec<Reason> = view.obstacles.iter().filter_map(|each| each.objection(examined)).collect();
-        if !view.windows.covers(&range) {
-            reasons.push(Reason::OutsideRules);
-        } else if !self.on_grid(view, &range) {
-            reasons.push(Reason::NotOnSlotGrid);
-        }
-        if start < self.bookable.first {
-            reasons.push(Reason::TooSoon);
-        }
-        if start > self.bookable.last {
-            reasons.push(Reason::BeyondBookingWindow);
-        }
-        match view.known {
-            Err(why) => reasons.push(Reason::Unknown(why)),
-            Ok(known) if !known.contains(examined) => {
-                reasons.push(Reason::Unknown(UnknownReason::OutsideSyncedWindow));
-            }
-            Ok(_) => {}
-        }
-        reasons
+        let rules = [
+            self.of_rules(view, examined),
+            self.of_notice(start),
+            self.of_booking_window(start),
+            self.of_knowledge(view, examined),
+        ];
+        let obstacles = view.obstacles.iter().filter_map(|each| each.objection(examined));
+        obstacles.chain(rules.into_iter().flatten()).collect()
     }
 
-    /// Whether the start is a slot of its window. Where hosts meet together and the range is not inside all their
+    /// What the rules have against a start: outside, or beside the grid.
+    pub(super) fn of_rules(&self, view: &HostView<'a>, start: Timestamp) -> Option<Reason> {
+        let range = self.range_from(start);
+        if !view.windows.covers(&range) {
+            return Some(Reason::OutsideRules);
+        }
+        let grid = self.grid_window(view, start)?;
+        let steps_us = start.micros_since(grid.start) % self.question.terms.interval_us();
+        (steps_us != 0).then_some(Reason::NotOnSlotGrid)
+    }
+
+    /// What the notice has against a start.
+    pub(super) fn of_notice(&self, start: Timestamp) -> Option<Reason> {
+        (start < self.bookable.first).then_some(Reason::TooSoon)
+    }
+
+    /// What the booking window has against a start.
+    pub(super) fn of_booking_window(&self, start: Timestamp) -> Option<Reason> {
+        (start > self.bookable.last).then_some(Reason::BeyondBookingWindow)
+    }
+
+    /// What the state of knowledge has against a start.
+    pub(super) fn of_knowledge(&self, view: &HostView<'a>, start: Timestamp) -> Option<Reason> {
+        match view.known {
+            Err(why) => Some(Reason::Unknown(why)),
+            Ok(known) if known.contains(start) => None,
+            Ok(_) => Some(Reason::Unknown(UnknownReason::OutsideSyncedWindow)),
+        }
+    }
+
+    /// The window a start's slots are counted from. Where hosts meet together and the range is not inside all their
     /// windows there is nothing to count from; whoever it lies outside of says so.
-    fn on_grid(&self, view: &HostView<'a>, range: &TimeRange) -> bool {
-        let window = self.windows(view).range_around(range.start).filter(|window| window.covers(range));
-        let interval_us = self.question.terms.interval_us();
-        window.is_none_or(|window| range.start.micros_since(window.start) % interval_us == 0)
+    pub(super) fn grid_window(&self, view: &HostView<'a>, start: Timestamp) -> Option<TimeRange> {
+        let range = self.range_from(start);
+        self.windows(view).range_around(start).filter(|window| window.covers(&range))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one decision function: is this person free then, on these terms, given these facts?
 //!
-//! [`decide`] judges one start and gives every reason against it. [`slots`], [`next_available`] and [`alternatives`] walk
+//! [`decide`] judges one start and gives every reason against it; [`explain`] adds what each rule rests on. [`slots`], [`next_available`] and [`alternatives`] walk
 //! the very same examiner along the grid. What decides for availability therefore decides for holds, commits and
 //! explanations too.
 //!
@@ -11,6 +11,7 @@
 mod alternatives;
 mod choose;
 mod examiner;
+mod explain;
 mod hosts;
 mod obstacles;
 mod slots;
@@ -21,7 +22,9 @@ use std::sync::Arc;
 
 pub use alternatives::{DayPart, alternatives};
 pub use choose::choose_hosts;
+pub use explain::{CalendarSeen, Evidence, Explanation, Finding, HostExplanation, Met, explain};
 pub use hosts::HostSet;
+pub use obstacles::ObstacleKind;
 pub use slots::{Slot, SlotSearch, next_available, slots};
 pub use terms::{Terms, WINDOW_DAYS};
 pub use verdict::{Decision, HostVerdict, Reason};

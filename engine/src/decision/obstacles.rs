@@ -6,13 +6,28 @@ use super::examiner::StartSpan;
 use super::terms::minutes_us;
 use super::{Host, Question, Reason, Terms};
 use crate::civil;
-use crate::ids::ClaimId;
+use crate::ids::{ClaimId, EventTypeId};
 use crate::invariants::{claim_in_bounds, ranges_are_merged};
 use crate::model::{BUFFER_MINUTES_MAX, Claim, ClaimKind, ClaimOwner};
 use crate::time::{DAY_US, TimeRange, Timestamp};
 
 /// Claims that start this far from a day's edge may still belong to the day.
 const DAY_MARGIN_US: i64 = 3 * DAY_US;
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObstacleKind {
+    /// Somebody else's event.
+    External,
+    /// An event of ours that does not stand where its claim is.
+    Displaced,
+    /// A booking.
+    Booking,
+    /// A live hold.
+    Hold,
+    /// A day on which the host has taken as many as it may.
+    FullDay,
+}
 
 /// A range of starts that are not possible, and why.
 #[derive(Clone, Copy, Debug)]
@@ -21,22 +36,39 @@ pub(super) struct Obstacle {
     pub(super) starts: TimeRange,
     /// Of these, starts whose meeting would collide; all others are only too close.
     collides: TimeRange,
-    why: Reason,
+    pub(super) kind: ObstacleKind,
 }
 
 impl Obstacle {
     /// Why a meeting cannot start then, if this is in the way.
     pub(super) fn objection(&self, start: Timestamp) -> Option<Reason> {
         if self.collides.contains(start) {
-            Some(self.why)
+            Some(self.kind.reason())
         } else {
             self.starts.contains(start).then_some(Reason::Buffer)
         }
     }
 
+    /// The time that is taken.
+    pub(super) fn taken(&self, terms: &Terms) -> TimeRange {
+        match self.kind {
+            ObstacleKind::FullDay => self.collides,
+            _ => TimeRange { start: self.collides.start.plus_micros(terms.duration_us() - 1), end: self.collides.end },
+        }
+    }
+
+    /// The gap wanted between this and a meeting that starts then without colliding, in microseconds.
+    pub(super) fn gap_us(&self, start: Timestamp) -> i64 {
+        if start < self.collides.start {
+            self.collides.start.micros_since(self.starts.start)
+        } else {
+            self.starts.end.micros_since(self.collides.end)
+        }
+    }
+
     /// Something at `taken` that wants `gap_before_us` between its end and our start, `gap_after_us` between our end and
     /// its start.
-    fn around(taken: TimeRange, gap_before_us: i64, gap_after_us: i64, terms: &Terms, why: Reason) -> Self {
+    fn around(taken: TimeRange, gap_before_us: i64, gap_after_us: i64, terms: &Terms, kind: ObstacleKind) -> Self {
         // A start exactly a duration and a gap ahead of `taken` is still possible, hence the microsecond.
         let first_bad = taken.start.plus_micros(1 - terms.duration_us());
         Self {
@@ -45,12 +77,24 @@ impl Obstacle {
                 end: taken.end.plus_micros(gap_before_us),
             },
             collides: TimeRange { start: first_bad, end: taken.end },
-            why,
+            kind,
         }
     }
 
     fn day(starts: TimeRange) -> Self {
-        Self { starts, collides: starts, why: Reason::DailyLimitReached }
+        Self { starts, collides: starts, kind: ObstacleKind::FullDay }
+    }
+}
+
+impl ObstacleKind {
+    /// The reason against what collides with it.
+    const fn reason(self) -> Reason {
+        match self {
+            Self::External | Self::Displaced => Reason::Busy,
+            Self::Booking => Reason::Booked,
+            Self::Hold => Reason::Held,
+            Self::FullDay => Reason::DailyLimitReached,
+        }
     }
 }
 
@@ -76,19 +120,20 @@ fn reach(terms: &Terms, span: StartSpan) -> TimeRange {
 fn external(question: &Question<'_>, host: &Host, reach: TimeRange) -> Vec<Obstacle> {
     let terms = question.terms;
     let obstacle =
-        |range| Obstacle::around(range, terms.buffer_before_us(), terms.buffer_after_us(), terms, Reason::Busy);
+        |range, kind| Obstacle::around(range, terms.buffer_before_us(), terms.buffer_after_us(), terms, kind);
     let mut obstacles = Vec::new();
     for facts in &host.facts {
         debug_assert_eq!(ranges_are_merged(&facts.external), Ok(()));
         // Disjoint and ascending, so what the range needs is one run, however long the history is.
         let from = facts.external.partition_point(|range| range.end <= reach.start);
         let run = facts.external[from..].iter().take_while(|range| range.start < reach.end);
-        obstacles.extend(run.map(|&range| obstacle(range)));
+        obstacles.extend(run.map(|&range| obstacle(range, ObstacleKind::External)));
         let displaced = facts
             .displaced
             .iter()
             .filter(|(booking_id, _)| question.ignoring != Some(ClaimOwner::Booking(*booking_id)));
-        obstacles.extend(displaced.filter(|(_, range)| range.overlaps(&reach)).map(|&(_, range)| obstacle(range)));
+        let displaced = displaced.filter(|(_, range)| range.overlaps(&reach));
+        obstacles.extend(displaced.map(|&(_, range)| obstacle(range, ObstacleKind::Displaced)));
     }
     obstacles
 }
@@ -110,11 +155,11 @@ fn reaches(claim: &Claim, reach: TimeRange) -> bool {
 fn by_claim(terms: &Terms, claim: &Claim) -> Obstacle {
     let gap_before_us = terms.gap_us(terms.buffer_before_us(), minutes_us(claim.buffer_after_minutes));
     let gap_after_us = terms.gap_us(terms.buffer_after_us(), minutes_us(claim.buffer_before_minutes));
-    let why = match claim.kind() {
-        ClaimKind::Booking => Reason::Booked,
-        ClaimKind::Hold => Reason::Held,
+    let kind = match claim.kind() {
+        ClaimKind::Booking => ObstacleKind::Booking,
+        ClaimKind::Hold => ObstacleKind::Hold,
     };
-    Obstacle::around(claim.range, gap_before_us, gap_after_us, terms, why)
+    Obstacle::around(claim.range, gap_before_us, gap_after_us, terms, kind)
 }
 
 /// Days of the host's zone on which it has taken as many meetings of this event type as it may.
@@ -125,6 +170,18 @@ fn full_days(terms: &Terms, host: &Host, live: &[&Claim], span: StartSpan) -> Ve
     if limit == 0 {
         return vec![Obstacle::day(span.range())];
     }
+    let mut days = counted_days(host, event_type_id, live, span);
+    days.retain(|_, claims| claims.len() >= limit as usize);
+    days.into_keys().map(Obstacle::day).collect()
+}
+
+/// The days of the host's zone near the span, and the claims of this event type that count for each.
+fn counted_days(
+    host: &Host,
+    event_type_id: EventTypeId,
+    live: &[&Claim],
+    span: StartSpan,
+) -> BTreeMap<TimeRange, BTreeSet<ClaimId>> {
     let near = TimeRange { start: span.first.plus_micros(-DAY_MARGIN_US), end: span.last.plus_micros(DAY_MARGIN_US) };
     let counted = live.iter().filter(|claim| {
         claim.user_id == host.user.id && claim.event_type_id == Some(event_type_id) && near.contains(claim.range.start)
@@ -133,6 +190,14 @@ fn full_days(terms: &Terms, host: &Host, live: &[&Claim], span: StartSpan) -> Ve
     for claim in counted {
         days.entry(civil::day_around(claim.range.start, host.user.timezone)).or_default().insert(claim.id);
     }
-    days.retain(|_, claims| claims.len() >= limit as usize);
-    days.into_keys().map(Obstacle::day).collect()
+    days
+}
+
+/// How many meetings of the event type the host has taken on the day of a start, and how many it may; `None` where there
+/// is no limit.
+pub(super) fn day_load(question: &Question<'_>, host: &Host, start: Timestamp) -> Option<(u32, u32)> {
+    let (limit, event_type_id) = question.terms.max_bookings_per_day.zip(question.terms.event_type_id)?;
+    let days = counted_days(host, event_type_id, &live_claims(question, host), StartSpan::at(start));
+    let used = days.iter().find(|(day, _)| day.contains(start)).map_or(0, |(_, claims)| claims.len());
+    Some((u32::try_from(used).unwrap_or(u32::MAX), limit))
 }

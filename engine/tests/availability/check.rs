@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agentcal_engine::civil;
 use agentcal_engine::decision::{
-    self, HostVerdict, Question, Reason, Slot, SlotSearch, alternatives, decide, next_available,
+    self, Evidence, HostVerdict, Question, Reason, Slot, SlotSearch, alternatives, decide, explain, next_available,
 };
 use agentcal_engine::invariants;
 use agentcal_engine::model::{ClaimKind, SchedulingMode};
 use agentcal_engine::reference::Reference;
-use agentcal_engine::time::{TimeRange, Timestamp};
+use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -90,6 +90,7 @@ pub(crate) fn check(case: &Case, era: &Era, tally: &mut Tally) -> Result<(), Tes
     let starts = starts_to_decide(&mut reference, &scenario, &search.slots);
     for start in starts {
         let verdicts = decision_agrees(&question, &mut reference, start, tally)?;
+        explanation_agrees(&question, start, &verdicts)?;
         offered_means_free(&question, *range, &search, start, &verdicts)?;
     }
     if terms.booking_window_days <= NEXT_WINDOW_DAYS_MAX {
@@ -155,6 +156,51 @@ fn decision_agrees(
         }
     }
     Ok(decision.verdicts)
+}
+
+/// Law 3: one decision. What is explained is what is decided, and every finding has the evidence for what it says.
+fn explanation_agrees(
+    question: &Question<'_>,
+    start: Timestamp,
+    verdicts: &[HostVerdict],
+) -> Result<(), TestCaseError> {
+    let explanation = explain(question, start);
+    prop_assert_eq!(&explanation.decision().verdicts[..], verdicts, "explanation of {:?}", start);
+    let range = explanation.range;
+    for finding in explanation.hosts.iter().flat_map(|host| &host.findings) {
+        let is_against = !finding.against.is_empty();
+        match &finding.evidence {
+            Evidence::Windows { holding, before, after } => {
+                prop_assert_eq!(is_against, holding.is_none());
+                prop_assert!(holding.is_none_or(|window| window.covers(&range) && Some(window) == *before));
+                prop_assert!(before.is_none_or(|window| window.start <= start));
+                prop_assert!(after.is_none_or(|window| window.start > start));
+            }
+            Evidence::SlotGrid { before, after, .. } => {
+                prop_assert_eq!(is_against, *before != start);
+                prop_assert!(after.is_none_or(|after| after > start));
+            }
+            Evidence::Obstacles(met) => {
+                prop_assert_eq!(is_against, !met.is_empty());
+                for met in met {
+                    let free_minutes = gap_us(met.range, range) / MINUTE_US;
+                    let overlaps = met.range.overlaps(&range);
+                    prop_assert_eq!(overlaps, met.missed_buffer_minutes.is_none(), "{:?} at {:?}", met, range);
+                    prop_assert!(met.missed_buffer_minutes.is_none_or(|wanted| free_minutes < i64::from(wanted)));
+                }
+            }
+            Evidence::Notice { earliest } => prop_assert_eq!(is_against, start < *earliest),
+            Evidence::BookingWindow { latest } => prop_assert_eq!(is_against, start > *latest),
+            Evidence::DailyLimit { used, limit } => prop_assert_eq!(is_against, used >= limit),
+            Evidence::Knowledge => prop_assert!(finding.against.iter().all(|why| why.as_str() == "unknown")),
+        }
+    }
+    Ok(())
+}
+
+/// The time between two ranges that do not overlap.
+fn gap_us(one: TimeRange, other: TimeRange) -> i64 {
+    one.start.micros_since(other.end).max(other.start.micros_since(one.end))
 }
 
 /// Lesson: "reserve" said booked while "slots" said free. Whatever is offered is decided free, whatever is not is refused.
