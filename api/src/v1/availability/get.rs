@@ -4,7 +4,7 @@ use agentcal_actors::Freshness as Need;
 use agentcal_actors::metrics::{AVAILABILITY_LATENCY, FRESHNESS_AGE};
 use agentcal_engine::decision::{Host, Question, SlotSearch, next_available, slots};
 use agentcal_engine::facts::UnknownReason;
-use agentcal_engine::ids::{CalendarId, UserId};
+use agentcal_engine::ids::{CalendarId, EventTypeId, UserId};
 use agentcal_engine::model::SchedulingMode;
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::time::Timestamp;
@@ -19,7 +19,7 @@ use super::render::Answered;
 use super::{Availability, FreshnessState};
 use crate::caller::PublicCx;
 use crate::error::{ApiError, Code};
-use crate::extract::Query;
+use crate::extract::{NamedParam, Query};
 
 /// When to ask again after nothing was known.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -63,6 +63,9 @@ async fn answer(
     let question = Question { terms: &plan.terms, hosts: &hosts, now, ignoring: None };
     let found = plan.range.map_or_else(SlotSearch::default, |range| slots(&question, range, asked.limit));
     refuse_unknown(plan, &hosts, &found.unknown)?;
+    let offering = cx.unchecked().app.offers.offering(config, plan.meeting);
+    let slot_ids = offering.and_then(|offering| offering.slot_ids(&hosts, now));
+    let slot_ids = slot_ids.ok_or_else(|| ApiError::not_found(EventTypeId::KIND))?;
     let basis = staleness.judge(&hosts, &found.unknown, now);
     metrics::histogram!(FRESHNESS_AGE).record(now.saturating_since(basis.as_of).as_secs_f64());
     let state = basis.state;
@@ -72,6 +75,7 @@ async fn answer(
         hosts: &hosts,
         next_available: first_after(&question, plan, &found, now),
         slots: &found.slots,
+        slot_ids: &slot_ids,
         unknown: &found.unknown,
         basis,
     };

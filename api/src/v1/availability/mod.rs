@@ -63,6 +63,10 @@ pub(super) struct Slot {
     pub(super) end_time: String,
     /// Who is free; for a collective event type, everybody.
     pub(super) user_ids: Vec<String>,
+    /// Stands for this slot as it is offered here: book or hold by it, and you get this time with one of these people or
+    /// are told that it is gone. Counts for 30 minutes, and only while the rules behind it stand.
+    #[schema(example = "slot_ARH7DAGdngABlIvAAdWxr1u8Yqv0VAM")]
+    pub(super) slot_id: String,
 }
 
 /// When somebody can be booked.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::calendar::request::Meeting;
 use agentcal_engine::civil::day_start;
 use agentcal_engine::decision::Terms;
 use agentcal_engine::ids::{EventTypeId, UserId};
-use agentcal_engine::model::{AvailabilityRules, DURATION_MINUTES_MAX, EventType, SchedulingMode};
+use agentcal_engine::model::{AdHocMeeting, AvailabilityRules, DURATION_MINUTES_MAX, EventType, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::time::{TimeRange, Timestamp};
 use chrono::NaiveDate;
@@ -71,6 +72,7 @@ pub(super) struct Asked {
 
 /// A question that makes sense in its account.
 pub(super) struct Plan {
+    pub(super) meeting: Meeting,
     pub(super) terms: Terms,
     pub(super) user_ids: Vec<UserId>,
     pub(super) zone: Tz,
@@ -151,24 +153,25 @@ impl Asked {
     }
 
     pub(super) fn plan(&self, config: &AccountConfig) -> Result<Plan, ApiError> {
-        let (terms, user_ids) = match self.event_type_id {
-            Some(_) => self.hosts_of_event_type(config)?,
-            None => self.one_user(),
-        };
+        let (meeting, terms, user_ids) = self.meeting(config)?;
         let user = self.user_id.map(|user_id| find_user(config, user_id)).transpose();
         let user =
             user.map_err(|_missing| ApiError::field("user_id", FieldCode::NotFound, "names no user of this account"))?;
         let default_zone = user.map_or_else(|| zone_of(&config.account), |(user, _)| user.timezone);
         let zone = self.timezone.unwrap_or(default_zone);
         let range = TimeRange::new(day_start(self.start_date, zone), day_start(day_after(self.end_date), zone));
-        Ok(Plan { terms, user_ids, zone, range })
+        Ok(Plan { meeting, terms, user_ids, zone, range })
     }
 
-    fn one_user(&self) -> (Terms, Vec<UserId>) {
-        (Terms::ad_hoc(self.duration_minutes.unwrap_or(1)), self.user_id.into_iter().collect())
+    fn meeting(&self, config: &AccountConfig) -> Result<(Meeting, Terms, Vec<UserId>), ApiError> {
+        if let (None, Some(user_id), Some(duration_minutes)) = (self.event_type_id, self.user_id, self.duration_minutes) {
+            let meeting = Meeting::AdHoc(AdHocMeeting { user_id, duration_minutes });
+            return Ok((meeting, Terms::ad_hoc(duration_minutes), vec![user_id]));
+        }
+        self.hosts_of_event_type(config)
     }
 
-    fn hosts_of_event_type(&self, config: &AccountConfig) -> Result<(Terms, Vec<UserId>), ApiError> {
+    fn hosts_of_event_type(&self, config: &AccountConfig) -> Result<(Meeting, Terms, Vec<UserId>), ApiError> {
         let (event_type, rules) = self.event_type(config).ok_or_else(|| {
             ApiError::field("event_type_id", FieldCode::NotFound, "names no event type of this account")
         })?;
@@ -184,7 +187,8 @@ impl Asked {
                 return Err(ApiError::field("user_id", FieldCode::NotAHost, detail));
             }
         };
-        Ok((Terms::of_event_type(event_type, rules.clone().map(Arc::new)), user_ids))
+        let terms = Terms::of_event_type(event_type, rules.clone().map(Arc::new));
+        Ok((Meeting::EventType(event_type.id), terms, user_ids))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing the answer's bytes. An answer can have thousands of slots; each costs a few copies and no allocation.
 
-use agentcal_engine::decision::{Host, Slot};
+use agentcal_engine::decision::{Host, HostSet, Slot};
 use agentcal_engine::facts::UnknownReason;
 use agentcal_engine::ids::{EventTypeId, UserId};
 use agentcal_engine::time::Timestamp;
@@ -8,9 +8,10 @@ use chrono_tz::Tz;
 
 use super::freshness::{Basis, reason_name};
 use crate::instant::InstantWriter;
+use crate::offers::SlotIds;
 
 /// Bytes of one slot with one user, a little more than it takes.
-const SLOT_LEN: usize = 150;
+const SLOT_LEN: usize = 200;
 
 /// Everything an answer says.
 pub(super) struct Answered<'a> {
@@ -18,6 +19,7 @@ pub(super) struct Answered<'a> {
     pub(super) zone: Tz,
     pub(super) hosts: &'a [Host],
     pub(super) slots: &'a [Slot],
+    pub(super) slot_ids: &'a SlotIds,
     pub(super) basis: Basis,
     pub(super) unknown: &'a [(UserId, UnknownReason)],
     pub(super) next_available: Option<Timestamp>,
@@ -48,21 +50,22 @@ impl Answered<'_> {
         out
     }
 
+    /// Neighbours are mostly free with the same people, so what stands between the instants and the slot id is kept.
     fn push_slots(&self, instants: &mut InstantWriter, out: &mut Vec<u8>) {
         let names: Vec<String> = self.hosts.iter().map(|host| host.user.id.to_string()).collect();
+        let (mut named, mut between) = (HostSet::EMPTY, Vec::new());
         for (index, slot) in self.slots.iter().enumerate() {
-            out.extend_from_slice(if index == 0 { b"{\"start_time\":".as_slice() } else { b",{\"start_time\":" });
-            push_instant(slot.start, instants, out);
-            out.extend_from_slice(b",\"end_time\":");
-            push_instant(slot.end, instants, out);
-            out.extend_from_slice(b",\"user_ids\":[");
-            for (place, host) in slot.hosts.iter().enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                push_quoted(names.get(host).map_or("", String::as_str), out);
+            if index == 0 || slot.hosts != named {
+                named = slot.hosts;
+                write_between(named, &names, &mut between);
             }
-            out.extend_from_slice(b"]}");
+            out.extend_from_slice(if index == 0 { b"{\"start_time\":\"".as_slice() } else { b",{\"start_time\":\"" });
+            instants.write(slot.start, out);
+            out.extend_from_slice(b"\",\"end_time\":\"");
+            instants.write(slot.end, out);
+            out.extend_from_slice(&between);
+            self.slot_ids.write(slot.start, slot.hosts, out);
+            out.extend_from_slice(b"\"}");
         }
     }
 
@@ -81,6 +84,19 @@ impl Answered<'_> {
         }
         out.extend_from_slice(b"]}");
     }
+}
+
+/// From behind the end of a slot to its slot id.
+fn write_between(hosts: HostSet, names: &[String], between: &mut Vec<u8>) {
+    between.clear();
+    between.extend_from_slice(b"\",\"user_ids\":[");
+    for (place, host) in hosts.iter().enumerate() {
+        if place > 0 {
+            between.push(b',');
+        }
+        push_quoted(names.get(host).map_or("", String::as_str), between);
+    }
+    between.extend_from_slice(b"],\"slot_id\":\"");
 }
 
 fn push_instant(instant: Timestamp, instants: &mut InstantWriter, out: &mut Vec<u8>) {

@@ -80,9 +80,11 @@ fn number_ids(text: &str) -> String {
     let mut rest = text;
     while let Some(start) = rest.find('_') {
         let prefix_at = rest[..start].rfind(|c: char| !c.is_ascii_lowercase()).map_or(0, |at| at + 1);
-        let suffix: String = rest[start + 1..].chars().take_while(char::is_ascii_alphanumeric).collect();
+        let is_offer = &rest[prefix_at..start] == "slot";
+        let is_of_id = |c: &char| c.is_ascii_alphanumeric() || is_offer && matches!(c, '-' | '_');
+        let suffix: String = rest[start + 1..].chars().take_while(is_of_id).collect();
         let end = start + 1 + suffix.len();
-        if suffix.len() == 26 {
+        if suffix.len() == 26 || is_offer && suffix.len() > 26 {
             let id = rest[prefix_at..end].to_owned();
             let number = seen.iter().position(|known| *known == id).unwrap_or_else(|| {
                 seen.push(id.clone());

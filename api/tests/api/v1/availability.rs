@@ -23,16 +23,18 @@ async fn an_answer_names_slots_freshness_and_zone() {
       "slots": [
         {
           "end_time": "2026-11-23T09:30:00+01:00",
+          "slot_id": "slot_2",
           "start_time": "2026-11-23T09:00:00+01:00",
           "user_ids": [
-            "user_2"
+            "user_3"
           ]
         },
         {
           "end_time": "2026-11-23T10:00:00+01:00",
+          "slot_id": "slot_4",
           "start_time": "2026-11-23T09:30:00+01:00",
           "user_ids": [
-            "user_2"
+            "user_3"
           ]
         }
       ],
