@@ -151,3 +151,38 @@ impl Leaf {
 fn back(date: NaiveDate) -> NaiveDate {
     date.checked_sub_days(Days::new(DAYS_PER_PAGE)).unwrap_or(date)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line per day: its name, then what its times are called.
+    #[track_caller]
+    fn check(starts: &[&str], zone: Tz, expected: &[&str]) {
+        let starts = starts.iter().map(|text| words::read_machine(text).expect("an instant"));
+        let line = |day: Day| {
+            let labels: Vec<String> = day.times.into_iter().map(|time| time.label).collect();
+            format!("{}: {}", day.name, labels.join(", "))
+        };
+        assert_eq!(by_day(starts, zone).into_iter().map(line).collect::<Vec<_>>(), expected);
+    }
+
+    /// Lesson: clock changes, and days grouped in UTC.
+    #[test]
+    fn days_are_the_readers_and_hours_that_occur_twice_are_told_apart() {
+        check(
+            &["2026-11-01T03:30:00Z", "2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z", "2026-11-01T07:30:00Z"],
+            chrono_tz::America::New_York,
+            &[
+                "Saturday, 31 October 2026: 23:30",
+                "Sunday, 1 November 2026: 01:30 (UTC-04:00), 01:30 (UTC-05:00), 02:30",
+            ],
+        );
+        check(
+            &["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"],
+            chrono_tz::Europe::Berlin,
+            &["Sunday, 29 March 2026: 01:30, 03:30"],
+        );
+        check(&[], Tz::UTC, &[]);
+    }
+}
