@@ -121,6 +121,19 @@ impl View {
         self.state.account(account_id)?.revision(key)
     }
 
+    /// Whether bookings, claims, holds and kept answers of an account are certainly the same in another view.
+    pub fn sold_the_same(&self, account_id: AccountId, other: &Self) -> bool {
+        match (self.state.account(account_id), other.state.account(account_id)) {
+            (Some(rows), Some(others)) => {
+                rows.bookings.is(&others.bookings)
+                    && rows.claims.is(&others.claims)
+                    && rows.holds.is(&others.holds)
+                    && rows.answers.is(&others.answers)
+            }
+            (rows, others) => rows.is_none() == others.is_none(),
+        }
+    }
+
     fn of<T>(&self, account_id: AccountId, look: impl FnOnce(&AccountRows) -> Vec<T>) -> Vec<T> {
         self.state.account(account_id).map(look).unwrap_or_default()
     }
