@@ -57,6 +57,11 @@ const HOUSE: &[Room] = &[
         imports: &[ENGINE, VAULT, SQLITE, MEMORY, SANDBOX, ACTORS, API, SIM_STORE],
         test_imports: &[TESTKIT],
     },
+    Room {
+        name: "agentcal-counts",
+        imports: &[ENGINE, VAULT, MEMORY, SANDBOX, ACTORS, API, SIM_STORE],
+        test_imports: &[TESTKIT],
+    },
     Room { name: TESTKIT, imports: &[], test_imports: &[] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },

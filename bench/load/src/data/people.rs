@@ -5,8 +5,8 @@ use agentcal_engine::busy::BusySet;
 use agentcal_engine::civil;
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, EventTypeId, KeyId, OrganizationId, UserId};
 use agentcal_engine::model::{
-    Account, ApiKey, AvailabilityRules, BufferMode, Calendar, Connection, ConnectionStatus, EventType, KeyKind, Mode,
-    OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
+    Account, ApiKey, AttendeePolicy, AvailabilityRules, BufferMode, Calendar, Connection, ConnectionStatus, EventType,
+    KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
 };
 use agentcal_engine::ports::{Credentials, SandboxEvent, Store};
 use agentcal_engine::time::{DAY_US, TimeRange, Timestamp};
@@ -172,6 +172,7 @@ impl Home<'_> {
             location: None,
             require_slot_id: false,
             on_stale: OnStale::Verify,
+            attendee_policy: AttendeePolicy::default(),
             created_at: self.now,
         }
     }
