@@ -112,6 +112,11 @@ impl Context {
 
     async fn cold(self: &Arc<Self>, account_id: AccountId, wanted: Wanted, until: Instant) -> Arc<CalendarFacts> {
         let mut is_rung = false;
+        let asked_at = self.store_now();
+        // What was renewed for this question is as fresh as can be, however short an age was asked for.
+        let is_answer = |facts: &CalendarFacts| {
+            facts.as_of().is_some_and(|as_of| asked_at <= as_of) || is_answer(facts, wanted.max_age, self.store_now())
+        };
         loop {
             let slot = self.wake(account_id, wanted.calendar_id, Cause::Question);
             let mut changes = slot.watch();
@@ -121,7 +126,7 @@ impl Context {
                 return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::CalendarGone);
             }
             match facts {
-                Some(facts) if is_answer(&facts, wanted.max_age, self.store_now()) => return facts,
+                Some(facts) if is_answer(&facts) => return facts,
                 Some(_) if !is_rung => is_rung = slot.ring(),
                 _ => {}
             }
@@ -129,10 +134,11 @@ impl Context {
             let failed = changes.borrow().syncs_failed > before.syncs_failed;
             match (changed, slot.facts()) {
                 // The provider was asked in vain: what is known will not get younger by waiting.
-                (Ok(Ok(())), Some(facts)) if failed || is_answer(&facts, wanted.max_age, self.store_now()) => {
-                    return facts;
-                }
+                (Ok(Ok(())), Some(facts)) if failed || is_answer(&facts) => return facts,
                 (Ok(Ok(())), _) => {}
+                (Err(_late), Some(facts)) if facts.knowledge == Knowledge::Unknown(UnknownReason::NotSynced) => {
+                    return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::DeadlineExceeded);
+                }
                 (_, Some(facts)) => return facts,
                 (_, None) => return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::DeadlineExceeded),
             }
