@@ -1,0 +1,147 @@
+//! Clients: they ask, hold, book, move, cancel and read, lose their patience, and try again.
+
+mod acts;
+mod holding;
+mod reading;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::ids::{BookingId, UserId};
+use agentcal_engine::ports::Clock;
+use agentcal_engine::time::{TimeRange, Timestamp};
+use agentcal_history::{Answer, Event, Operation, Outcome};
+use http::Method;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::chance::Dice;
+use crate::clock::SimClock;
+use crate::journal::Journal;
+use crate::wire::{Ask, Reply, send};
+use crate::world::World;
+
+/// Most bookings a client remembers.
+const REMEMBERED_MAX: usize = 12;
+
+/// One client.
+pub(crate) struct Client {
+    name: String,
+    world: Arc<World>,
+    clock: Arc<SimClock>,
+    dice: Dice,
+    journal: Journal,
+    /// Bookings it knows of.
+    known: Vec<Known>,
+    counter: u64,
+}
+
+/// A booking a client knows of.
+#[derive(Clone, Debug)]
+struct Known {
+    id: BookingId,
+    thing: usize,
+    range: TimeRange,
+}
+
+/// A slot a client was offered.
+#[derive(Clone, Debug)]
+struct Offered {
+    thing: usize,
+    range: TimeRange,
+    user_ids: Vec<UserId>,
+    slot_id: Option<String>,
+}
+
+/// A request, before it is known under which key and how often it will be sent.
+struct Wanted {
+    operation: Operation,
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Client {
+    pub(crate) fn new(name: String, seed: u64, world: Arc<World>, clock: Arc<SimClock>, journal: Journal) -> Self {
+        let dice = Dice::new(seed, &name);
+        Self { name, world, clock, dice, journal, known: Vec::new(), counter: 0 }
+    }
+
+    /// Goes on for ever; while the journal is paused it begins nothing new.
+    pub(crate) async fn run(mut self) {
+        loop {
+            sleep(self.dice.millis(2_000, 40_000)).await;
+            if !self.journal.is_paused() {
+                let engaged = self.journal.enter();
+                self.act().await;
+                drop(engaged);
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A name nobody used before.
+    fn fresh(&mut self, what: &str) -> String {
+        self.counter += 1;
+        format!("{}-{what}{}", self.name, self.counter)
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/accounts/{}{rest}", self.world.account_id())
+    }
+
+    /// Sends a request, perhaps with a key, and perhaps again as long as it is in doubt.
+    async fn persist(&mut self, wanted: Wanted) -> Option<(Outcome, Reply)> {
+        let key = self.dice.happens(700).then(|| self.fresh("k"));
+        let mut tries = 1 + self.dice.below(3);
+        loop {
+            let answered = self.once(&wanted, key.clone()).await;
+            tries -= 1;
+            match &answered {
+                Some((Outcome::Failed { .. }, _)) | None if tries > 0 => sleep(self.dice.millis(200, 5_000)).await,
+                _ => return answered,
+            }
+        }
+    }
+
+    async fn once(&mut self, wanted: &Wanted, key: Option<String>) -> Option<(Outcome, Reply)> {
+        let is_patient = self.dice.happens(700);
+        let patience = if is_patient { Duration::from_secs(40) } else { self.dice.millis(500, 5_000) };
+        let event = Event {
+            client: self.name.clone(),
+            invoked_at: self.now(),
+            answer: None,
+            idempotency_key: key.clone(),
+            operation: wanted.operation.clone(),
+        };
+        let number = self.journal.begin(event);
+        let Wanted { method, path, body, .. } = wanted;
+        let ask = Ask { method: method.clone(), path: path.clone(), body: body.clone(), key, patience };
+        let reply = send(&self.world.key, &ask).await?;
+        let outcome = match reading::outcome(&wanted.operation, &reply) {
+            Some(outcome) => outcome,
+            None => {
+                self.journal
+                    .odd(format!("{} {} was answered with {} {}", ask.method, ask.path, reply.status, reply.text));
+                return None;
+            }
+        };
+        if let Outcome::Failed { status: 500, code } = &outcome {
+            self.journal.odd(format!("{} {} was answered with 500 {code}", ask.method, ask.path));
+        }
+        let answer = Answer { at: self.now(), replayed: reply.is_replayed, outcome: outcome.clone() };
+        self.journal.finish(number, answer);
+        Some((outcome, reply))
+    }
+
+    fn remember(&mut self, known: Known) {
+        self.known.retain(|other| other.id != known.id);
+        if self.known.len() == REMEMBERED_MAX {
+            self.known.remove(0);
+        }
+        self.known.push(known);
+    }
+}

@@ -1,0 +1,51 @@
+//! What is simulated.
+
+use std::collections::BTreeSet;
+
+use agentcal_sim_store::Planted;
+
+/// One simulation. The same plan gives the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// Simulated hours.
+    pub hours: u32,
+    /// Guarantees the store breaks, to see whether that is found.
+    pub planted: BTreeSet<Planted>,
+    /// Whether to print every request with its answer.
+    pub is_traced: bool,
+}
+
+impl Plan {
+    /// A sound store.
+    pub fn new(seed: u64, hours: u32) -> Self {
+        Self { seed, hours, planted: BTreeSet::new(), is_traced: false }
+    }
+
+    /// The same with a guarantee broken.
+    #[must_use]
+    pub fn with(mut self, planted: Planted) -> Self {
+        self.planted.insert(planted);
+        self
+    }
+
+    /// The command that runs it again.
+    pub fn command(&self) -> String {
+        let planted: String = self.planted.iter().map(|planted| format!(" --plant {}", name_of(*planted))).collect();
+        format!("cargo xtask sim --seed {} --hours {}{planted}", self.seed, self.hours)
+    }
+}
+
+/// The names of the guarantees that can be broken.
+pub const PLANTED_NAMES: [(&str, Planted); 5] = [
+    ("ack-before-durable", Planted::AckBeforeDurable),
+    ("ignore-constraint", Planted::IgnoreConstraint),
+    ("skip-revision-check", Planted::SkipRevisionCheck),
+    ("confirm-expired", Planted::ConfirmExpired),
+    ("forget-idempotency", Planted::ForgetIdempotency),
+];
+
+fn name_of(planted: Planted) -> &'static str {
+    PLANTED_NAMES.iter().find(|(_, known)| *known == planted).map_or("unknown", |(name, _)| name)
+}

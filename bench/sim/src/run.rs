@@ -1,0 +1,370 @@
+//! The simulation from its first step to its verdict.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_actors::Providers;
+use agentcal_engine::model::ProviderKind;
+use agentcal_engine::ports::Clock;
+use agentcal_engine::time::Timestamp;
+use agentcal_history::{Allowances, Counts, check};
+use agentcal_sim_store::Disk;
+use tokio::runtime::Runtime;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::chance::Dice;
+use crate::client::Client;
+use crate::clock::SimClock;
+use crate::director::{CLIENT_HOSTS, Director};
+use crate::journal::Journal;
+use crate::node::{Bells, NodeParts, live};
+use crate::people::People;
+use crate::plan::Plan;
+use crate::provider::{Cloud, POLL_INTERVALS, SimProvider};
+use crate::quiet::{Audit, CALM_MAX, Truths};
+use crate::watch::Watch;
+use crate::wire::NODE;
+use crate::world::{World, start_of};
+
+/// How far one step goes.
+const TICK: Duration = Duration::from_millis(10);
+/// Time between two quiet points.
+const BUSY: Duration = Duration::from_secs(50 * 60);
+/// Clients on each of their hosts.
+const CLIENTS_PER_HOST: usize = 4;
+/// Findings that are printed.
+const PRINTED_MAX: usize = 10;
+
+/// What a simulation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was found, at the first moment at which anything was found.
+    pub findings: Vec<String>,
+    /// How much the history checker looked at, at the last quiet point.
+    pub counts: Counts,
+    /// Quiet points that were reached.
+    pub quiet_points: u32,
+    /// Times the node crashed.
+    pub crashes: u32,
+}
+
+impl Verdict {
+    /// Whether nothing was found.
+    pub fn is_pass(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// Runs a plan, and writes what happens. The same plan writes the same bytes.
+///
+/// # Errors
+/// When `out` does not take them, or the simulated world could not be set up.
+pub fn run(plan: &Plan, out: &mut dyn Write) -> io::Result<Verdict> {
+    let mut stage = Stage::set(plan)?;
+    writeln!(out, "sim seed={} hours={} start={:?} zone={}", plan.seed, plan.hours, stage.start, stage.zone)?;
+    let verdict = stage.play(plan, out)?;
+    print_verdict(plan, &stage, &verdict, out)?;
+    Ok(verdict)
+}
+
+fn print_verdict(plan: &Plan, stage: &Stage<'_>, verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
+    for finding in verdict.findings.iter().take(PRINTED_MAX) {
+        writeln!(out, "found: {finding}")?;
+    }
+    if !verdict.is_pass() {
+        writeln!(out, "replay: {}", plan.command())?;
+    }
+    let counts = &verdict.counts;
+    writeln!(
+        out,
+        "sim seed={} hours={} requests={} bookings={} holds={} confirmed={} moves={} cancels={} in_doubt={} replays={} \
+         slots={} crashes={} quiet_points={} states={} digest={:016x} verdict={}",
+        plan.seed,
+        plan.hours,
+        counts.events,
+        counts.bookings_acknowledged,
+        counts.holds_acknowledged,
+        counts.holds_confirmed,
+        counts.moves_acknowledged,
+        counts.cancels_acknowledged,
+        counts.in_doubt,
+        counts.replays,
+        counts.slots,
+        verdict.crashes,
+        verdict.quiet_points,
+        stage.watch.looks,
+        stage.journal.digest(),
+        if verdict.is_pass() { "pass" } else { "fail" },
+    )
+}
+
+/// Where the simulation is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Busy { until: Timestamp },
+    Calming { since: Timestamp },
+    Auditing { since: Timestamp },
+}
+
+struct Stage<'s> {
+    sim: turmoil::Sim<'s>,
+    start: Timestamp,
+    zone: chrono_tz::Tz,
+    clock: Arc<SimClock>,
+    disk: Disk,
+    cloud: Cloud,
+    world: Arc<World>,
+    bells: Bells,
+    journal: Journal,
+    audit: Audit,
+    people: People,
+    director: Director,
+    watch: Watch,
+    phase: Phase,
+    runtime: Runtime,
+    quiet_points: u32,
+    counts: Counts,
+    acknowledged: u64,
+    looked_at: Timestamp,
+    traced: usize,
+}
+
+impl Stage<'_> {
+    fn set(plan: &Plan) -> io::Result<Self> {
+        let seed = plan.seed;
+        let (start, zone) = start_of(&Dice::new(seed, "start"));
+        let clock = Arc::new(SimClock::new(start));
+        let disk = Disk::new(Arc::clone(&clock) as _, Arc::new(Dice::new(seed, "disk")));
+        let cloud = Cloud::new(Arc::clone(&clock) as _);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let dice = Dice::new(seed, "world");
+        let founded = runtime.block_on(World::found(&disk.connect(), &cloud, &dice, start, zone));
+        let world = Arc::new(founded.map_err(io::Error::other)?);
+        let mut people = People::new(Dice::new(seed, "people"), start);
+        people.settle_in(&world, &cloud, start);
+        let director = Director::new(Dice::new(seed, "director"), plan, start);
+        disk.set(director.settings());
+        let sim = turmoil::Builder::new()
+            .rng_seed(seed)
+            .tick_duration(TICK)
+            .simulation_duration(Duration::from_secs(u64::MAX / 4))
+            .min_message_latency(Duration::from_millis(1))
+            .max_message_latency(Duration::from_millis(40))
+            .build();
+        let mut stage = Self {
+            sim,
+            start,
+            zone,
+            clock,
+            disk,
+            cloud,
+            watch: Watch::new(world.account_id()),
+            world,
+            bells: Bells::default(),
+            journal: Journal::default(),
+            audit: Audit::default(),
+            people,
+            director,
+            phase: Phase::Busy { until: start + BUSY },
+            runtime,
+            quiet_points: 0,
+            counts: Counts::default(),
+            acknowledged: 0,
+            looked_at: start,
+            traced: 0,
+        };
+        stage.populate(seed);
+        Ok(stage)
+    }
+
+    /// Puts the node and its clients on their hosts.
+    fn populate(&mut self, seed: u64) {
+        let provider =
+            |kind, name| Arc::new(SimProvider { kind, cloud: self.cloud.clone(), dice: Dice::new(seed, name) });
+        let providers = Providers::new()
+            .with(provider(ProviderKind::Google, "google"))
+            .with(provider(ProviderKind::Caldav, "caldav"));
+        let parts = NodeParts {
+            disk: self.disk.clone(),
+            providers,
+            clock: Arc::clone(&self.clock),
+            dice: Arc::new(Dice::new(seed, "node")),
+            bells: self.bells.clone(),
+            account_id: self.world.account_id(),
+        };
+        self.sim.host(NODE, move || live(parts.clone()));
+        for host in CLIENT_HOSTS {
+            let (world, clock, journal) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.journal.clone());
+            self.sim.host(host, move || {
+                for number in 0..CLIENTS_PER_HOST {
+                    let name = format!("{host}{number}");
+                    let client = Client::new(name, seed, Arc::clone(&world), Arc::clone(&clock), journal.clone());
+                    tokio::spawn(client.run());
+                }
+                std::future::pending()
+            });
+        }
+        let (world, clock, journal) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.journal.clone());
+        let audit = self.audit.clone();
+        self.sim.host("auditor", move || {
+            let client = Client::new("auditor".into(), seed, Arc::clone(&world), Arc::clone(&clock), journal.clone());
+            let audit = audit.clone();
+            async move {
+                client.audit_when_asked(audit).await;
+                Ok(())
+            }
+        });
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn play(&mut self, plan: &Plan, out: &mut dyn Write) -> io::Result<Verdict> {
+        let end = self.start + Duration::from_secs(u64::from(plan.hours) * 3_600);
+        loop {
+            let mut findings = match self.sim.step() {
+                Ok(_) => Vec::new(),
+                Err(error) => vec![format!("a host ended: {error}")],
+            };
+            self.clock.advance(self.sim.elapsed());
+            if plan.is_traced {
+                self.trace(out)?;
+            }
+            findings.extend(self.watch.look(self.disk.view()));
+            findings.extend(self.journal.oddities());
+            let is_over = self.direct(end, &mut findings, out)?;
+            if is_over || !findings.is_empty() {
+                let (counts, quiet_points) = (self.counts, self.quiet_points);
+                return Ok(Verdict { findings, counts, quiet_points, crashes: self.director.tally.crashes });
+            }
+        }
+    }
+
+    /// Moves everything that is no host; says whether the simulation is over.
+    fn direct(&mut self, end: Timestamp, findings: &mut Vec<String>, out: &mut dyn Write) -> io::Result<bool> {
+        let now = self.now();
+        match self.phase {
+            Phase::Busy { until } => {
+                let acknowledged = self.journal.acknowledged();
+                let answered = std::mem::replace(&mut self.acknowledged, acknowledged) < acknowledged;
+                self.people.act(&self.world, &self.cloud, &self.bells, now);
+                if self.director.act(&mut self.sim, &self.disk, &self.cloud, (now, answered)) {
+                    self.watch.forget();
+                }
+                if until.min(end) <= now {
+                    self.calm(now);
+                }
+            }
+            Phase::Calming { since } => self.wait_for_rest(since, now, findings),
+            Phase::Auditing { since } => {
+                if let Some(seen) = self.audit.take() {
+                    findings.extend(self.judge(&seen, out)?);
+                    if end <= now {
+                        return Ok(true);
+                    }
+                    self.resume(now);
+                } else if since + CALM_MAX < now {
+                    findings.push("the auditor was not answered".into());
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn calm(&mut self, now: Timestamp) {
+        self.journal.pause(true);
+        self.director.heal(&mut self.sim, &self.disk, &self.cloud);
+        self.phase = Phase::Calming { since: now };
+        self.looked_at = now;
+    }
+
+    fn resume(&mut self, now: Timestamp) {
+        self.journal.pause(false);
+        self.director.resume(&self.disk, now);
+        self.phase = Phase::Busy { until: now + BUSY };
+    }
+
+    /// Looks once every simulated half minute whether everything is at rest.
+    fn wait_for_rest(&mut self, since: Timestamp, now: Timestamp, findings: &mut Vec<String>) {
+        if now < self.looked_at + Duration::from_secs(30) {
+            return;
+        }
+        self.looked_at = now;
+        if !self.journal.is_idle() {
+            return;
+        }
+        match self.unrest() {
+            None => {
+                self.audit.request();
+                self.phase = Phase::Auditing { since: now };
+            }
+            Some(unrest) if since + CALM_MAX < now => findings.push(format!("no rest: {unrest}")),
+            // Whoever was told to come back in an hour is told that it may come now.
+            Some(_) => self.world.places.iter().for_each(|place| self.bells.ring(place.calendar_id)),
+        }
+    }
+
+    /// The store is asked from outside, where no time passes: so it must take none for that moment.
+    fn unrest(&self) -> Option<String> {
+        let settings = self.disk.settings();
+        self.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
+        let unrest = self.truths().unrest(&self.disk, &self.runtime);
+        self.disk.set(settings);
+        unrest
+    }
+
+    fn truths(&self) -> Truths<'_> {
+        Truths { world: &self.world, cloud: &self.cloud, view: self.disk.view() }
+    }
+
+    /// Compares everything with everything at a quiet point.
+    fn judge(&mut self, seen: &[Option<agentcal_history::SlotsSeen>], out: &mut dyn Write) -> io::Result<Vec<String>> {
+        let truths = self.truths();
+        let facts_age_max = POLL_INTERVALS.1 * 2;
+        let allowances = Allowances {
+            clock_slack_us: 3_000_000,
+            offer_slack_us: 0,
+            facts_age_max_us: None.or(i64::try_from(facts_age_max.as_micros() * 1_000).ok()),
+        };
+        let report = check(&self.journal.events(), &truths.finale(true), &allowances);
+        let mut findings: Vec<String> = report.violations.iter().map(|violation| self.explain(violation)).collect();
+        findings.extend(truths.compare(seen));
+        drop(truths);
+        self.counts = report.counts;
+        self.quiet_points += 1;
+        let tally = self.director.tally;
+        writeln!(
+            out,
+            "at={:?} requests={} bookings={} stored={} slots_beside_truth={} crashes={} disk_faults={} cuts={} bad_days={} digest={:016x}",
+            self.now(),
+            report.counts.events,
+            report.counts.bookings_acknowledged,
+            report.counts.bookings,
+            report.counts.slots_beside_truth,
+            tally.crashes,
+            tally.disk_faults,
+            tally.cuts,
+            tally.bad_days,
+            self.journal.digest(),
+        )?;
+        Ok(findings)
+    }
+
+    fn explain(&self, violation: &agentcal_history::Violation) -> String {
+        violation.to_string()
+    }
+
+    fn trace(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        for event in self.journal.answered_since(&mut self.traced) {
+            writeln!(out, "{}", event.to_line())?;
+        }
+        Ok(())
+    }
+}
+
+/// A number that stands for everything written down.
+pub(crate) fn digest_of(before: u64, line: &str) -> u64 {
+    xxh3_64_with_seed(line.as_bytes(), before)
+}

@@ -1,0 +1,138 @@
+//! Looks at the store after every step: a small model of how its rows may change, and the engine's invariants.
+//!
+//! The history checker knows what clients were told; this knows what was committed, told or not.
+
+use std::collections::BTreeMap;
+
+use agentcal_engine::ids::{AccountId, UserId};
+use agentcal_engine::invariants::{claim_in_bounds, no_double_booking};
+use agentcal_engine::model::{Booking, BookingStatus, Claim, ClaimOwner, Hold, HoldState};
+use agentcal_engine::time::{DAY_US, TimeRange, Timestamp};
+use agentcal_sim_store::{KeptAnswer, View};
+
+/// What is remembered of the last look.
+pub(crate) struct Watch {
+    account_id: AccountId,
+    last: Option<View>,
+    /// States looked at.
+    pub(crate) looks: u64,
+}
+
+impl Watch {
+    pub(crate) fn new(account_id: AccountId) -> Self {
+        Self { account_id, last: None, looks: 0 }
+    }
+
+    /// Begins anew: whether what a crash took away was anybody's, clients know.
+    pub(crate) fn forget(&mut self) {
+        self.last = None;
+    }
+
+    /// What is wrong with this state, or with how it came from the last one.
+    pub(crate) fn look(&mut self, view: View) -> Vec<String> {
+        if self.last.as_ref().is_some_and(|last| last.sold_the_same(self.account_id, &view)) {
+            return Vec::new();
+        }
+        self.looks += 1;
+        let mut wrong = standing(self.account_id, &view);
+        if let Some(last) = &self.last {
+            wrong.extend(changes(self.account_id, last, &view));
+        }
+        self.last = Some(view);
+        wrong
+    }
+}
+
+/// What one state must be like.
+fn standing(account_id: AccountId, view: &View) -> Vec<String> {
+    let (claims, bookings, holds) = (view.claims(account_id), view.bookings(account_id), view.holds(account_id));
+    let mut wrong: Vec<String> = Vec::new();
+    wrong.extend(no_double_booking(&claims, view.now()).err().map(|error| error.to_string()));
+    wrong.extend(claims.iter().filter_map(|claim| claim_in_bounds(claim).err()).map(|error| error.to_string()));
+    let mut wanted = wanted_claims(&bookings, &holds, view.now());
+    for claim in &claims {
+        let is_wanted = wanted.remove(&(claim.owner, claim.user_id)) == Some(claim.range);
+        if !is_wanted && claim.is_live(view.now()) {
+            wrong.push(format!(
+                "claim {} takes {:?} for {:?}, which does not have it",
+                claim.id, claim.range, claim.owner
+            ));
+        }
+    }
+    wrong.extend(
+        wanted.iter().map(|((owner, user_id), range)| format!("{owner:?} has no claim on {user_id} at {range:?}")),
+    );
+    wrong
+}
+
+fn wanted_claims(bookings: &[Booking], holds: &[Hold], now: Timestamp) -> BTreeMap<(ClaimOwner, UserId), TimeRange> {
+    let mut wanted = BTreeMap::new();
+    for booking in bookings.iter().filter(|booking| booking.status == BookingStatus::Confirmed) {
+        let owner = ClaimOwner::Booking(booking.id);
+        wanted.extend(booking.hosts.iter().map(|host| ((owner, host.user_id), booking.range)));
+    }
+    for hold in holds.iter().filter(|hold| hold.state_at(now) == HoldState::Active) {
+        wanted.extend(hold.user_ids.iter().map(|&user_id| ((ClaimOwner::Hold(hold.id), user_id), hold.range)));
+    }
+    wanted
+}
+
+/// How one state may follow another.
+fn changes(account_id: AccountId, before: &View, after: &View) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let bookings: BTreeMap<_, Booking> =
+        after.bookings(account_id).into_iter().map(|booking| (booking.id, booking)).collect();
+    for old in before.bookings(account_id) {
+        match bookings.get(&old.id) {
+            None => wrong.push(format!("booking {} vanished", old.id)),
+            Some(new) => wrong.extend(booking_change(&old, new)),
+        }
+    }
+    let holds: BTreeMap<_, Hold> = after.holds(account_id).into_iter().map(|hold| (hold.id, hold)).collect();
+    for old in before.holds(account_id) {
+        match holds.get(&old.id) {
+            None if old.expires_at.plus_micros(DAY_US) > after.now() => wrong.push(format!("hold {} vanished", old.id)),
+            None => {}
+            Some(new) => wrong.extend(hold_change(&old, new, before.now())),
+        }
+    }
+    let claims: BTreeMap<_, Claim> = after.claims(account_id).into_iter().map(|claim| (claim.id, claim)).collect();
+    for old in before.claims(account_id) {
+        if let Some(new) = claims.get(&old.id).filter(|new| new.user_id != old.user_id) {
+            wrong.push(format!("claim {} went from {} to {}", old.id, old.user_id, new.user_id));
+        }
+    }
+    wrong.extend(answer_changes(&before.answers(account_id), &after.answers(account_id), after.now()));
+    wrong
+}
+
+fn booking_change(old: &Booking, new: &Booking) -> Option<String> {
+    let hosts = |booking: &Booking| booking.hosts.iter().map(|host| host.user_id).collect::<Vec<_>>();
+    let is_same = hosts(old) == hosts(new)
+        && (old.event_type_id, &old.attendee, &old.metadata, old.created_at)
+            == (new.event_type_id, &new.attendee, &new.metadata, new.created_at);
+    let is_changed = (old.range, old.status) != (new.range, new.status);
+    let is_raised = if is_changed { new.sequence > old.sequence } else { new.sequence >= old.sequence };
+    let is_revived = old.status == BookingStatus::Cancelled && is_changed;
+    (!is_same || !is_raised || is_revived)
+        .then(|| format!("booking {} changed as none may: {old:?} to {new:?}", old.id))
+}
+
+fn hold_change(old: &Hold, new: &Hold, before: Timestamp) -> Option<String> {
+    let is_same = (old.range, &old.user_ids, &old.session_id, old.created_at)
+        == (new.range, &new.user_ids, &new.session_id, new.created_at);
+    let is_over = old.state_at(before) != HoldState::Active;
+    let is_changed = old.state != new.state || old.expires_at != new.expires_at;
+    let is_confirmed_late = is_over && matches!(new.state, HoldState::Confirmed(_)) && is_changed;
+    let is_final = old.state == HoldState::Active || !is_changed;
+    (!is_same || !is_final || is_confirmed_late)
+        .then(|| format!("hold {} changed as none may: {old:?} to {new:?}", old.id))
+}
+
+/// A kept answer stays as it is for a day.
+fn answer_changes(before: &[KeptAnswer], after: &[KeptAnswer], now: Timestamp) -> Vec<String> {
+    let after: BTreeMap<[u8; 32], &KeptAnswer> = after.iter().map(|answer| (answer.key.scope, answer)).collect();
+    let young = before.iter().filter(|old| old.created_at.plus_micros(DAY_US) > now);
+    let changed = young.filter(|old| after.get(&old.key.scope).is_none_or(|new| new.answer != old.answer));
+    changed.map(|old| format!("the answer kept at {:?} is gone or another", old.created_at)).collect()
+}
