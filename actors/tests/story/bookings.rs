@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, Rejection, UnavailableReason};
+use agentcal_engine::calendar::request::{ChangedBy, CommitAnswer, CommitKind, Made, Rejection, UnavailableReason};
 use agentcal_engine::decision::Reason;
-use agentcal_engine::ids::UserId;
+use agentcal_engine::ids::{BookingId, UserId};
+
 use agentcal_engine::model::{Booking, BookingStatus, OnStale, SchedulingMode};
 use agentcal_engine::ports::{ConfigStore, ProviderError};
+use agentcal_engine::time::Timestamp;
 use futures::future::join_all;
 
 use super::stage::with_key;
@@ -17,10 +19,14 @@ fn committed(answers: &[CommitAnswer]) -> Vec<&Booking> {
     answers
         .iter()
         .filter_map(|answer| match answer {
-            CommitAnswer::Committed(booking) => Some(booking),
+            CommitAnswer::Committed(made) => made.booking(),
             _ => None,
         })
         .collect()
+}
+
+fn moving_to(booking_id: BookingId, start: Timestamp) -> CommitKind {
+    CommitKind::Reschedule { booking_id, start, offered: false, by: ChangedBy::Key }
 }
 
 /// Lesson: the check is far from the insert; two guests a second apart both book.
@@ -87,8 +93,9 @@ async fn a_repeated_request_repeats_the_answer() {
     let answers = join_all((0..10).map(|_| stage.scheduler.commit(request.clone()))).await;
     let first = committed(&answers);
     assert_eq!(first.len(), 1);
-    let replays =
-        answers.iter().filter(|answer| matches!(answer, CommitAnswer::Replayed(booking) if booking == first[0]));
+    let replays = answers
+        .iter()
+        .filter(|answer| matches!(answer, CommitAnswer::Replayed(made) if made.booking() == Some(first[0])));
     assert_eq!(replays.count(), 9);
     let other = with_key(stage.book_request(hours(25, 26).start, None), 1, 2);
     assert_eq!(stage.scheduler.commit(other).await, CommitAnswer::IdempotencyMismatch);
@@ -109,21 +116,25 @@ async fn a_booking_moves_and_is_cancelled_and_both_can_be_repeated() {
     let stage = Stage::set(2, SchedulingMode::Collective).await;
     let booking = stage.booked(hours(24, 25).start).await;
     let (id, start) = (booking.id, hours(30, 31).start);
-    let moving = || stage.scheduler.commit(stage.request(CommitKind::Reschedule { booking_id: id, start }));
-    let CommitAnswer::Committed(moved) = moving().await else { panic!("the new time is free") };
+    let moving = || stage.scheduler.commit(stage.request(moving_to(id, start)));
+    let CommitAnswer::Committed(Made::Booking(moved)) = moving().await else { panic!("the new time is free") };
     assert_eq!((moved.range, moved.sequence), (hours(30, 31), 1));
-    let CommitAnswer::Committed(again) = moving().await else { panic!("moving to where it is is a success") };
+    let CommitAnswer::Committed(Made::Booking(again)) = moving().await else {
+        panic!("moving to where it is is a success")
+    };
     assert_eq!((again.range, again.sequence), (hours(30, 31), 1), "and changes nothing");
     assert_eq!(stage.stored(id).await.sequence, 1);
     for calendar_id in stage.calendars() {
         assert_eq!(stage.facts(calendar_id).await.claims[0].range, hours(30, 31));
     }
-    let cancel = |reason: &str| CommitKind::Cancel { booking_id: id, reason: Some(reason.into()) };
-    let CommitAnswer::Committed(cancelled) = stage.scheduler.commit(stage.request(cancel("ill"))).await else {
+    let cancel = |reason: &str| CommitKind::Cancel { booking_id: id, reason: Some(reason.into()), by: ChangedBy::Key };
+    let CommitAnswer::Committed(Made::Booking(cancelled)) = stage.scheduler.commit(stage.request(cancel("ill"))).await
+    else {
         panic!("it can be cancelled")
     };
     assert_eq!((cancelled.status, cancelled.sequence), (BookingStatus::Cancelled, 2));
-    let CommitAnswer::Committed(again) = stage.scheduler.commit(stage.request(cancel("again"))).await else {
+    let CommitAnswer::Committed(Made::Booking(again)) = stage.scheduler.commit(stage.request(cancel("again"))).await
+    else {
         panic!("cancelling twice is the same answer")
     };
     assert_eq!((again.cancel_reason.as_deref(), again.sequence), (Some("ill"), 2));
@@ -144,7 +155,7 @@ async fn a_booking_moves_by_less_than_its_own_length() {
     wait_for("it is written", || async { stage.provider.ours(calendar_id).len() == 1 }).await;
     stage.ring_and_sync(calendar_id).await;
     let start = booking.range.start.plus_micros(15 * 60_000_000);
-    let moved = stage.scheduler.commit(stage.request(CommitKind::Reschedule { booking_id: booking.id, start })).await;
+    let moved = stage.scheduler.commit(stage.request(moving_to(booking.id, start))).await;
     assert!(matches!(moved, CommitAnswer::Committed(_)), "{moved:?}");
 }
 
@@ -154,7 +165,7 @@ async fn requests_that_make_no_sense_are_rejected() {
     let named = stage.book(hours(24, 25).start, Some(stage.users[0].id)).await;
     assert_eq!(named, CommitAnswer::Rejected(Rejection::UserNotAllowedForCollective));
     let missing = agentcal_engine::ids::BookingId::from_uuid(uuid::Uuid::from_u128(7));
-    let cancel = stage.request(CommitKind::Cancel { booking_id: missing, reason: None });
+    let cancel = stage.request(CommitKind::Cancel { booking_id: missing, reason: None, by: ChangedBy::Key });
     assert_eq!(stage.scheduler.commit(cancel).await, CommitAnswer::Rejected(Rejection::BookingMissing));
 }
 
@@ -213,7 +224,9 @@ async fn shutting_down_finishes_what_was_accepted_and_takes_no_more() {
     let answers = booking.await.unwrap();
     for answer in &answers {
         match answer {
-            CommitAnswer::Committed(booking) => assert_eq!(stage.stored(booking.id).await.id, booking.id),
+            CommitAnswer::Committed(Made::Booking(booking)) => {
+                assert_eq!(stage.stored(booking.id).await.id, booking.id);
+            }
             CommitAnswer::Unavailable(UnavailableReason::ShuttingDown) => {}
             other => panic!("neither made nor refused for the end: {other:?}"),
         }

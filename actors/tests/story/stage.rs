@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
-use agentcal_engine::calendar::request::{BookRequest, CommitAnswer, CommitKind, CommitRequest, Meeting};
+use agentcal_engine::calendar::request::{
+    BookRequest, Choice, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Meeting,
+};
 use agentcal_engine::commit::IdempotencyKey;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{
     AccountId, BookingId, CalendarId, ConnectionId, EventTypeId, OrganizationId, UserId, mint_uuid,
 };
 use agentcal_engine::model::{
-    Account, Attendee, AvailabilityRules, Booking, BufferMode, Calendar, CivilTime, CivilWindow, Connection,
-    ConnectionStatus, EventType, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch,
-    WatchState, WeeklyRule,
+    Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BufferMode, Calendar, CivilTime, CivilWindow,
+    Connection, ConnectionStatus, EventType, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User,
+    Watch, WatchState, WeeklyRule,
 };
 use agentcal_engine::ports::{BookingStore, Clock, ConfigStore, ConnectionStore, Credentials, Entropy, TenantStore};
 use agentcal_engine::time::{HOUR_US, TimeRange, Timestamp};
@@ -179,14 +181,14 @@ impl Stage {
     pub(crate) fn request(&self, kind: CommitKind) -> CommitRequest {
         let commit_id = mint_uuid(self.clock.now(), &*self.chance);
         let deadline = self.clock.now() + PATIENCE;
-        CommitRequest { commit_id, tenant: self.tenant, kind, idempotency: None, deadline }
+        CommitRequest { commit_id, tenant: self.tenant, kind, intent: Intent::Commit, idempotency: None, deadline }
     }
 
     pub(crate) fn book_request(&self, start: Timestamp, user_id: Option<UserId>) -> CommitRequest {
         self.request(CommitKind::Book(BookRequest {
             booking_id: BookingId::mint(self.clock.now(), &*self.chance),
             meeting: Meeting::EventType(self.event_type.id),
-            user_id,
+            choice: user_id.map_or(Choice::Any, Choice::Named),
             start,
             attendee: Attendee { name: "Ada".into(), email: None, phone: None, timezone: None },
             metadata: serde_json::Map::new(),
@@ -199,7 +201,7 @@ impl Stage {
 
     pub(crate) async fn booked(&self, start: Timestamp) -> Booking {
         match self.book(start, None).await {
-            CommitAnswer::Committed(booking) => booking,
+            CommitAnswer::Committed(Made::Booking(booking)) => *booking,
             other => panic!("not booked: {other:?}"),
         }
     }
@@ -360,6 +362,7 @@ fn event_type(account_id: AccountId, id: EventTypeId, users: &[User], terms: Ter
         location: None,
         require_slot_id: false,
         on_stale: terms.on_stale,
+        attendee_policy: AttendeePolicy::default(),
         created_at: MIDNIGHT,
     }
 }

@@ -12,6 +12,9 @@ pub mod cache;
 pub mod commits;
 pub mod config;
 pub mod connections;
+pub mod decisions;
+pub mod hold_ends;
+pub mod hold_limits;
 pub mod holds;
 pub mod isolation;
 pub mod sandbox;
@@ -95,7 +98,41 @@ macro_rules! each_store_case {
                 an_expired_hold_neither_blocks_nor_survives
                 a_live_hold_blocks_to_its_last_microsecond
                 an_expired_hold_does_not_stop_a_move
-                a_hold_becomes_facts_with_its_expiry
+                a_hold_is_its_claims_and_its_row
+                a_hold_holds_all_hosts_or_none
+                a_hold_is_kept_for_one
+                racers_to_hold_and_to_book_have_one_winner
+                a_hold_is_extended_whole
+                a_confirmed_hold_is_a_booking
+                a_released_hold_gives_the_time_back
+                what_has_ended_never_comes_back
+                a_holds_claims_are_counted
+                one_hold_becomes_one_booking
+                holds_of_a_session_are_those_that_live
+                a_session_is_released_whole
+                a_hold_belongs_to_its_account
+            }
+            hold_limits {
+                a_hold_over_a_limit_leaves_nothing
+                holds_of_a_host_are_limited
+                holds_of_a_session_are_limited
+                holds_of_an_organization_are_limited
+                what_is_held_stays_held_at_the_limit
+            }
+            hold_ends {
+                tidying_removes_nothing_that_matters
+                expired_holds_do_not_keep_a_user
+                live_holds_end_with_their_user
+                a_hold_outlives_its_event_type
+                holds_follow_their_home
+                a_deleted_account_leaves_no_hold
+            }
+            decisions {
+                a_decision_is_kept_with_its_commit
+                refusals_come_back_as_written
+                decisions_are_listed_newest_first
+                pages_of_decisions_are_stable_under_inserts
+                decisions_are_forgotten_after_a_month
             }
             answers {
                 a_repeated_commit_replays

@@ -1,5 +1,7 @@
 //! A store with one tenant in it, and short words for putting things there.
 
+mod holds;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,12 +13,12 @@ use agentcal_engine::commit::{
 };
 use agentcal_engine::facts::{ExternalInstance, FactSource};
 use agentcal_engine::ids::{
-    AccountId, BookingId, CalendarId, ClaimId, ConnectionId, EventTypeId, HoldId, OrganizationId, UserId,
+    AccountId, BookingId, CalendarId, ClaimId, ConnectionId, EventTypeId, OrganizationId, UserId,
 };
 use agentcal_engine::model::{
-    Account, Attendee, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar, Claim, ClaimOwner,
-    Connection, ConnectionStatus, EventType, ExternalState, Mode, OnStale, Organization, ProviderKind, SchedulingMode,
-    Tenant, User, Watch, WatchState, Writeback, WritebackState,
+    Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
+    Claim, ClaimOwner, Connection, ConnectionStatus, EventType, ExternalState, Mode, OnStale, Organization,
+    ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState, Writeback, WritebackState,
 };
 use agentcal_engine::ports::{
     Clock, Credentials, Entropy, PageRequest, ResourceChange, SaveSync, Store, SyncCursor, SyncState, Write,
@@ -25,6 +27,8 @@ use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
 use chrono_tz::Tz;
 use uuid::Uuid;
+
+pub use holds::{CALL, NO_LIMITS};
 
 /// When every world begins: 2026-03-02T08:00:00Z, a Monday.
 pub const MORNING: Timestamp = Timestamp::from_seconds(1_772_438_400);
@@ -328,17 +332,6 @@ impl World {
             expires_at: None,
             session_id: None,
         }
-    }
-
-    /// A plan that holds a user's time until an instant.
-    pub fn hold_plan(&self, user: &User, range: TimeRange, expires_at: Timestamp) -> CommitPlan {
-        let owner = ClaimOwner::Hold(HoldId::from_uuid(self.uuid()));
-        let claim = Claim {
-            expires_at: Some(expires_at),
-            session_id: Some("call-1".into()),
-            ..self.new_claim(user, owner, range)
-        };
-        CommitPlan { claims: vec![ClaimChange::Insert(claim)], ..self.empty_plan(&self.tenant, &[user]) }
     }
 
     /// A booking that is not written yet.
