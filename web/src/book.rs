@@ -74,6 +74,8 @@ pub(crate) struct Card {
     when: String,
     machine_start: String,
     zone: String,
+    /// Without its distance from UTC, which may be another on other days.
+    zone_name: String,
     hosts: Vec<String>,
     attendee: String,
     location: Option<Location>,
@@ -102,6 +104,7 @@ impl Card {
             when: words::range(booking.range, booking.timezone),
             machine_start: words::machine(booking.range.start),
             zone: words::zone(booking.timezone, booking.range.start),
+            zone_name: words::zone_name(booking.timezone),
             hosts: booking.hosts.iter().filter_map(|host| name(host.user_id)).collect(),
             attendee: booking.attendee.name.clone(),
             location: booking.location.clone().map(Location::of),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agentcal_engine::calendar::request::{CommitAnswer, Refusal};
+use agentcal_engine::civil::date_of;
 use axum::Form;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -56,7 +57,10 @@ pub(crate) async fn reschedule(
     };
     match visit.commit(&parts, visit.move_to(start)).await {
         CommitAnswer::Committed(_) | CommitAnswer::Replayed(_) => Ok(outcome::done(&visit, "moved")),
-        CommitAnswer::Refused(refusal) => offer(&parts, &visit, None, Problem::Taken(&refusal)).await,
+        CommitAnswer::Refused(refusal) => {
+            let day = date_of(start, visit.booking().timezone);
+            offer(&parts, &visit, Some(day), Problem::Taken(&refusal)).await
+        }
         CommitAnswer::Rejected(rejection) => outcome::rejected(&parts, &visit, rejection).await,
         other => Err(outcome::undecided(&other)),
     }

@@ -89,6 +89,7 @@ pub(crate) fn by_day(starts: impl IntoIterator<Item = Timestamp>, zone: Tz) -> V
     for start in starts {
         days.entry(date_of(start, zone)).or_default().push(start);
     }
+    days.values_mut().for_each(|starts| starts.sort_unstable());
     days.into_iter().map(|(date, starts)| Day { name: words::day(date), times: times(&starts, zone) }).collect()
 }
 
@@ -179,7 +180,7 @@ mod tests {
             ],
         );
         check(
-            &["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"],
+            &["2026-03-29T01:30:00Z", "2026-03-29T00:30:00Z"],
             chrono_tz::Europe::Berlin,
             &["Sunday, 29 March 2026: 01:30, 03:30"],
         );

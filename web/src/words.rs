@@ -34,8 +34,13 @@ pub(crate) fn range(range: TimeRange, zone: Tz) -> String {
 pub(crate) fn zone(zone: Tz, at: Timestamp) -> String {
     match zone {
         Tz::UTC => "UTC".to_owned(),
-        _ => format!("{} ({})", zone.name().replace('_', " "), offset(zone, at)),
+        _ => format!("{} ({})", zone_name(zone), offset(zone, at)),
     }
+}
+
+/// `America/New York`.
+pub(crate) fn zone_name(zone: Tz) -> String {
+    zone.name().replace('_', " ")
 }
 
 /// `UTC+01:00`.

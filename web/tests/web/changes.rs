@@ -43,6 +43,7 @@ async fn a_time_that_was_just_lost_comes_with_others() {
     let page = world.post("/reschedule", "start=2026-11-24T10:00:00Z").await.expect(409);
     let page = page.says(&["role=\"alert\"", "no longer open", "still at the time below", "All open times"]);
     let near = page.offered();
+    assert!(near.is_sorted(), "{near:?}");
     assert!(!near.is_empty() && near.len() <= 5, "{near:?}");
     assert_eq!(world.booking().await.range.start, at("2026-11-24T08:00:00Z"));
     world.post("/reschedule", &format!("start={}", near[0])).await.expect(303);

@@ -3,11 +3,14 @@
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::model::AttendeePolicy;
 use agentcal_engine::signed::{ManageLink, SigningKeys};
-use axum::body::Body;
+use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use tower::ServiceExt;
 use zeroize::Zeroizing;
 
 use crate::support::{START, Setup, World};
@@ -33,10 +36,11 @@ async fn the_page_says_what_is_booked_and_what_may_be_done() {
 #[tokio::test]
 async fn times_are_the_attendees_own() {
     let world = World::with(Setup { zone: Some(chrono_tz::America::New_York), ..Setup::default() }).await;
-    let zone = "America/New York (UTC-05:00)";
-    world.get("").await.expect(200).says(&["Tuesday, 24 November 2026, 03:00 to 03:30", zone]);
+    let when = "Tuesday, 24 November 2026, 03:00 to 03:30";
+    world.get("").await.expect(200).says(&[when, "America/New York (UTC-05:00)"]);
     let page = world.get("/reschedule?date=2026-11-24").await.expect(200);
-    let page = page.says(&[zone, "<legend>Tuesday, 24 November 2026</legend>", "<span>03:30</span>"]);
+    let page =
+        page.says(&["the zone America/New York.", "<legend>Tuesday, 24 November 2026</legend>", "<span>03:30</span>"]);
     assert_eq!(page.offered()[0], "2026-11-24T08:30:00Z", "its own time is left out");
 }
 
@@ -195,6 +199,20 @@ async fn addresses_may_be_decorated_by_others() {
     }
     let bytes = Request::builder().method(Method::POST).uri(format!("{}/cancel", world.path));
     world.ask(bytes.body(Body::from("confirm=yes")).unwrap()).await.expect(415);
+}
+
+#[tokio::test]
+async fn pages_live_beside_other_routes() {
+    let world = World::start().await;
+    let others = Router::new().route("/v1", get(|| async { "api" })).fallback(|| async { "elsewhere" });
+    let both = others.merge(world.router.clone());
+    for (path, expected) in [("/v1", "api"), ("/manage", "elsewhere"), ("/manage/x/y", "elsewhere")] {
+        let response = both.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let text = to_bytes(response.into_body(), 1_000).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&text), expected, "{path}");
+    }
+    let page = both.oneshot(Request::get(&world.path).body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(page.status(), 200);
 }
 
 struct Zeros;

@@ -111,7 +111,7 @@ pub(crate) struct World {
     pub(crate) account_id: AccountId,
     /// The page of the booking.
     pub(crate) path: String,
-    router: Router,
+    pub(crate) router: Router,
     tenant: Tenant,
     entropy: Arc<dyn Entropy>,
     user_id: UserId,
