@@ -14,6 +14,8 @@ use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
 use agentcal_store_memory::MemoryFactCache;
 use agentcal_store_sqlite::{OpenOptions, SqliteStore};
 use agentcal_store_vault::KeyRing;
+use agentcal_web::{WebParts, WebSettings};
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
@@ -77,8 +79,17 @@ pub(crate) struct Node {
     pub(crate) scheduler: Scheduler,
     /// What the api is made of.
     pub(crate) api: ApiParts,
+    /// What attendees' pages are made of.
+    pub(crate) web: WebParts,
     /// Whether it should be sent requests; not at first.
     pub(crate) readiness: Readiness,
+}
+
+impl Node {
+    /// What the public listener answers with: the api, and the pages attendees' links lead to.
+    pub(crate) fn public_router(&self) -> Router {
+        agentcal_api::router(self.api.clone()).merge(agentcal_web::router(self.web.clone()))
+    }
 }
 
 /// How to open a database file.
@@ -130,6 +141,15 @@ pub(crate) async fn start(store: SqliteStore, plan: Plan) -> Result<Node, BootEr
     })
     .await?;
     let readiness = Readiness::new();
+    let web = WebParts {
+        store: Arc::clone(&store),
+        scheduler: scheduler.clone(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        signing: Arc::clone(&plan.signing),
+        public_url: plan.public_url.clone(),
+        settings: WebSettings::default(),
+    };
     let api = ApiParts {
         store,
         scheduler: scheduler.clone(),
@@ -141,7 +161,7 @@ pub(crate) async fn start(store: SqliteStore, plan: Plan) -> Result<Node, BootEr
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),
     };
-    Ok(Node { scheduler, api, readiness })
+    Ok(Node { scheduler, api, web, readiness })
 }
 
 fn providers(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, plan: &Plan) -> Result<Providers, BootError> {

@@ -40,7 +40,7 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits) -> CommandResult {
     let base_url = base_url(listener.address()?);
     let node = boot::start(store.clone(), plan(base_url.clone(), signing, holds)?).await?;
     let (stop, stopping) = watch::channel(false);
-    let router = agentcal_api::router(node.api.clone());
+    let router = node.public_router();
     let api = tokio::spawn(listener.run(router.clone(), stopping));
 
     let running = async {

@@ -40,7 +40,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
     let (stop, stopping) = watch::channel(false);
     let internal =
         tokio::spawn(internal_listener.run(agentcal_api::internal_router(node.api.clone()), stopping.clone()));
-    let api = tokio::spawn(listener.run(agentcal_api::router(node.api.clone()), stopping));
+    let api = tokio::spawn(listener.run(node.public_router(), stopping));
     node.readiness.set(true);
     tracing::info!(%address, %internal_address, "ready");
 

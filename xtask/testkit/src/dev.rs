@@ -37,6 +37,7 @@ pub struct DevInfo {
 /// A running `agentcal dev` on a data folder of its own; both are gone on drop.
 pub struct Dev {
     binary: PathBuf,
+    variables: Vec<(String, String)>,
     folder: TempDir,
     process: Option<Process>,
     info: DevInfo,
@@ -48,9 +49,18 @@ impl Dev {
     /// # Panics
     /// When it does not become ready; the message carries what it said.
     pub fn start(binary: impl AsRef<Path>) -> Self {
+        Self::start_with(binary, &[])
+    }
+
+    /// The same with variables of its environment set, at every start.
+    ///
+    /// # Panics
+    /// When it does not become ready; the message carries what it said.
+    pub fn start_with(binary: impl AsRef<Path>, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (process, info) = run(binary.as_ref(), folder.path());
-        Self { binary: binary.as_ref().to_path_buf(), folder, process: Some(process), info }
+        let variables: Vec<_> = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let (process, info) = run(binary.as_ref(), &variables, folder.path());
+        Self { binary: binary.as_ref().to_path_buf(), variables, folder, process: Some(process), info }
     }
 
     /// What it wrote to its `dev.json` when it last started.
@@ -100,7 +110,7 @@ impl Dev {
     /// When it does not become ready.
     pub fn restart(&mut self) {
         self.kill9();
-        let (process, info) = run(&self.binary, self.folder.path());
+        let (process, info) = run(&self.binary, &self.variables, self.folder.path());
         self.process = Some(process);
         self.info = info;
     }
@@ -110,10 +120,11 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("program.log")
 }
 
-fn run(binary: &Path, folder: &Path) -> (Process, DevInfo) {
+fn run(binary: &Path, variables: &[(String, String)], folder: &Path) -> (Process, DevInfo) {
     let file = folder.join("dev.json");
     let before = identity(&file);
     let mut command = Command::new(binary);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     command.args(["dev", "--port", "0", "--data-dir"]).arg(folder);
     let mut process = Process::start(command, &log(folder));
     let info = wait_for("a ready `agentcal dev`", START_WITHIN, || {
