@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use agentcal_actors::Scheduler;
+use agentcal_actors::{Freshness, Scheduler};
+use agentcal_engine::calendar::ask::user_in;
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::UnknownReason;
 use agentcal_engine::ids::{CalendarId, UserId};
@@ -26,8 +27,20 @@ pub(super) struct Staleness<'a> {
 
 impl Staleness<'_> {
     /// The age up to which facts of these calendars need not be renewed first.
-    pub(super) fn renew_after(&self, calendar_ids: &[CalendarId]) -> Duration {
+    fn renew_after(&self, calendar_ids: &[CalendarId]) -> Duration {
         self.asked.unwrap_or_else(|| self.scheduler.stale_after(self.config, calendar_ids))
+    }
+
+    /// These users with their facts, renewed first where they are older than that, as far as the deadline allows.
+    pub(super) async fn hosts(&self, user_ids: &[UserId], deadline: Duration) -> Vec<Host> {
+        let max_age = self.renew_after(&self.calendars_of(user_ids));
+        let need = Freshness { max_age: (max_age < Duration::MAX).then_some(max_age), deadline };
+        self.scheduler.hosts(self.config, user_ids, need).await
+    }
+
+    fn calendars_of(&self, user_ids: &[UserId]) -> Vec<CalendarId> {
+        let users = user_ids.iter().filter_map(|&user_id| user_in(self.config, user_id));
+        users.flat_map(|(user, _)| user.calendars_read()).collect()
     }
 
     /// Judges the facts of everybody who was not left out. `asked_at` is when the question came: facts renewed for it

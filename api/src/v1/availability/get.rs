@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use agentcal_actors::Freshness as Need;
 use agentcal_actors::metrics::{AVAILABILITY_LATENCY, FRESHNESS_AGE};
-use agentcal_engine::decision::{Host, Question, SlotSearch, next_available, slots};
+use agentcal_engine::decision::{Host, Question, SlotSearch, Terms, next_available, slots};
 use agentcal_engine::facts::UnknownReason;
-use agentcal_engine::ids::{CalendarId, EventTypeId, UserId};
+use agentcal_engine::ids::{EventTypeId, UserId};
 use agentcal_engine::model::SchedulingMode;
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::time::Timestamp;
@@ -39,9 +38,9 @@ pub(super) async fn get_availability(
     let begun = Instant::now();
     let asked = query.read()?;
     let config = cx.unchecked().config().await?;
-    cx.open(asked.event_type(&config).map(|(event_type, _)| event_type))?;
+    cx.open(asked.subject.event_type(&config).map(|(event_type, _)| event_type))?;
     let plan = asked.plan(&config)?;
-    let answer = answer(&cx, &config, &asked, &plan).await;
+    let answer = answer(&cx, &config, &asked, &plan, begun).await;
     let outcome = answer.as_ref().map_or(FreshnessState::Unavailable, |(state, _)| *state);
     metrics::histogram!(AVAILABILITY_LATENCY, "outcome" => outcome.as_str()).record(begun.elapsed().as_secs_f64());
     answer.map(|(_, body)| ([(CONTENT_TYPE, "application/json")], body).into_response())
@@ -52,26 +51,26 @@ async fn answer(
     config: &AccountConfig,
     asked: &Asked,
     plan: &Plan,
+    begun: Instant,
 ) -> Result<(FreshnessState, Vec<u8>), ApiError> {
-    let parts = &cx.unchecked().app.parts;
-    let now = parts.scheduler.store_now().await;
-    let staleness = Staleness { scheduler: &parts.scheduler, config, asked: asked.max_staleness };
-    let max_age = staleness.renew_after(&calendars_of(config, &plan.user_ids));
-    let max_age = (max_age < Duration::MAX).then_some(max_age);
-    let need = Need { max_age, deadline: parts.settings.facts_deadline };
-    let hosts = parts.scheduler.hosts(config, &plan.user_ids, need).await;
-    let question = Question { terms: &plan.terms, hosts: &hosts, now, ignoring: None };
+    let app = &cx.unchecked().app;
+    let subject = &plan.subject;
+    let staleness = Staleness { scheduler: &app.parts.scheduler, config, asked: asked.subject.max_staleness };
+    let now = app.parts.scheduler.store_now().await;
+    let deadline = asked.subject.deadline.unwrap_or(app.parts.settings.facts_deadline).saturating_sub(begun.elapsed());
+    let hosts = staleness.hosts(&subject.user_ids, deadline).await;
+    let question = Question { terms: &subject.terms, hosts: &hosts, now, ignoring: None };
     let found = plan.range.map_or_else(SlotSearch::default, |range| slots(&question, range, asked.limit));
-    refuse_unknown(plan, &hosts, &found.unknown)?;
-    let offering = cx.unchecked().app.offers.offering(config, plan.meeting);
+    refuse_unknown(&subject.terms, &hosts, &found.unknown)?;
+    let offering = app.offers.offering(config, subject.meeting);
     let slot_ids = offering.and_then(|offering| offering.slot_ids(&hosts, now));
     let slot_ids = slot_ids.ok_or_else(|| ApiError::not_found(EventTypeId::KIND))?;
     let basis = staleness.judge(&hosts, &found.unknown, now);
     metrics::histogram!(FRESHNESS_AGE).record(now.saturating_since(basis.as_of).as_secs_f64());
     let state = basis.state;
     let answered = Answered {
-        event_type_id: asked.event_type_id,
-        zone: plan.zone,
+        event_type_id: asked.subject.event_type_id,
+        zone: subject.zone,
         hosts: &hosts,
         next_available: first_after(&question, plan, &found, now),
         slots: &found.slots,
@@ -82,15 +81,10 @@ async fn answer(
     Ok((state, answered.to_json()))
 }
 
-fn calendars_of(config: &AccountConfig, user_ids: &[UserId]) -> Vec<CalendarId> {
-    let user = |user_id| config.users.binary_search_by_key(user_id, |(user, _)| user.id).ok();
-    user_ids.iter().filter_map(user).flat_map(|index| config.users[index].0.calendars_read()).collect()
-}
-
 /// Unknown is never free, and never an empty list: with nobody left, or one unknown host of a collective, there is no
 /// answer.
-fn refuse_unknown(plan: &Plan, hosts: &[Host], unknown: &[(UserId, UnknownReason)]) -> Result<(), ApiError> {
-    let collective = plan.terms.scheduling_mode == SchedulingMode::Collective;
+fn refuse_unknown(terms: &Terms, hosts: &[Host], unknown: &[(UserId, UnknownReason)]) -> Result<(), ApiError> {
+    let collective = terms.scheduling_mode == SchedulingMode::Collective;
     if unknown.is_empty() || (!collective && unknown.len() < hosts.len()) {
         return Ok(());
     }

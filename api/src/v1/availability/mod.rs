@@ -1,9 +1,12 @@
 //! Availability: when somebody can be booked, and how old what is known of it is.
 
+mod explain;
+mod explanation;
 mod freshness;
 mod get;
 mod query;
 mod render;
+mod subject;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,7 +16,7 @@ use utoipa_axum::routes;
 use crate::app::AppState;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(get::get_availability))
+    OpenApiRouter::new().routes(routes!(get::get_availability)).routes(routes!(explain::explain_availability))
 }
 
 /// How much of what matters is known.

@@ -24,6 +24,8 @@ pub(crate) enum Behaviour {
     Failing,
     /// Nothing can be had, and that takes longer than anybody waits.
     Slow,
+    /// Never answers.
+    Hanging,
 }
 
 /// Calendars of the kind CalDAV: `mine` can be written to, `theirs` cannot.
@@ -79,6 +81,7 @@ impl Provider for ScriptedProvider {
             Behaviour::Free => Vec::new(),
             Behaviour::Busy(ranges) => ranges,
             Behaviour::Failing => return Err(ProviderError::Unavailable("scripted".to_owned())),
+            Behaviour::Hanging => std::future::pending().await,
             Behaviour::Slow => {
                 tokio::time::sleep(Duration::from_millis(1_500)).await;
                 return Err(ProviderError::Unavailable("scripted".to_owned()));

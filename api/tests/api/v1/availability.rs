@@ -1,3 +1,7 @@
+mod explain;
+mod freshness;
+mod slot_ids;
+
 use std::time::Duration;
 
 use agentcal_engine::time::{HOUR_US, TimeRange};
