@@ -60,8 +60,12 @@ impl Tally {
 
 /// A few rounds of asking and taking.
 pub(crate) async fn play(dice: &mut Dice, scene: &mut Scene, tally: &mut Tally) {
-    for _ in 0..=dice.below(3) {
-        let look = scene.look().await;
+    for _ in 0..=dice.below(2) {
+        let mut look = scene.look().await;
+        if look.search.slots.is_empty() {
+            scene.widen();
+            look = scene.look().await;
+        }
         if look.search.slots.is_empty() {
             tally.without_slots += 1;
         } else {

@@ -14,7 +14,7 @@ use agentcal_engine::ports::{AccountConfig, Clock};
 use agentcal_engine::signed::{
     OFFER_TTL_SECONDS, Offer, OfferTerms, OfferWriter, SIGNING_KEY_LEN, SigningKeys, UnverifiedOffer,
 };
-use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
+use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
 use agentcal_sim_store::{Disk, Seeded};
 use agentcal_store_memory::MemoryFactCache;
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ use crate::provider::QuietProvider;
 
 /// Most slots looked at.
 pub(crate) const SLOTS_MAX: usize = 300;
+/// How much longer a range becomes in which nothing was found.
+const WIDER_US: i64 = 10 * DAY_US;
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -210,6 +212,11 @@ impl Scene {
     /// The starts that are asked about.
     pub(crate) fn range(&self) -> TimeRange {
         self.range
+    }
+
+    /// Asks about more of them from now on.
+    pub(crate) fn widen(&mut self) {
+        self.range.end = self.range.end.plus_micros(WIDER_US);
     }
 }
 
