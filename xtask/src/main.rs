@@ -1,5 +1,8 @@
 //! The toolbox of this repository: `cargo xtask test` runs everything that can be tested, and gets what it needs first.
 
+mod bench;
+mod chaos;
+mod counts;
 mod openapi;
 mod python;
 mod run;
@@ -11,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::run::Failure;
 use crate::steps::StepName;
 use crate::workspace::Workspace;
@@ -30,6 +34,23 @@ enum Task {
         #[arg(long, value_name = "STEP")]
         only: Option<StepName>,
     },
+    /// Measures the program: how many questions and bookings a second, at what cost, and how long each takes.
+    Bench(BenchArgs),
+    /// Counts instructions and compares them with those that are kept.
+    Counts {
+        /// Keeps the new counts instead.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Kills the program again and again while clients hold and book, and judges what they saw.
+    Chaos {
+        /// How often.
+        #[arg(long, default_value_t = 1_000)]
+        kills: u64,
+        /// Draws what clients do and when the program dies.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Writes docs/openapi.json anew from the code.
     Openapi,
 }
@@ -48,6 +69,9 @@ fn main() -> ExitCode {
 fn perform(task: &Task, workspace: &Workspace) -> Result<ExitCode, Failure> {
     match task {
         Task::Test { only } => Ok(steps::run(workspace, *only)),
+        Task::Bench(args) => bench::run(workspace, args),
+        Task::Counts { update } => counts::run(workspace, *update).map(|()| ExitCode::SUCCESS),
+        Task::Chaos { kills, seed } => chaos::run(workspace, *kills, *seed).map(|()| ExitCode::SUCCESS),
         Task::Openapi => openapi::write(workspace).map(|()| ExitCode::SUCCESS),
     }
 }

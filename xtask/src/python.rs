@@ -1,4 +1,4 @@
-//! The Python environment with the CalDAV servers and clients tests speak to.
+//! Python environments: one with the CalDAV servers and clients tests speak to, one with what speaks to us.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,18 @@ use std::process::Command;
 use crate::run::{Failure, asked, shown};
 use crate::workspace::Workspace;
 
-/// What is installed, every version pinned.
-const REQUIREMENTS: &str = "xtask/requirements.txt";
+/// An environment: its folder in the target folder, and what is installed in it, every version pinned.
+pub(crate) struct Environment {
+    folder: &'static str,
+    requirements: &'static str,
+}
+
+/// CalDAV servers and clients.
+pub(crate) const CALDAV: Environment = Environment { folder: "venv", requirements: "xtask/requirements.txt" };
+/// Schemathesis.
+pub(crate) const SCHEMATHESIS: Environment =
+    Environment { folder: "venv-schemathesis", requirements: "xtask/requirements-schemathesis.txt" };
+
 /// Kept in the environment: what it was made from.
 const STAMP: &str = "made-from.txt";
 /// Prints something when this Python is new enough and can make environments.
@@ -17,14 +27,15 @@ const PROBE: &str = "import sys, venv, ensurepip; assert sys.version_info >= (3,
 const NAMES: [&str; 4] = ["python3", "python3.13", "python3.12", "python3.11"];
 const DEBIAN_PACKAGES: [&str; 2] = ["python3", "python3-venv"];
 
-/// Makes the environment, unless it is there and made from the same requirements.
-pub(crate) fn ensure(workspace: &Workspace) -> Result<(), Failure> {
-    let venv = workspace.venv();
-    let wanted = fs::read_to_string(workspace.root.join(REQUIREMENTS))
-        .map_err(|error| Failure(format!("{REQUIREMENTS}: {error}")))?;
+/// Makes the environment, unless it is there and made from the same requirements. Returns its folder.
+pub(crate) fn ensure(workspace: &Workspace, environment: &Environment) -> Result<PathBuf, Failure> {
+    let venv = workspace.target.join(environment.folder);
+    let requirements = workspace.root.join(environment.requirements);
+    let wanted =
+        fs::read_to_string(&requirements).map_err(|error| Failure(format!("{}: {error}", environment.requirements)))?;
     if is_made_from(&venv, &wanted) {
         println!("{} is up to date", venv.display());
-        return Ok(());
+        return Ok(venv);
     }
     let python = usable_python()?;
     // One that was left half made would stay so for ever.
@@ -32,8 +43,9 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<(), Failure> {
         fs::remove_dir_all(&venv).map_err(|error| Failure(format!("{}: {error}", venv.display())))?;
     }
     shown(Command::new(&python).args(["-m", "venv"]).arg(&venv))?;
-    install(&venv, &workspace.root.join(REQUIREMENTS))?;
-    fs::write(venv.join(STAMP), wanted).map_err(|error| Failure(format!("{}: {error}", venv.display())))
+    install(&venv, &requirements)?;
+    fs::write(venv.join(STAMP), wanted).map_err(|error| Failure(format!("{}: {error}", venv.display())))?;
+    Ok(venv)
 }
 
 fn is_made_from(venv: &Path, wanted: &str) -> bool {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::run::{Failure, followed, shown};
 use crate::workspace::Workspace;
-use crate::{python, tools};
+use crate::{counts, python, tools};
 
 /// What a step is called on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,11 +108,12 @@ impl StepName {
                 checked(command.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
             }
             Self::Test => {
-                python::ensure(workspace)?;
                 let mut command = workspace.cargo();
                 command.args(["test", "--workspace", "--exclude", "agentcal-house", "--locked", "--no-fail-fast"]);
-                command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1").env("AGENTCAL_TEST_VENV", workspace.venv());
-                tested(&mut command)
+                command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1");
+                command.env("AGENTCAL_TEST_VENV", python::ensure(workspace, &python::CALDAV)?);
+                let schemathesis = python::ensure(workspace, &python::SCHEMATHESIS)?;
+                tested(command.env("AGENTCAL_TEST_SCHEMATHESIS_VENV", schemathesis))
             }
         }
     }

@@ -38,11 +38,6 @@ impl Workspace {
         command
     }
 
-    /// Where the Python environment is.
-    pub(crate) fn venv(&self) -> PathBuf {
-        self.target.join("venv")
-    }
-
     /// Where programs that tests need are installed.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")

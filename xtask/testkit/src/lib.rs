@@ -16,7 +16,7 @@ use std::io::Write;
 
 pub use dev::{Dev, DevInfo};
 pub use http::status_of;
-pub use places::{target_dir, venv};
+pub use places::{schemathesis, target_dir, venv};
 pub use python::python;
 pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, xandikos};
 pub use wait::{WAIT_MAX, wait_for};

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Names the folder of a Python environment, in place of the one in the target folder.
 const VENV_VARIABLE: &str = "AGENTCAL_TEST_VENV";
+/// The same for the environment of schemathesis.
+const SCHEMATHESIS_VENV_VARIABLE: &str = "AGENTCAL_TEST_SCHEMATHESIS_VENV";
 
 /// The target folder this test was built into: the nearest folder above the running program that cargo marked as its
 /// own, else `CARGO_TARGET_DIR`.
@@ -15,9 +17,19 @@ pub fn target_dir() -> Option<PathBuf> {
 
 /// The Python environment with what tests need, where there is one.
 pub fn venv() -> Option<PathBuf> {
-    let folder = match std::env::var_os(VENV_VARIABLE) {
+    environment(VENV_VARIABLE, "venv")
+}
+
+/// Schemathesis, in its own environment, where it is installed.
+pub fn schemathesis() -> Option<PathBuf> {
+    let program = environment(SCHEMATHESIS_VENV_VARIABLE, "venv-schemathesis")?.join("bin/schemathesis");
+    program.exists().then_some(program)
+}
+
+fn environment(variable: &str, name: &str) -> Option<PathBuf> {
+    let folder = match std::env::var_os(variable) {
         Some(folder) => PathBuf::from(folder),
-        None => target_dir()?.join("venv"),
+        None => target_dir()?.join(name),
     };
     folder.join("bin/python").exists().then_some(folder)
 }

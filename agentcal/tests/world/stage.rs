@@ -1,0 +1,189 @@
+//! Something to ask about: an account with one of everything, and more of what requests use up.
+
+use agentcal_testkit::Dev;
+use chrono::{Days, NaiveDate};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// Bookings, holds and the like that may be changed, and as many that may be deleted.
+const SPARE: usize = 8;
+/// Days that are asked about.
+const DAYS: u64 = 21;
+
+/// Ids of what there is. What a request may delete is never what another one needs.
+#[derive(Debug, Default)]
+pub(crate) struct Stage {
+    pub(crate) account_id: String,
+    /// Accounts to delete.
+    pub(crate) accounts_to_go: Vec<String>,
+    pub(crate) user_id: String,
+    /// Users to change and to delete.
+    pub(crate) users_to_change: Vec<String>,
+    pub(crate) users_to_go: Vec<String>,
+    /// Event types to book, one for each scheduling mode.
+    pub(crate) event_type_ids: Vec<String>,
+    pub(crate) event_types_to_change: Vec<String>,
+    pub(crate) event_types_to_go: Vec<String>,
+    pub(crate) connections: Vec<String>,
+    pub(crate) connections_to_go: Vec<String>,
+    pub(crate) bookings: Vec<String>,
+    pub(crate) bookings_to_go: Vec<String>,
+    pub(crate) holds: Vec<String>,
+    pub(crate) holds_to_go: Vec<String>,
+    /// Starts of slots, the first of them taken.
+    pub(crate) start_times: Vec<String>,
+    pub(crate) slot_ids: Vec<String>,
+    pub(crate) first_date: String,
+    pub(crate) last_date: String,
+}
+
+impl Stage {
+    /// Makes it in the demo's organization.
+    pub(crate) fn set(dev: &Dev) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(Maker::of(dev).make())
+    }
+}
+
+struct Maker {
+    http: Client,
+    base_url: String,
+    key: String,
+    stage: Stage,
+}
+
+impl Maker {
+    fn of(dev: &Dev) -> Self {
+        // Another test of this process may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let (base_url, key) = (dev.base_url().to_owned(), dev.info().secret_key.clone());
+        Self { http: Client::new(), base_url, key, stage: Stage::default() }
+    }
+
+    async fn make(mut self) -> Stage {
+        self.stage.account_id = self.id("/v1/accounts", json!({ "name": "World" })).await;
+        for _ in 0..SPARE {
+            let account = self.id("/v1/accounts", json!({ "name": "To be deleted" })).await;
+            self.stage.accounts_to_go.push(account);
+        }
+        self.people().await;
+        self.event_types().await;
+        for index in 0..4 {
+            let id = self.id(&self.at("/connections"), json!({ "provider": "sandbox" })).await;
+            if index < 2 { self.stage.connections.push(id) } else { self.stage.connections_to_go.push(id) }
+        }
+        self.times().await;
+        self.taken_times().await;
+        self.stage
+    }
+
+    async fn people(&mut self) {
+        self.stage.user_id = self.user("Stays", "UTC").await;
+        for _ in 0..SPARE / 2 {
+            let (change, go) =
+                (self.user("Changes", "America/New_York").await, self.user("Goes", "Asia/Kolkata").await);
+            self.stage.users_to_change.push(change);
+            self.stage.users_to_go.push(go);
+        }
+    }
+
+    async fn user(&self, name: &str, timezone: &str) -> String {
+        let body = json!({ "name": name, "email": "somebody@example.com", "timezone": timezone });
+        self.id(&self.at("/users"), body).await
+    }
+
+    async fn event_types(&mut self) {
+        for mode in ["individual", "round_robin", "collective"] {
+            let id = self.event_type(mode, mode).await;
+            self.stage.event_type_ids.push(id);
+        }
+        for index in 0..SPARE / 2 {
+            let change = self.event_type(&format!("change-{index}"), "individual").await;
+            let go = self.event_type(&format!("go-{index}"), "individual").await;
+            self.stage.event_types_to_change.push(change);
+            self.stage.event_types_to_go.push(go);
+        }
+    }
+
+    async fn event_type(&self, slug: &str, mode: &str) -> String {
+        let body = json!({
+            "name": slug, "slug": slug, "duration_minutes": 30, "user_ids": [self.stage.user_id], "public": true,
+            "scheduling_mode": mode,
+        });
+        self.id(&self.at("/event-types"), body).await
+    }
+
+    async fn times(&mut self) {
+        let today = chrono::DateTime::from_timestamp_micros(now_micros()).expect("a date").date_naive();
+        let date = |days: u64| (today + Days::new(days)).to_string();
+        (self.stage.first_date, self.stage.last_date) = (date(2), date(2 + DAYS));
+        assert!(NaiveDate::parse_from_str(&self.stage.last_date, "%F").is_ok());
+        let path = self.at(&format!(
+            "/availability?event_type_id={}&start_date={}&end_date={}",
+            self.stage.event_type_ids[0], self.stage.first_date, self.stage.last_date
+        ));
+        let answer = self.send(Method::GET, &path, None, 200).await;
+        for slot in answer["slots"].as_array().expect("slots") {
+            self.stage.start_times.push(text(slot, "start_time").to_owned());
+            self.stage.slot_ids.push(text(slot, "slot_id").to_owned());
+        }
+        assert!(self.stage.start_times.len() > 8 * SPARE, "there is enough to book");
+    }
+
+    /// Bookings and holds on the first slots.
+    async fn taken_times(&mut self) {
+        let mut times = self.stage.start_times.clone().into_iter();
+        let mut time = || times.next().expect("there is enough to book");
+        for _ in 0..SPARE {
+            let (first, second) = (self.booking(time()).await, self.booking(time()).await);
+            self.stage.bookings.push(first);
+            self.stage.bookings_to_go.push(second);
+            let (first, second) = (self.hold(time()).await, self.hold(time()).await);
+            self.stage.holds.push(first);
+            self.stage.holds_to_go.push(second);
+        }
+    }
+
+    async fn booking(&self, start_time: String) -> String {
+        let event_type_id = &self.stage.event_type_ids[0];
+        let attendee = json!({ "name": "Ada Lovelace", "email": "ada@example.com", "phone": "+49 30 901820" });
+        let body = json!({ "event_type_id": event_type_id, "start_time": start_time, "attendee": attendee });
+        self.id(&self.at("/bookings"), body).await
+    }
+
+    async fn hold(&self, start_time: String) -> String {
+        let event_type_id = &self.stage.event_type_ids[0];
+        let body = json!({ "event_type_id": event_type_id, "start_time": start_time, "ttl_seconds": 900 });
+        self.id(&self.at("/holds"), body).await
+    }
+
+    fn at(&self, rest: &str) -> String {
+        format!("/v1/accounts/{}{rest}", self.stage.account_id)
+    }
+
+    async fn id(&self, path: &str, body: Value) -> String {
+        text(&self.send(Method::POST, path, Some(body), 201).await, "id").to_owned()
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>, expected: u16) -> Value {
+        let mut request = self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth(&self.key);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("a whole answer");
+        assert_eq!(status, expected, "{path}: {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test of a real process lives in real time")]
+fn now_micros() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    i64::try_from(since.expect("it is after 1970").as_micros()).expect("a date that can be written")
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("`{name}` is missing in {value}"))
+}
