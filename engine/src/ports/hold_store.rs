@@ -12,11 +12,15 @@ use super::{ListPage, PageRequest, StoreError};
 pub struct HoldStoreItem {
     /// The hold.
     pub hold: Hold,
-    /// Claims of it that are live by the store's clock.
+    /// Claims of it that are live by the store's clock: one per host while it is active and has not expired, else none.
     pub claim_count: u32,
 }
 
 /// Holds, for reading.
+///
+/// A hold ends when it expires by the store's clock, whether or not anything was tidied; when it is released or confirmed;
+/// and when one of its hosts is deleted, which releases it whole. Its row stays for a day. It outlives its event type, and
+/// moves with its hosts to other home calendars.
 #[async_trait]
 pub trait HoldStore: Send + Sync {
     /// A hold, whether active or not.
@@ -44,7 +48,8 @@ pub struct DecisionFilter {
 /// Decision records. Those of successes are written by the commit they belong to.
 #[async_trait]
 pub trait DecisionStore: Send + Sync {
-    /// Writes records of refusals. Of accounts that are gone: nothing is written, and that is no error.
+    /// Writes records of refusals. Of accounts that are gone: nothing is written, and that is no error. A record that is
+    /// there already stays as it is, so that a batch in doubt can be written again.
     async fn record_decisions(&self, records: &[DecisionRecord]) -> Result<(), StoreError>;
     /// A record.
     async fn decision(

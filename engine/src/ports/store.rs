@@ -187,7 +187,8 @@ pub trait ConfigStore: Send + Sync {
         idempotency: Option<&IdempotentAnswer>,
     ) -> Result<Write, StoreError>;
     /// Deletes a user. With bookings that end after `now`: [`Write::Refused`] `future_bookings`. Event types keep their
-    /// other hosts; if it is the only host of one: [`Write::Refused`] `in_use`.
+    /// other hosts; if it is the only host of one: [`Write::Refused`] `in_use`. Holds on it that are live by the store's
+    /// clock are released, with the time of their other hosts, whose calendars' and users' revisions rise.
     async fn delete_user(
         &self,
         tenant: &Tenant,
@@ -222,7 +223,7 @@ pub trait ConfigStore: Send + Sync {
         config_revision: u64,
         idempotency: Option<&IdempotentAnswer>,
     ) -> Result<Write, StoreError>;
-    /// Deletes an event type; its bookings stay.
+    /// Deletes an event type; its bookings and holds stay.
     async fn delete_event_type(
         &self,
         tenant: &Tenant,

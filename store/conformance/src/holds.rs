@@ -362,6 +362,7 @@ pub async fn a_hold_belongs_to_its_account(world: World) {
         CommitPlan {
             expected_revisions: base().expected_revisions,
             tenant,
+            shard: base().shard,
             ..world.place_plan(&world.tenant, &[&user], &foreign, NO_LIMITS)
         },
     ] {

@@ -123,8 +123,17 @@ pub(crate) async fn apply(
     }
 }
 
+/// An expired hold in the way is rare, so the claim is tried first: a refused statement leaves nothing.
 async fn insert(connection: &mut SqliteConnection, shard: Shard, claim: &Claim, now: Timestamp) -> Result<Changed> {
-    delete_expired(connection, claim.account_id, claim.user_id, claim.range, now).await?;
+    let tried = try_insert(connection, shard, claim).await?;
+    let is_refused = matches!(tried, Changed::Overlap(_));
+    if is_refused && delete_expired(connection, claim.account_id, claim.user_id, claim.range, now).await? > 0 {
+        return try_insert(connection, shard, claim).await;
+    }
+    Ok(tried)
+}
+
+async fn try_insert(connection: &mut SqliteConnection, shard: Shard, claim: &Claim) -> Result<Changed> {
     let (hold_id, booking_id, kind) = match claim.owner {
         ClaimOwner::Hold(id) => (Some(id.as_uuid()), None, "hold"),
         ClaimOwner::Booking(id) => (None, Some(id.as_uuid()), "booking"),
@@ -229,14 +238,14 @@ fn counted(rows: u64, claim_count: u32) -> Changed {
     if rows == u64::from(claim_count) { Changed::Done } else { Changed::Stale }
 }
 
-/// Expired holds of a user that stand in the way go, by the store's clock.
+/// Expired holds of a user that stand in the way go, by the store's clock; how many.
 async fn delete_expired(
     connection: &mut SqliteConnection,
     account_id: AccountId,
     user_id: UserId,
     within: TimeRange,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<u64> {
     let delete = sqlx::query(
         "DELETE FROM claims WHERE account_id = $1 AND user_id = $2 AND start_at > $3 AND start_at < $4 AND end_at > $5 \
          AND kind = 'hold' AND expires_at <= $6",
@@ -244,7 +253,36 @@ async fn delete_expired(
     let delete = delete.bind(account_id.as_uuid()).bind(user_id.as_uuid());
     let delete = delete.bind(within.start.plus_micros(-MAX_DURATION_US).as_micros());
     let delete = delete.bind(within.end.as_micros()).bind(within.start.as_micros()).bind(now.as_micros());
-    delete.execute(connection).await.map(drop).map_err(store_error)
+    Ok(delete.execute(connection).await.map_err(store_error)?.rows_affected())
+}
+
+/// The holds that take a user's time now.
+pub(crate) async fn live_holds_on(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<Vec<HoldId>> {
+    let select = sqlx::query_scalar::<_, Uuid>(
+        "SELECT hold_id FROM claims WHERE account_id = $1 AND user_id = $2 AND kind = 'hold' AND expires_at > $3",
+    );
+    let select = select.bind(account_id.as_uuid()).bind(user_id.as_uuid()).bind(now.as_micros());
+    let ids = select.fetch_all(connection).await.map_err(store_error)?;
+    Ok(ids.into_iter().map(HoldId::from_uuid).collect())
+}
+
+/// Gives back all claims of a hold; whose they were, and with which calendars they were published.
+pub(crate) async fn free(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    hold_id: HoldId,
+) -> Result<Vec<(UserId, CalendarId)>> {
+    let delete = sqlx::query_as::<_, (Uuid, Uuid)>(
+        "DELETE FROM claims WHERE account_id = $1 AND hold_id = $2 RETURNING user_id, home_calendar_id",
+    );
+    let freed = delete.bind(account_id.as_uuid()).bind(hold_id.as_uuid()).fetch_all(connection).await;
+    let freed = freed.map_err(store_error)?;
+    Ok(freed.into_iter().map(|(user, home)| (UserId::from_uuid(user), CalendarId::from_uuid(home))).collect())
 }
 
 async fn users_of(connection: &mut SqliteConnection, account_id: AccountId, owner: ClaimOwner) -> Result<Vec<UserId>> {

@@ -1,12 +1,14 @@
 //! The commit: one transaction, whole or not at all.
 //!
-//! Order: tenant; idempotency; epoch; revisions as the plan lists them; then the changes; then the raised revisions; then
-//! the kept answer. `BEGIN IMMEDIATE` has locked everything before the first read, so the store's clock is read once
+//! Order: tenant; idempotency; epoch; revisions that are read; revisions that are raised; then the changes; then the kept
+//! answer. `BEGIN IMMEDIATE` has locked everything before the first read, so the store's clock is read once
 //! right after it, and nothing that was compared can change before the end.
 
-use agentcal_engine::commit::{Access, CommitPlan, Outcome, RevisionKey};
+use agentcal_engine::commit::{CommitPlan, Outcome};
+use agentcal_engine::invariants::holds_are_whole;
+use agentcal_engine::model::Tenant;
 use agentcal_engine::ports::{CommitStore, StoreError};
-use agentcal_engine::shard::Shard;
+use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
@@ -15,31 +17,36 @@ use sqlx::SqliteConnection;
 use crate::answers::Kept;
 use crate::claims::Changed;
 use crate::error::{Result, store_error};
-use crate::facts::epoch;
 use crate::holds::HoldChanged;
 use crate::open::SqliteStore;
-use crate::work::has_tenant;
+use crate::text::{Named, to_u64};
 use crate::{booking, claims, decisions, holds, revisions, writeback};
 
 #[async_trait]
 impl CommitStore for SqliteStore {
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError> {
         debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
+        debug_assert_eq!(holds_are_whole(plan), Ok(()), "{plan:?}");
         let mut work = self.begin_write().await?;
         let now = self.now();
-        let owner = KeyOwner::Account(plan.tenant.account_id);
+        let Some(ground) = ground(&mut work, &plan.tenant).await? else { return Ok(Outcome::Stale) };
         if let Some(outcome) = self.answered_before(&mut work, plan, now).await? {
             return Ok(outcome);
         }
-        if let Some(outcome) = refusal(&mut work, plan).await? {
-            return Ok(outcome);
+        if plan.epoch.is_some_and(|held| held != ground.epoch) {
+            return Ok(Outcome::Fenced);
         }
+        let account_id = plan.tenant.account_id;
+        if !revisions::stand(&mut work, account_id, &plan.expected_revisions, ground.config_revision).await? {
+            return Ok(Outcome::Stale);
+        }
+        let raised = revisions::raise_written(&mut work, account_id, &plan.expected_revisions).await?;
+        let Some(revisions) = raised else { return Ok(Outcome::Stale) };
         if let Some(outcome) = perform(&mut work, plan, now).await? {
             return Ok(outcome);
         }
-        let Some(revisions) = raise(&mut work, plan).await? else { return Ok(Outcome::Stale) };
         if let Some(idempotent) = &plan.idempotency {
-            self.keep(&mut work, owner, idempotent, now).await?;
+            self.keep(&mut work, KeyOwner::Account(account_id), idempotent, now).await?;
         }
         work.commit().await.map_err(store_error)?;
         Ok(Outcome::Committed { revisions })
@@ -54,9 +61,6 @@ impl SqliteStore {
         plan: &CommitPlan,
         now: Timestamp,
     ) -> Result<Option<Outcome>> {
-        if !has_tenant(work, &plan.tenant).await? {
-            return Ok(Some(Outcome::Stale));
-        }
         let Some(idempotent) = &plan.idempotency else { return Ok(None) };
         let owner = KeyOwner::Account(plan.tenant.account_id);
         Ok(match self.kept(work, owner, &idempotent.key, now).await? {
@@ -67,21 +71,23 @@ impl SqliteStore {
     }
 }
 
-/// Why the plan may not begin: its leader was superseded, or what it was decided on has changed.
-async fn refusal(work: &mut SqliteConnection, plan: &CommitPlan) -> Result<Option<Outcome>> {
-    if let Some(held) = plan.epoch
-        && epoch(work).await? != held
-    {
-        return Ok(Some(Outcome::Fenced));
-    }
-    for expected in &plan.expected_revisions {
-        let present = revisions::read(work, plan.tenant.account_id, expected.key).await?;
-        let stands = present.is_some() && (expected.revision.is_none() || expected.revision == present);
-        if !stands {
-            return Ok(Some(Outcome::Stale));
-        }
-    }
-    Ok(None)
+/// What every commit stands on, in one read.
+struct Ground {
+    epoch: Epoch,
+    config_revision: u64,
+}
+
+/// `None`: the account is not there, or not this organization's and mode's.
+async fn ground(work: &mut SqliteConnection, tenant: &Tenant) -> Result<Option<Ground>> {
+    let select = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT s.epoch, r.revision FROM accounts AS a \
+         JOIN revisions AS r ON r.account_id = a.account_id AND r.kind = 0 AND r.id = a.account_id \
+         JOIN store_state AS s ON s.id = 1 WHERE a.account_id = $1 AND a.organization_id = $2 AND a.mode = $3",
+    );
+    let select = select.bind(tenant.account_id.as_uuid()).bind(tenant.organization_id.as_uuid());
+    let found = select.bind(tenant.mode.name()).fetch_optional(work).await.map_err(store_error)?;
+    let ground = |(epoch, revision)| Ok(Ground { epoch: Epoch(to_u64(epoch)?), config_revision: to_u64(revision)? });
+    found.map(ground).transpose()
 }
 
 /// Makes the changes. The booking's row comes first, because claims and effects point to it.
@@ -115,16 +121,4 @@ async fn perform(work: &mut SqliteConnection, plan: &CommitPlan, now: Timestamp)
         }
     }
     Ok(None)
-}
-
-/// Raises every revision the plan writes.
-async fn raise(work: &mut SqliteConnection, plan: &CommitPlan) -> Result<Option<Vec<(RevisionKey, u64)>>> {
-    let mut raised = Vec::new();
-    for expected in plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write) {
-        match revisions::raise(work, plan.tenant.account_id, expected.key).await? {
-            Some(revision) => raised.push((expected.key, revision)),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(raised))
 }

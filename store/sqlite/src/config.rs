@@ -88,7 +88,8 @@ impl ConfigStore for SqliteStore {
             Begun::Fresh(work) => work,
             Begun::Ended(write) => return Ok(write),
         };
-        let write = users::delete(work.connection(), tenant.account_id, user_id, now).await?;
+        let moments = users::Moments { now, store_now: work.now };
+        let write = users::delete(work.connection(), tenant.account_id, user_id, moments).await?;
         work.finish(write).await
     }
 

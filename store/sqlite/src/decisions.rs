@@ -85,11 +85,11 @@ fn list_statement(account_id: AccountId, filter: &DecisionFilter, page: &PageReq
     select
 }
 
-/// Writes a record; one of an account that is gone is left out.
+/// Writes a record. One of an account that is gone is left out, and one that is there already stays.
 pub(crate) async fn insert(connection: &mut SqliteConnection, record: &DecisionRecord) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO decisions (account_id, decision_id, booking_id, hold_id, decided_at, record) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, decision_id) DO NOTHING",
     );
     let insert = insert.bind(record.account_id.as_uuid()).bind(record.id.as_uuid());
     let insert = insert.bind(record.booking_id.map(|id| id.as_uuid())).bind(record.hold_id.map(|id| id.as_uuid()));

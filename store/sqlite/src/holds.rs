@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use agentcal_engine::commit::{HoldChange, HoldLimit, HoldLimits};
-use agentcal_engine::ids::{AccountId, BookingId, EventTypeId, HoldId};
-use agentcal_engine::model::{ClaimOwner, Hold, HoldState, Tenant};
+use agentcal_engine::ids::{AccountId, BookingId, EventTypeId, HoldId, UserId};
+use agentcal_engine::model::{Hold, HoldState, Tenant};
 use agentcal_engine::ports::{HoldStore, HoldStoreItem, StoreError};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use crate::claims;
 use crate::error::{Result, Violation, store_error, violation};
 use crate::open::SqliteStore;
-use crate::text::{Named, from_json, range, to_json};
+use crate::text::{Named, from_json, range, to_json, to_u32};
+use crate::{claims, revisions};
 
 /// How long a hold's row outlives the hold.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,11 +22,15 @@ const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
 #[async_trait]
 impl HoldStore for SqliteStore {
     async fn hold(&self, account_id: AccountId, hold_id: HoldId) -> Result<Option<HoldStoreItem>, StoreError> {
-        let mut reader = self.begin_read().await?;
-        let select = sqlx::query_as::<_, HoldRow>("SELECT * FROM holds WHERE account_id = $1 AND hold_id = $2");
-        let select = select.bind(account_id.as_uuid()).bind(hold_id.as_uuid());
-        let Some(row) = select.fetch_optional(&mut *reader).await.map_err(store_error)? else { return Ok(None) };
-        item(&mut reader, row, self.now()).await.map(Some)
+        let mut reader = self.reader().await?;
+        let select = sqlx::query_as::<_, HoldRow>(
+            "SELECT h.*, (SELECT count(*) FROM claims AS c WHERE c.account_id = h.account_id \
+             AND c.hold_id = h.hold_id AND c.expires_at > $3) AS claim_count \
+             FROM holds AS h WHERE h.account_id = $1 AND h.hold_id = $2",
+        );
+        let select = select.bind(account_id.as_uuid()).bind(hold_id.as_uuid()).bind(self.now().as_micros());
+        let row = select.fetch_optional(&mut *reader).await.map_err(store_error)?;
+        row.map(HoldRow::into_engine).transpose()
     }
 
     async fn live_holds_of_session(
@@ -34,18 +38,16 @@ impl HoldStore for SqliteStore {
         account_id: AccountId,
         session_id: &str,
     ) -> Result<Vec<HoldStoreItem>, StoreError> {
-        let mut reader = self.begin_read().await?;
-        let now = self.now();
+        let mut reader = self.reader().await?;
         let select = sqlx::query_as::<_, HoldRow>(
-            "SELECT * FROM holds WHERE account_id = $1 AND session_id = $2 AND state = 'active' AND expires_at > $3 \
-             ORDER BY hold_id",
+            "SELECT h.*, (SELECT count(*) FROM claims AS c WHERE c.account_id = h.account_id \
+             AND c.hold_id = h.hold_id AND c.expires_at > $3) AS claim_count FROM holds AS h \
+             WHERE h.account_id = $1 AND h.session_id = $2 AND h.state = 'active' AND h.expires_at > $3 \
+             ORDER BY h.hold_id",
         );
-        let select = select.bind(account_id.as_uuid()).bind(session_id).bind(now.as_micros());
-        let mut items = Vec::new();
-        for row in select.fetch_all(&mut *reader).await.map_err(store_error)? {
-            items.push(item(&mut reader, row, now).await?);
-        }
-        Ok(items)
+        let select = select.bind(account_id.as_uuid()).bind(session_id).bind(self.now().as_micros());
+        let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
+        rows.into_iter().map(HoldRow::into_engine).collect()
     }
 
     async fn tidy_holds(&self, limit: u32) -> Result<u64, StoreError> {
@@ -84,17 +86,18 @@ struct HoldRow {
     booking_id: Option<Uuid>,
     expires_at: i64,
     created_at: i64,
+    claim_count: i64,
 }
 
 impl HoldRow {
-    fn into_engine(self) -> Result<Hold> {
+    fn into_engine(self) -> Result<HoldStoreItem> {
         let state = match (self.state.as_str(), self.booking_id) {
             ("active", None) => HoldState::Active,
             ("released", None) => HoldState::Released,
             ("confirmed", Some(id)) => HoldState::Confirmed(BookingId::from_uuid(id)),
             _ => return Err(StoreError::Corrupt("a hold in no known state".to_owned())),
         };
-        Ok(Hold {
+        let hold = Hold {
             id: HoldId::from_uuid(self.hold_id),
             account_id: AccountId::from_uuid(self.account_id),
             event_type_id: self.event_type_id.map(EventTypeId::from_uuid),
@@ -104,14 +107,9 @@ impl HoldRow {
             state,
             expires_at: Timestamp::from_micros(self.expires_at),
             created_at: Timestamp::from_micros(self.created_at),
-        })
+        };
+        Ok(HoldStoreItem { hold, claim_count: to_u32(self.claim_count)? })
     }
-}
-
-async fn item(connection: &mut SqliteConnection, row: HoldRow, now: Timestamp) -> Result<HoldStoreItem> {
-    let hold = row.into_engine()?;
-    let claim_count = claims::count_live(connection, hold.account_id, ClaimOwner::Hold(hold.id), now).await?;
-    Ok(HoldStoreItem { hold, claim_count })
 }
 
 /// What became of a change to a hold.
@@ -191,7 +189,8 @@ async fn insert(connection: &mut SqliteConnection, tenant: &Tenant, hold: &Hold)
     }
 }
 
-/// The first limit a new hold meets, if any.
+/// The first limit a new hold meets, if any: of a host, whose claims are counted with the hold's own, then of the
+/// session, then of the organization.
 async fn limit_met(
     connection: &mut SqliteConnection,
     tenant: &Tenant,
@@ -199,30 +198,51 @@ async fn limit_met(
     limits: HoldLimits,
     now: Timestamp,
 ) -> Result<Option<HoldLimit>> {
-    for &user_id in &hold.user_ids {
-        let select = sqlx::query_scalar::<_, i64>(
-            "SELECT count(*) FROM claims WHERE account_id = $1 AND user_id = $2 AND kind = 'hold' AND expires_at > $3",
-        );
-        let select = select.bind(hold.account_id.as_uuid()).bind(user_id.as_uuid()).bind(now.as_micros());
-        if select.fetch_one(&mut *connection).await.map_err(store_error)? > i64::from(limits.per_user) {
-            return Ok(Some(HoldLimit::User(user_id)));
-        }
-    }
+    let (account_id, now) = (tenant.account_id.as_uuid(), now.as_micros());
+    let mut select = QueryBuilder::<Sqlite>::new("SELECT 'organization', NULL, count(*) FROM holds WHERE mode = ");
+    select.push_bind(tenant.mode.name()).push(" AND organization_id = ").push_bind(tenant.organization_id.as_uuid());
+    select.push(" AND state = 'active' AND expires_at > ").push_bind(now);
     if let Some(session_id) = &hold.session_id {
-        let select = sqlx::query_scalar::<_, i64>(
-            "SELECT count(*) FROM holds \
-             WHERE account_id = $1 AND session_id = $2 AND state = 'active' AND expires_at > $3",
+        select.push(" UNION ALL SELECT 'session', NULL, count(*) FROM holds WHERE account_id = ").push_bind(account_id);
+        select.push(" AND session_id = ").push_bind(session_id);
+        select.push(" AND state = 'active' AND expires_at > ").push_bind(now);
+    }
+    for user_id in &hold.user_ids {
+        select.push(" UNION ALL SELECT 'user', ").push_bind(user_id.as_uuid());
+        select.push(", count(*) FROM claims WHERE account_id = ").push_bind(account_id);
+        select.push(" AND user_id = ").push_bind(user_id.as_uuid());
+        select.push(" AND kind = 'hold' AND expires_at > ").push_bind(now);
+    }
+    let counts = select.build_query_as::<(String, Option<Uuid>, i64)>().fetch_all(connection).await;
+    let over =
+        counts.map_err(store_error)?.into_iter().filter_map(|(of, user_id, count)| match (of.as_str(), user_id) {
+            ("user", Some(id)) if count > i64::from(limits.per_user) => {
+                Some((0, HoldLimit::User(UserId::from_uuid(id))))
+            }
+            ("session", _) if count >= i64::from(limits.per_session) => Some((1, HoldLimit::Session)),
+            ("organization", _) if count >= i64::from(limits.per_organization) => Some((2, HoldLimit::Organization)),
+            _ => None,
+        });
+    Ok(over.min().map(|(_, limit)| limit))
+}
+
+/// A user goes: the live holds on it are released, with the time of their other hosts, whose revisions rise.
+pub(crate) async fn end_of_user(
+    connection: &mut SqliteConnection,
+    account_id: AccountId,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<()> {
+    for hold_id in claims::live_holds_on(connection, account_id, user_id, now).await? {
+        let update = sqlx::query(
+            "UPDATE holds SET state = 'released' WHERE account_id = $1 AND hold_id = $2 AND state = 'active'",
         );
-        let select = select.bind(hold.account_id.as_uuid()).bind(session_id).bind(now.as_micros());
-        if select.fetch_one(&mut *connection).await.map_err(store_error)? >= i64::from(limits.per_session) {
-            return Ok(Some(HoldLimit::Session));
+        let update = update.bind(account_id.as_uuid()).bind(hold_id.as_uuid());
+        update.execute(&mut *connection).await.map_err(store_error)?;
+        for (host, home) in claims::free(connection, account_id, hold_id).await? {
+            revisions::raise_calendar(connection, account_id, home).await?;
+            revisions::raise_user(connection, account_id, host).await?;
         }
     }
-    let select = sqlx::query_scalar::<_, i64>(
-        "SELECT count(*) FROM holds \
-         WHERE organization_id = $1 AND mode = $2 AND state = 'active' AND expires_at > $3",
-    );
-    let select = select.bind(tenant.organization_id.as_uuid()).bind(tenant.mode.name()).bind(now.as_micros());
-    let count = select.fetch_one(connection).await.map_err(store_error)?;
-    Ok((count >= i64::from(limits.per_organization)).then_some(HoldLimit::Organization))
+    Ok(())
 }

@@ -9,8 +9,8 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::error::{Result, Violation, store_error, violation};
-use crate::revisions;
 use crate::text::{Named, from_json, to_json, zone};
+use crate::{holds, revisions};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct UserRow {
@@ -92,12 +92,21 @@ pub(crate) async fn update(connection: &mut SqliteConnection, user: &User, now: 
     Ok(Write::Done)
 }
 
-/// Deletes a user, unless it is still needed.
+/// When a user goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Moments {
+    /// The instant the caller means, for bookings.
+    pub(crate) now: Timestamp,
+    /// The store's clock, for holds.
+    pub(crate) store_now: Timestamp,
+}
+
+/// Deletes a user, unless it is still needed. Live holds on it end; what expired goes with it.
 pub(crate) async fn delete(
     connection: &mut SqliteConnection,
     account_id: AccountId,
     user_id: UserId,
-    now: Timestamp,
+    Moments { now, store_now }: Moments,
 ) -> Result<Write> {
     let Some(home) = home_of(connection, account_id, user_id).await? else { return Ok(Write::Missing) };
     if has_bookings_after(connection, account_id, user_id, now).await? {
@@ -108,6 +117,7 @@ pub(crate) async fn delete(
     }
     let (_, calendar) = owner_of(connection, account_id, user_id).await?;
     forget_cursor(connection, account_id, calendar).await?;
+    holds::end_of_user(connection, account_id, user_id, store_now).await?;
     for delete in [
         "DELETE FROM event_type_hosts WHERE account_id = $1 AND user_id = $2",
         "DELETE FROM claims WHERE account_id = $1 AND user_id = $2",

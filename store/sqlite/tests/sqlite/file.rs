@@ -166,10 +166,11 @@ async fn the_schema_says_where_it_stands() {
     let store = place.open(&format!("k:{ZEROS}")).await;
     let before = store.schema_state().await.expect("readable");
     assert!(!before.is_current());
-    assert_eq!((before.applied, before.pending.len()), (0, 1));
+    assert_eq!(before.applied, 0);
+    assert!(!before.pending.is_empty());
     store.migrate().await.expect("migrated");
     let after = store.schema_state().await.expect("readable");
-    assert!(after.is_current() && after.applied == 1);
+    assert!(after.is_current() && after.applied == before.pending.len());
 
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (29990101000000, 'from the future', 1, x'00', 0)";
