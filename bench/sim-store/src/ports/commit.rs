@@ -1,7 +1,7 @@
 //! The commit: one transaction, whole or not at all.
 //!
-//! Order, the same as in every store: tenant; idempotency; epoch; revisions as the plan lists them; then the changes,
-//! the booking's row first, because claims and effects point to it; then the raised revisions; then the kept answer.
+//! Order, the same as in every store: tenant; idempotency; epoch; revisions that are read; revisions that are raised; then
+//! the changes, the booking's row first, because claims and effects point to it; then the kept answer.
 
 use agentcal_engine::commit::{Access, CommitPlan, Outcome, RevisionKey};
 use agentcal_engine::ports::{CommitStore, StoreError};
@@ -32,10 +32,10 @@ fn commit(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Outcome, StoreError>
     if let Some(outcome) = answered_before(work, plan).or_else(|| refusal(work, plan)) {
         return Ok(outcome);
     }
+    let Some(revisions) = raise(work, plan) else { return Ok(Outcome::Stale) };
     if let Some(outcome) = perform(work, plan)? {
         return Ok(outcome);
     }
-    let Some(revisions) = raise(work, plan) else { return Ok(Outcome::Stale) };
     if let Some(idempotent) = &plan.idempotency {
         keep(work, Keeper::Account(plan.tenant.account_id), idempotent);
     }
@@ -69,6 +69,13 @@ fn refusal(work: &Work<'_>, plan: &CommitPlan) -> Option<Outcome> {
     (!stands).then_some(Outcome::Stale)
 }
 
+/// Raises every revision the plan writes.
+fn raise(work: &mut Work<'_>, plan: &CommitPlan) -> Option<Vec<(RevisionKey, u64)>> {
+    let rows = work.account_mut(plan.tenant.account_id)?;
+    let written = plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write);
+    written.map(|expected| Some((expected.key, rows.raise(expected.key)?))).collect()
+}
+
 /// Makes the changes; says what stood in the way.
 fn perform(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Option<Outcome>, StoreError> {
     let present = work.present().clone();
@@ -92,16 +99,9 @@ fn perform(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Option<Outcome>, St
         }
     }
     if let Some(record) = &plan.decision {
-        holds::record_decision(work, record)?;
+        holds::record_decision(work, record);
     }
     let Some(rows) = work.account_mut(account_id) else { return Ok(Some(Outcome::Stale)) };
     let all_noted = plan.effects.iter().all(|effect| writebacks::apply(rows, effect, present.now));
     Ok((!all_noted).then_some(Outcome::Stale))
-}
-
-/// Raises every revision the plan writes.
-fn raise(work: &mut Work<'_>, plan: &CommitPlan) -> Option<Vec<(RevisionKey, u64)>> {
-    let rows = work.account_mut(plan.tenant.account_id)?;
-    let written = plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write);
-    written.map(|expected| Some((expected.key, rows.raise(expected.key)?))).collect()
 }

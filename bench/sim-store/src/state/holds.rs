@@ -1,16 +1,16 @@
 //! Holds' own rows, and decision records.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agentcal_engine::commit::{HoldChange, HoldLimit, HoldLimits};
-use agentcal_engine::ids::{AccountId, HoldId};
+use agentcal_engine::ids::{AccountId, HoldId, UserId};
 use agentcal_engine::model::{Claim, ClaimKind, ClaimOwner, DecisionRecord, Hold, HoldState, Tenant};
-use agentcal_engine::ports::{HoldStoreItem, StoreError};
+use agentcal_engine::ports::HoldStoreItem;
 use agentcal_engine::time::Timestamp;
 
 use super::{AccountRows, Present, State, Work, claims};
 use crate::settings::Planted;
-use crate::store::refused;
 
 /// How long a hold's row outlives the hold.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
@@ -111,6 +111,32 @@ fn live_of_organization(state: &State, tenant: &Tenant, now: Timestamp) -> usize
     accounts.flat_map(|(_, rows)| rows.holds.values()).filter(|hold| is_active(hold, now)).count()
 }
 
+/// Ends every live hold on a user: it is released, and gives back the time of its other hosts too.
+pub(crate) fn end_of_user(rows: &mut AccountRows, user_id: UserId, now: Timestamp) {
+    let takes = |claim: &&Claim| claim.user_id == user_id && claim.is_live(now);
+    let holds: BTreeSet<HoldId> = rows.claims.values().filter(takes).filter_map(hold_of).collect();
+    for hold_id in holds {
+        if let Some(hold) = rows.holds.get_mut(&hold_id).filter(|hold| hold.state == HoldState::Active) {
+            hold.state = HoldState::Released;
+        }
+        let freed = rows.claims.keys_where(|claim| hold_of(claim) == Some(hold_id));
+        let whose = freed.iter().filter_map(|id| rows.claims.get(id));
+        let whose: Vec<_> = whose.map(|claim| (claim.home_calendar_id, claim.user_id)).collect();
+        rows.claims.remove_all(&freed);
+        for (home, host) in whose {
+            rows.raise_calendar(home);
+            rows.raise_user(host);
+        }
+    }
+}
+
+fn hold_of(claim: &Claim) -> Option<HoldId> {
+    match claim.owner {
+        ClaimOwner::Hold(id) => Some(id),
+        ClaimOwner::Booking(_) => None,
+    }
+}
+
 /// Deletes claims of holds that expired, and rows of holds that ended long ago, at most `limit` of each.
 pub(crate) fn tidy(work: &mut Work<'_>, limit: u32) -> u64 {
     let now = work.now();
@@ -128,13 +154,12 @@ pub(crate) fn tidy(work: &mut Work<'_>, limit: u32) -> u64 {
     claims + holds
 }
 
-/// Writes a record; one of an account that is gone is left out.
-pub(crate) fn record_decision(work: &mut Work<'_>, record: &DecisionRecord) -> Result<(), StoreError> {
-    let Some(rows) = work.account_mut(record.account_id) else { return Ok(()) };
-    if rows.decisions.insert(record.id, record.clone()) {
-        return Err(refused("a decision id that is taken"));
+/// Writes a record. One of an account that is gone is left out, and one that is there already stays.
+pub(crate) fn record_decision(work: &mut Work<'_>, record: &DecisionRecord) {
+    let Some(rows) = work.account_mut(record.account_id) else { return };
+    if !rows.decisions.contains(&record.id) {
+        rows.decisions.insert(record.id, record.clone());
     }
-    Ok(())
 }
 
 /// Deletes records that are too old, at most `limit`; returns how many.

@@ -7,7 +7,7 @@ use agentcal_engine::ports::{StoreError, Write};
 use agentcal_engine::time::Timestamp;
 
 use super::calendars::{self, forget_cursor, insert_internal, provider_of};
-use super::{AccountRows, Work};
+use super::{AccountRows, Work, holds};
 use crate::store::refused;
 
 /// Writes a user; [`Write::Missing`] when it names a calendar that is not of its account.
@@ -46,8 +46,9 @@ pub(crate) fn update(work: &mut Work<'_>, user: &User) -> Write {
     Write::Done
 }
 
-/// Deletes a user, unless it is still needed.
+/// Deletes a user, unless it is still needed. Live holds on it end, by the store's clock; what expired goes with it.
 pub(crate) fn delete(work: &mut Work<'_>, account_id: AccountId, user_id: UserId, now: Timestamp) -> Write {
+    let store_now = work.now();
     let Some(user) = lookup(work, account_id, user_id) else { return Write::Missing };
     let Some(rows) = work.account_mut(account_id) else { return Write::Missing };
     let has_bookings = rows
@@ -65,6 +66,7 @@ pub(crate) fn delete(work: &mut Work<'_>, account_id: AccountId, user_id: UserId
         |(event_type, _)| event_type.user_ids.contains(&user_id),
         |(event_type, _)| event_type.user_ids.retain(|id| *id != user_id),
     );
+    holds::end_of_user(rows, user_id, store_now);
     let claims = rows.claims.keys_where(|claim| claim.user_id == user_id);
     rows.claims.remove_all(&claims);
     rows.users.remove(&user_id);
