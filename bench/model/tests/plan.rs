@@ -53,7 +53,7 @@ fn the_plan_holds_in_every_order_of_steps() {
 #[test]
 fn without_its_constraint_the_store_still_sells_no_time_twice() {
     let faults = Faults { drops_constraint: true, ..Faults::default() };
-    for name in ["two callers want overlapping times", "a hold, its confirmation and a rival"] {
+    for name in ["two callers want overlapping times", "a booking is cancelled and its time taken"] {
         let searched = search(scenario::named(name), faults);
         assert!(searched.broken.is_empty(), "{:#?}", searched.broken);
     }
