@@ -49,7 +49,7 @@ macro_rules! id_stand_ins {
     )*};
 }
 
-id_stand_ins!(AccountId, ConnectionId, CalendarId, UserId, EventTypeId, BookingId);
+id_stand_ins!(AccountId, ConnectionId, CalendarId, UserId, EventTypeId, BookingId, HoldId);
 
 impl Checks {
     /// Refuses the request if any field was at fault: 400 when something could not be read at all, else 422.
@@ -62,9 +62,7 @@ impl Checks {
         if unacceptable.is_empty() {
             return Ok(());
         }
-        let all_unsupported = unacceptable.iter().all(|error| error.code == FieldCode::NotSupported);
-        let code = if all_unsupported { Code::NotSupported } else { Code::ValidationFailed };
-        Err(ApiError::of_fields(code, unacceptable))
+        Err(ApiError::of_fields(Code::ValidationFailed, unacceptable))
     }
 
     /// A field that was understood but is not acceptable: 422.
@@ -75,13 +73,6 @@ impl Checks {
     /// A parameter whose text is not of the wanted kind: 400.
     pub(crate) fn unreadable(&mut self, field: &str, detail: impl Into<std::borrow::Cow<'static, str>>) {
         self.unreadable.push(FieldError::new(field, FieldCode::WrongType, detail));
-    }
-
-    /// A field of the contract that is not served yet.
-    pub(crate) fn not_supported<T>(&mut self, field: &str, value: Option<&T>) {
-        if value.is_some() {
-            self.refuse(field, FieldCode::NotSupported, "is not supported by this version yet; leave it out");
-        }
     }
 
     pub(crate) fn required(&mut self, field: &str) {

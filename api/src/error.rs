@@ -108,8 +108,6 @@ codes! {
     SlotIdInvalid = UNPROCESSABLE_ENTITY "slot_id_invalid" "The slot was not offered";
     /// The `slot_id` was offered too long ago; `alternatives` are fresh.
     SlotIdExpired = UNPROCESSABLE_ENTITY "slot_id_expired" "The offer has expired";
-    /// A field of the contract that this version does not serve yet.
-    NotSupported = UNPROCESSABLE_ENTITY "not_supported" "Not supported yet";
     /// The organization, the session or a host has as many live holds as it may; confirm or release some.
     HoldLimitReached = TOO_MANY_REQUESTS "hold_limit_reached" "Too many live holds";
     /// Too many requests wait for one calendar, or a provider asks to slow down; come again after `Retry-After`.
@@ -190,8 +188,6 @@ field_codes! {
     NotOffered = "not_offered";
     /// The offer has expired.
     Expired = "expired";
-    /// This version does not serve the field yet.
-    NotSupported = "not_supported";
     /// The address is one this installation does not speak to.
     AddressNotAllowed = "address_not_allowed";
     /// The provider refuses user name and password, or the token.

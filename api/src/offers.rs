@@ -22,7 +22,7 @@ use moka::sync::Cache;
 
 use crate::caller::Cx;
 
-pub(crate) use instead::{refused_offer, rendered_alternatives};
+pub(crate) use instead::{fresh_slots, refused_offer, rendered_alternatives};
 
 /// Most meetings whose terms are remembered.
 const REMEMBERED_MAX: u64 = 20_000;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use agentcal_engine::ids::{AccountId, BookingId, ConnectionId, EventTypeId, UserId};
+use agentcal_engine::ids::{AccountId, BookingId, ConnectionId, DecisionId, EventTypeId, HoldId, UserId};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
@@ -32,6 +32,8 @@ named_params! {
     UserId = "user_id" "user";
     EventTypeId = "event_type_id" "event type";
     BookingId = "booking_id" "booking";
+    HoldId = "hold_id" "hold";
+    DecisionId = "decision_id" "decision";
 }
 
 /// The id of this kind in the path.

@@ -41,6 +41,19 @@ pub(crate) async fn refused_offer(
     ApiError::of_fields(code, vec![FieldError::new("slot_id", field_code, detail)]).with("alternatives", fresh)
 }
 
+/// Fresh slots of a meeting near a time, rendered; none where the meeting is no more.
+pub(crate) async fn fresh_slots(
+    cx: &Cx,
+    config: &AccountConfig,
+    meeting: Meeting,
+    start: Option<Timestamp>,
+    zone: Tz,
+) -> Value {
+    let store_now = cx.app.parts.scheduler.store_now().await;
+    let slots = slots_near(cx, config, meeting, start, store_now).await;
+    rendered_alternatives(cx, config, meeting, &slots, zone, store_now)
+}
+
 /// Alternatives as slots of an availability answer, each with its slot id; that is null where the meeting is no more, or
 /// one of the hosts is none of it.
 pub(crate) fn rendered_alternatives(

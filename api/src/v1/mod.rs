@@ -6,11 +6,15 @@ mod answer;
 mod availability;
 mod availability_rules;
 mod bookings;
+mod commits;
 mod config_write;
 mod connections;
+mod decisions;
 mod event_types;
+mod holds;
 mod lists;
 mod users;
+mod wanted;
 mod wire;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -26,5 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .merge(availability_rules::routes())
         .merge(event_types::routes())
         .merge(availability::routes())
+        .merge(holds::routes())
         .merge(bookings::routes())
+        .merge(decisions::routes())
 }

@@ -1,15 +1,15 @@
 //! The bodies that make and move bookings.
 
-use agentcal_engine::calendar::request::{BookRequest, Choice, Meeting};
-use agentcal_engine::ids::{BookingId, EventTypeId, UserId};
-use agentcal_engine::model::{AdHocMeeting, Attendee, DURATION_MINUTES_MAX};
-use agentcal_engine::time::Timestamp;
+use agentcal_engine::calendar::request::Intent;
+use agentcal_engine::ids::HoldId;
+use agentcal_engine::model::Attendee;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::checks::{Checks, NAME_LEN_MAX};
 use crate::error::{ApiError, FieldCode};
+use crate::v1::wanted::{Named, TimeFields};
 use crate::v1::wire::Sent;
 
 /// Longest telephone number, in characters.
@@ -33,17 +33,23 @@ pub(super) struct NewAttendee {
     timezone: Option<String>,
 }
 
-/// A new booking: an event type with a start; or, without an event type, a user, a start and a duration.
+/// A new booking: the `slot_id` of an offer, or a `hold_id`; or an event type with a start; or, without an event type, a
+/// user, a start and a duration.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewBooking {
+    /// The slot to book, as availability offered it. Other fields that name a time must agree with it.
+    #[schema(max_length = 200, example = "slot_AQIDAAGmrpABpq6uAXbQ0nqkzIL1TQ")]
+    slot_id: Option<String>,
+    /// The hold to confirm. Other fields that name a time must agree with it.
+    hold_id: Option<String>,
     /// What to book.
     event_type_id: Option<String>,
     /// With whom. By default the event type's scheduling mode decides.
     user_id: Option<String>,
     /// When it begins: the start of a slot.
     #[serde(default)]
-    #[schema(value_type = String, required = true, format = DateTime)]
+    #[schema(value_type = String, required = false, format = DateTime)]
     start_time: Sent<String>,
     /// Length of the meeting, without an event type only.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1440)]
@@ -55,74 +61,69 @@ pub(super) struct NewBooking {
     /// The caller's own data, kept and answered, never read.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
-    #[schema(ignore)]
-    slot_id: Option<Value>,
-    #[schema(ignore)]
-    hold_id: Option<Value>,
-    #[schema(ignore)]
-    dry_run: Option<Value>,
+    /// Decide it and change nothing: 200 with the booking as it would be, its id and manage_url null.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    dry_run: Sent<bool>,
 }
 
-/// A move to another time.
+/// A move to another time: a start, or the `slot_id` of an offer.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BookingPatch {
     /// When it shall begin.
     #[serde(default)]
-    #[schema(value_type = String, required = true, format = DateTime)]
+    #[schema(value_type = String, required = false, format = DateTime)]
     start_time: Sent<String>,
-    #[schema(ignore)]
-    slot_id: Option<Value>,
-    #[schema(ignore)]
-    dry_run: Option<Value>,
+    /// The slot to move it to, as availability offered it.
+    #[schema(max_length = 200)]
+    slot_id: Option<String>,
+    /// Decide it and change nothing: 200 with the booking as it would be.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    dry_run: Sent<bool>,
+}
+
+/// A new booking as it was asked for. Its serialisation is the request in one spelling.
+#[derive(Serialize)]
+pub(super) struct BookingAsked {
+    pub(super) named: Named,
+    pub(super) hold_id: Option<HoldId>,
+    pub(super) attendee: Attendee,
+    pub(super) metadata: Map<String, Value>,
+    #[serde(skip)]
+    pub(super) intent: Intent,
+}
+
+/// A move as it was asked for. Its serialisation is the request in one spelling.
+#[derive(Serialize)]
+pub(super) struct MoveAsked {
+    pub(super) named: Named,
+    #[serde(skip)]
+    pub(super) intent: Intent,
 }
 
 impl NewBooking {
-    /// The event type named, where it can be one; who may see it is judged before anything else.
-    pub(super) fn event_type_id(&self) -> Option<EventTypeId> {
-        self.event_type_id.as_ref()?.parse().ok()
-    }
-
-    pub(super) fn read(&self, booking_id: BookingId) -> Result<BookRequest, ApiError> {
+    pub(super) fn read(&self) -> Result<BookingAsked, ApiError> {
         let mut checks = Checks::default();
-        checks.not_supported("slot_id", self.slot_id.as_ref());
-        checks.not_supported("hold_id", self.hold_id.as_ref());
-        checks.not_supported("dry_run", self.dry_run.as_ref());
-        let user_id: Option<UserId> = self.user_id.as_ref().map(|id| checks.id("user_id", id));
-        let meeting = self.meeting(user_id, &mut checks);
-        let start = start(&self.start_time, self.slot_id.is_some() || self.hold_id.is_some(), &mut checks);
-        let attendee = self.attendee(&mut checks);
-        let metadata = self.metadata.as_ref().map(|metadata| checks.metadata("metadata", metadata));
-        checks.finish()?;
-        let choice = user_id.map_or(Choice::Any, Choice::Named);
-        Ok(BookRequest { booking_id, meeting, choice, start, attendee, metadata: metadata.unwrap_or_default() })
-    }
-
-    fn meeting(&self, user_id: Option<UserId>, checks: &mut Checks) -> Meeting {
-        let duration =
-            self.duration_minutes.map(|minutes| checks.whole("duration_minutes", minutes, 1..=DURATION_MINUTES_MAX));
-        if let Some(id) = &self.event_type_id {
-            if duration.is_some() {
-                checks.refuse("duration_minutes", FieldCode::NotTogether, "follows from the event type; leave it out");
-            }
-            return Meeting::EventType(checks.id("event_type_id", id));
+        if self.hold_id.is_some() && self.slot_id.is_some() {
+            checks.refuse("slot_id", FieldCode::NotTogether, "must be left out: the hold keeps its time already");
         }
-        match (user_id, duration) {
-            (Some(user_id), Some(duration_minutes)) => Meeting::AdHoc(AdHocMeeting { user_id, duration_minutes }),
-            (None, None) if self.slot_id.is_some() || self.hold_id.is_some() => nothing_to_book(),
-            (None, None) => {
-                checks.required("event_type_id");
-                nothing_to_book()
-            }
-            (None, Some(_)) => {
-                checks.required("user_id");
-                nothing_to_book()
-            }
-            (Some(_), None) => {
-                checks.required("duration_minutes");
-                nothing_to_book()
-            }
-        }
+        let fields = TimeFields {
+            event_type_id: self.event_type_id.as_deref(),
+            user_id: self.user_id.as_deref(),
+            start_time: self.start_time.0.as_deref(),
+            duration_minutes: self.duration_minutes,
+            slot_id: self.slot_id.as_deref(),
+        };
+        let asked = BookingAsked {
+            named: fields.read(self.hold_id.is_some(), &mut checks),
+            hold_id: self.hold_id.as_ref().map(|id| checks.id("hold_id", id)),
+            attendee: self.attendee(&mut checks),
+            metadata: self.metadata.as_ref().map(|metadata| checks.metadata("metadata", metadata)).unwrap_or_default(),
+            intent: intent(self.dry_run.0),
+        };
+        checks.finish().map(|()| asked)
     }
 
     fn attendee(&self, checks: &mut Checks) -> Attendee {
@@ -147,53 +148,26 @@ impl NewBooking {
 }
 
 impl BookingPatch {
-    pub(super) fn read(&self) -> Result<Timestamp, ApiError> {
+    pub(super) fn read(&self) -> Result<MoveAsked, ApiError> {
         let mut checks = Checks::default();
-        checks.not_supported("slot_id", self.slot_id.as_ref());
-        checks.not_supported("dry_run", self.dry_run.as_ref());
-        let start = start(&self.start_time, self.slot_id.is_some(), &mut checks);
-        checks.finish().map(|()| start)
-    }
-}
-
-/// What was asked, in one spelling: the same instant with another offset is the same request.
-pub(super) fn normalized(request: &BookRequest) -> Value {
-    let meeting = match request.meeting {
-        Meeting::EventType(id) => json!({"event_type_id": id}),
-        Meeting::AdHoc(meeting) => json!({"duration_minutes": meeting.duration_minutes}),
-    };
-    json!({
-        "meeting": meeting,
-        "user_id": named(&request.choice),
-        "start": request.start,
-        "attendee": request.attendee,
-        "metadata": request.metadata,
-    })
-}
-
-/// The host a caller named.
-pub(super) fn named(choice: &Choice) -> Option<UserId> {
-    match choice {
-        Choice::Named(user_id) => Some(*user_id),
-        Choice::Any | Choice::Offered(_) => None,
-    }
-}
-
-fn start(sent: &Sent<String>, named_otherwise: bool, checks: &mut Checks) -> Timestamp {
-    match &sent.0 {
-        Some(text) => checks.instant("start_time", text),
-        None => {
-            if !named_otherwise {
-                checks.required("start_time");
-            }
-            Timestamp::EARLIEST
+        if self.start_time.0.is_none() && self.slot_id.is_none() {
+            checks.required("start_time");
         }
+        let fields = TimeFields {
+            event_type_id: None,
+            user_id: None,
+            start_time: self.start_time.0.as_deref(),
+            duration_minutes: None,
+            slot_id: self.slot_id.as_deref(),
+        };
+        let named = fields.read(true, &mut checks);
+        checks.finish().map(|()| MoveAsked { named, intent: intent(self.dry_run.0) })
     }
 }
 
-/// Stands in where the request is refused anyway.
-fn nothing_to_book() -> Meeting {
-    Meeting::EventType(EventTypeId::from_uuid(uuid::Uuid::nil()))
+/// What `dry_run` asks for.
+pub(super) fn intent(dry_run: Option<bool>) -> Intent {
+    if dry_run == Some(true) { Intent::DryRun } else { Intent::Commit }
 }
 
 fn phone_number(text: &str, checks: &mut Checks) -> String {

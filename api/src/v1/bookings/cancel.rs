@@ -1,17 +1,20 @@
-use agentcal_engine::calendar::request::{ChangedBy, CommitKind};
+use agentcal_engine::calendar::request::{ChangedBy, CommitKind, Intent};
 use agentcal_engine::ids::BookingId;
+use agentcal_engine::model::Booking;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::body::intent;
 use super::get::find_booking;
-use super::outcome::{answer, commit};
+use super::outcome::answer;
 use super::view::BookingView;
 use crate::caller::Cx;
 use crate::checks::Checks;
 use crate::error::ApiError;
 use crate::extract::{PathId, Query};
 use crate::v1::answer::Answer;
+use crate::v1::commits::{Commit, commit};
 
 /// Longest reason, in characters.
 const REASON_LEN_MAX: usize = 500;
@@ -24,6 +27,9 @@ pub(super) struct CancelQuery {
     /// Why it is cancelled.
     #[param(min_length = 1, max_length = 500)]
     reason: Option<String>,
+    /// Decide it and change nothing: the booking as it would be.
+    #[param(value_type = Option<bool>)]
+    dry_run: Option<String>,
 }
 
 /// Cancel a booking. Cancelling it again answers the same.
@@ -40,17 +46,25 @@ pub(super) async fn cancel_booking(
     let zone = find_booking(&cx, booking_id).await?.timezone;
     let mut checks = Checks::default();
     let reason = query.reason.map(|reason| checks.text("reason", &reason, REASON_LEN_MAX));
+    let dry_run = query.dry_run.map(|flag| checks.query_flag("dry_run", &flag));
     checks.finish()?;
-    let key = cx.idempotency(&reason);
+    let (intent, config) = (intent(dry_run), cx.config().await?);
+    let key = if intent == Intent::DryRun { None } else { cx.idempotency(&reason) };
     let settled = match cx.replay(key.as_ref()).await? {
         Some(kept) => kept,
-        None => commit(&cx, CommitKind::Cancel { booking_id, reason, by: ChangedBy::Key }, key, zone).await?,
+        None => {
+            let kind = CommitKind::Cancel { booking_id, reason, by: ChangedBy::Key };
+            commit(&cx, Commit { kind, intent, key, config: &config, about: None, zone }).await?
+        }
     };
     Ok(answer(&cx, StatusCode::OK, settled).await)
 }
 
 /// Cancels a booking because something it needs goes away.
 pub(in crate::v1) async fn cancel_for_owner(cx: &Cx, booking_id: BookingId, reason: &str) -> Result<(), ApiError> {
+    let config = cx.config().await?;
     let kind = CommitKind::Cancel { booking_id, reason: Some(reason.to_owned()), by: ChangedBy::Key };
-    commit(cx, kind, None, chrono_tz::Tz::UTC).await.map(drop)
+    let (intent, zone) = (Intent::Commit, chrono_tz::Tz::UTC);
+    let cancelled = commit::<Booking>(cx, Commit { kind, intent, key: None, config: &config, about: None, zone });
+    cancelled.await.map(drop)
 }

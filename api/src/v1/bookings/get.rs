@@ -21,7 +21,7 @@ pub(super) async fn get_booking(
 ) -> Result<Answer<BookingView>, ApiError> {
     let booking = find_booking(&cx, booking_id).await?;
     let now = cx.app.parts.scheduler.store_now().await;
-    Ok(Answer::ok(BookingView::at(booking, now)))
+    Ok(Answer::ok(BookingView::at(&cx.app, booking, now)))
 }
 
 /// A booking of the account.

@@ -50,7 +50,7 @@ pub(super) async fn list_bookings(
     let (filter, page) = query.read()?;
     let now = cx.app.parts.scheduler.store_now().await;
     let rows = cx.app.store().list_bookings(&cx.tenant, &filter, now, &page).await?;
-    Ok(Answer::ok(List::of(rows, |booking| BookingView::at(booking, now))))
+    Ok(Answer::ok(List::of(rows, |booking| BookingView::at(&cx.app, booking, now))))
 }
 
 impl BookingsQuery {

@@ -2,12 +2,14 @@
 
 use agentcal_engine::ids::UserId;
 use agentcal_engine::model::{Attendee, Booking, BookingHost, BookingStatus, ExternalState, Writeback, WritebackState};
+use agentcal_engine::signed::ManageLink;
 use agentcal_engine::time::Timestamp;
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::instant::rfc3339;
 
 /// Where a booking is in its life.
@@ -98,13 +100,9 @@ pub(super) struct AttendeeView {
     timezone: Option<&'static str>,
 }
 
-/// A booking. The top level repeats the first host.
+/// What a booking says besides its id and link. The top level repeats the first host.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Booking)]
-pub(super) struct BookingView {
-    /// Its id.
-    #[schema(example = "book_01kaj2wz5rfv8t6xg3m9c1nq4d")]
-    id: String,
+pub(super) struct BookingBody {
     /// Where it is in its life.
     status: StatusWire,
     /// What was booked; null for a meeting without an event type.
@@ -138,22 +136,58 @@ pub(super) struct BookingView {
     /// What was last seen of it in the first host's calendar.
     #[schema(required = true)]
     external_state: Option<ExternalStateWire>,
-    /// Where the attendee can move or cancel it; always null in this version.
-    #[schema(required = true)]
-    manage_url: Option<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
 }
 
+/// A booking.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Booking)]
+pub(super) struct BookingView {
+    /// Its id.
+    #[schema(example = "book_01kaj2wz5rfv8t6xg3m9c1nq4d")]
+    id: String,
+    #[serde(flatten)]
+    body: BookingBody,
+    /// Where the attendee can move or cancel it.
+    manage_url: String,
+}
+
+/// A booking as it would be.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BookingPreview {
+    /// Always null: nothing was booked.
+    #[schema(required = true)]
+    id: Option<String>,
+    #[serde(flatten)]
+    body: BookingBody,
+    /// Always null: there is nothing to manage.
+    #[schema(required = true)]
+    manage_url: Option<String>,
+}
+
 impl BookingView {
     /// The booking at an instant: one whose end has passed is completed.
-    pub(super) fn at(booking: Booking, now: Timestamp) -> Self {
+    pub(super) fn at(app: &App, booking: Booking, now: Timestamp) -> Self {
+        let link = ManageLink { account_id: booking.account_id, booking_id: booking.id };
+        let manage_url = format!("{}/manage/{}", app.parts.settings.public_url, link.token(&app.parts.signing));
+        Self { id: booking.id.to_string(), body: BookingBody::at(booking, now), manage_url }
+    }
+}
+
+impl BookingPreview {
+    pub(super) fn of(booking: Booking) -> Self {
+        Self { id: None, body: BookingBody::at(booking, Timestamp::EARLIEST), manage_url: None }
+    }
+}
+
+impl BookingBody {
+    fn at(booking: Booking, now: Timestamp) -> Self {
         let zone = booking.timezone;
         let hosts: Vec<HostView> = booking.hosts.iter().map(HostView::from).collect();
         let first = hosts.first().cloned();
         Self {
-            id: booking.id.to_string(),
             status: booking.status_at(now).into(),
             event_type_id: booking.event_type_id.map(|id| id.to_string()),
             user_id: first.as_ref().map(|host| host.user_id.clone()),
@@ -167,7 +201,6 @@ impl BookingView {
             writeback: first.as_ref().and_then(|host| host.writeback.clone()),
             external_state: first.as_ref().and_then(|host| host.external_state),
             hosts,
-            manage_url: None,
             created_at: rfc3339(booking.created_at, zone),
         }
     }

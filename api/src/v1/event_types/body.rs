@@ -2,7 +2,8 @@
 
 use agentcal_engine::ids::UserId;
 use agentcal_engine::model::{
-    BUFFER_MINUTES_MAX, DURATION_MINUTES_MAX, EventType, HOSTS_PER_EVENT_TYPE_MAX, WINDOW_DAYS_MAX,
+    AttendeePolicy, BUFFER_MINUTES_MAX, DURATION_MINUTES_MAX, EventType, HOSTS_PER_EVENT_TYPE_MAX,
+    POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, WINDOW_DAYS_MAX,
 };
 use agentcal_engine::ports::AccountConfig;
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub(super) struct EventTypePatch {
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schema(value_type = Option<String>, max_length = 1000)]
     location: Change<String>,
-    /// Whether a bare `start_time` is refused. Only `false`, the default, is supported yet.
+    /// Whether a bare `start_time` is refused: only offered times, by their `slot_id`, are booked. Default false.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     require_slot_id: Sent<bool>,
@@ -90,6 +91,18 @@ pub(super) struct EventTypePatch {
     #[serde(default)]
     #[schema(value_type = OnStaleWire, required = false)]
     on_stale: Sent<OnStaleWire>,
+    /// Hours before the start up to which the attendee may cancel through the booking's link; null: never. Default 0.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 8760)]
+    cancel_notice_hours: Change<i64>,
+    /// Hours before the start up to which the attendee may move it through the booking's link; null: never. Default 0.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 8760)]
+    reschedule_notice_hours: Change<i64>,
+    /// Most times the attendee may move one booking; null, the default: no limit.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 100)]
+    reschedules_max: Change<i64>,
 }
 
 new_body! {
@@ -136,7 +149,30 @@ impl EventTypePatch {
         if let Some(public) = self.public.0 {
             event_type.public = public;
         }
-        checks.not_supported("require_slot_id", self.require_slot_id.0.filter(|&required| required).as_ref());
+        if let Some(required) = self.require_slot_id.0 {
+            event_type.require_slot_id = required;
+        }
+        self.apply_policy(&mut event_type.attendee_policy, checks);
+    }
+
+    fn apply_policy(&self, policy: &mut AttendeePolicy, checks: &mut Checks) {
+        for (field, change, max, target) in [
+            (
+                "cancel_notice_hours",
+                &self.cancel_notice_hours,
+                POLICY_NOTICE_HOURS_MAX,
+                &mut policy.cancel_notice_hours,
+            ),
+            (
+                "reschedule_notice_hours",
+                &self.reschedule_notice_hours,
+                POLICY_NOTICE_HOURS_MAX,
+                &mut policy.reschedule_notice_hours,
+            ),
+            ("reschedules_max", &self.reschedules_max, POLICY_RESCHEDULES_MAX, &mut policy.reschedules_max),
+        ] {
+            *target = change.onto(*target, |&value| checks.whole(field, value, 0..=max));
+        }
     }
 
     fn apply_words(&self, event_type: &mut EventType, checks: &mut Checks) {

@@ -127,6 +127,15 @@ pub(super) struct EventTypeView {
     require_slot_id: bool,
     /// What a booking does on old facts.
     on_stale: OnStaleWire,
+    /// Hours before the start up to which the attendee may cancel; null: never.
+    #[schema(required = true)]
+    cancel_notice_hours: Option<u32>,
+    /// Hours before the start up to which the attendee may move it; null: never.
+    #[schema(required = true)]
+    reschedule_notice_hours: Option<u32>,
+    /// Most times the attendee may move one booking; null: no limit.
+    #[schema(required = true)]
+    reschedules_max: Option<u32>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -152,6 +161,9 @@ impl EventTypeView {
             location: event_type.location,
             require_slot_id: event_type.require_slot_id,
             on_stale: event_type.on_stale.into(),
+            cancel_notice_hours: event_type.attendee_policy.cancel_notice_hours,
+            reschedule_notice_hours: event_type.attendee_policy.reschedule_notice_hours,
+            reschedules_max: event_type.attendee_policy.reschedules_max,
             created_at: rfc3339(event_type.created_at, zone),
         }
     }
