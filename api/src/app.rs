@@ -8,6 +8,8 @@ use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::chance::DrawnAhead;
+use crate::meters::Meters;
 use crate::offers::Offers;
 use crate::parts::ApiParts;
 use crate::trust::{Trust, watch};
@@ -20,6 +22,9 @@ pub(crate) struct App {
     pub(crate) parts: ApiParts,
     pub(crate) trust: Arc<Trust>,
     pub(crate) offers: Offers,
+    pub(crate) meters: Meters,
+    /// For the ids of requests.
+    pub(crate) request_chance: DrawnAhead,
     turns: Vec<Mutex<()>>,
 }
 
@@ -32,7 +37,9 @@ impl App {
         let trust = Arc::new(Trust::new(Arc::clone(&parts.store)));
         tokio::spawn(watch(Arc::downgrade(&trust)));
         let offers = Offers::new(Arc::clone(&parts.signing));
-        Arc::new(Self { parts, trust, offers, turns: (0..TURNS).map(|_| Mutex::new(())).collect() })
+        let request_chance = DrawnAhead::of(Arc::clone(&parts.entropy));
+        let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
+        Arc::new(Self { parts, trust, offers, meters: Meters::default(), request_chance, turns })
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

@@ -5,6 +5,7 @@
 
 mod app;
 mod caller;
+mod chance;
 mod checks;
 mod error;
 mod error_document;
@@ -13,6 +14,7 @@ mod idempotency;
 mod instant;
 pub mod key;
 mod lifecycle;
+mod meters;
 mod offers;
 mod openapi;
 mod ops;

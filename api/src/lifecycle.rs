@@ -2,9 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 
-use agentcal_actors::metrics::{HTTP_LATENCY, HTTP_REQUESTS};
 use agentcal_engine::ids::RequestId;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use crate::app::{App, AppState};
 use crate::caller::AllowedOrigin;
 use crate::error::{ApiError, Code};
+use crate::meters::Labels;
 
 /// Carries the request's id in every answer.
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,7 +30,7 @@ const CORS_ANSWER_HEADERS: &str = "idempotent-replayed, retry-after, x-request-i
 /// Wraps a request.
 pub(crate) async fn wrap(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let request_id = RequestId::mint(app.now(), app.parts.entropy.as_ref()).to_string();
+    let request_id = RequestId::mint(app.now(), &app.request_chance).to_string();
     let labels = Labels::of(&request);
     let origin = AllowedOrigin::default();
     request.extensions_mut().insert(origin.clone());
@@ -42,7 +42,7 @@ pub(crate) async fn wrap(State(app): State<AppState>, mut request: Request, next
         response = keep_allow(response.headers(), error.into_problem().render(&request_id));
     }
     dress(&mut response, &request_id, &origin);
-    labels.record(response.status(), begun);
+    app.meters.record(&labels, response.status(), begun.elapsed());
     response
 }
 
@@ -131,36 +131,5 @@ fn dress(response: &mut Response, request_id: &str, origin: &AllowedOrigin) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_ANSWER_HEADERS));
         headers.insert(VARY, HeaderValue::from_static("origin"));
-    }
-}
-
-/// What a request is counted under: the route's pattern, never its path, so that their number is bounded.
-struct Labels {
-    route: String,
-    method: &'static str,
-}
-
-impl Labels {
-    fn of(request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-        let method = match *request.method() {
-            Method::GET => "GET",
-            Method::POST => "POST",
-            Method::PUT => "PUT",
-            Method::PATCH => "PATCH",
-            Method::DELETE => "DELETE",
-            Method::HEAD => "HEAD",
-            Method::OPTIONS => "OPTIONS",
-            _ => "other",
-        };
-        Self { route, method }
-    }
-
-    fn record(self, status: StatusCode, begun: Instant) {
-        let Self { route, method } = self;
-        metrics::histogram!(HTTP_LATENCY, "route" => route.clone(), "method" => method)
-            .record(begun.elapsed().as_secs_f64());
-        metrics::counter!(HTTP_REQUESTS, "route" => route, "method" => method, "status" => status.as_u16().to_string())
-            .increment(1);
     }
 }

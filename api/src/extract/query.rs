@@ -1,9 +1,12 @@
 //! Query strings: unknown, repeated and undecodable parameters are refused by name.
 
+use std::borrow::Cow;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::de::value::{Error as NotRead, MapDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
 
 use super::faults::field_fault;
 use crate::error::{ApiError, Code, FieldCode, FieldError};
@@ -23,16 +26,46 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
-    let mut members = Map::new();
+    let mut members: Vec<(Cow<'_, str>, Text<'_>)> = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()).take(PARAMETERS_MAX) {
         if value.contains('\u{fffd}') || value.contains('\0') {
             return Err(refusal(&name, FieldCode::WrongType, "must be UTF-8 text, percent-encoded"));
         }
-        if members.insert(name.to_string(), Value::String(value.into_owned())).is_some() {
+        if members.iter().any(|(known, _)| *known == name) {
             return Err(refusal(&name, FieldCode::Duplicate, "is given twice"));
         }
+        members.push((name, Text(value)));
     }
-    T::deserialize(Value::Object(members)).map_err(|error| field_fault(".", &error.to_string()))
+    let members = MapDeserializer::new(members.into_iter());
+    T::deserialize(members).map_err(|error: NotRead| field_fault(".", &error.to_string()))
+}
+
+/// A parameter's text, which is there and therefore what an optional field takes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> IntoDeserializer<'de, NotRead> for Text<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Text<'_> {
+    type Error = NotRead;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotRead> {
+        visitor.visit_string(self.0.into_owned())
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotRead> {
+        visitor.visit_some(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
 }
 
 fn refusal(name: &str, code: FieldCode, detail: &'static str) -> ApiError {

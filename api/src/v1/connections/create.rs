@@ -63,7 +63,7 @@ pub(super) async fn create_connection(
 async fn discover(cx: &Cx, kind: ProviderKind, credentials: &Credentials) -> Result<Discovery, ApiError> {
     let provider =
         cx.app.parts.providers.get(kind).ok_or_else(|| {
-            ApiError::field("provider", FieldCode::NotSupported, "is not offered by this installation")
+            ApiError::field("provider", FieldCode::UnknownValue, "is not offered by this installation")
         })?;
     let deadline = cx.app.parts.settings.discover_deadline;
     let discovery = tokio::time::timeout(deadline, provider.discover(credentials)).await.map_err(|elapsed| {
