@@ -9,7 +9,7 @@ use agentcal_engine::decision::{
 use agentcal_engine::invariants;
 use agentcal_engine::model::{ClaimKind, SchedulingMode};
 use agentcal_engine::reference::Reference;
-use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
+use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -94,9 +94,7 @@ pub(crate) fn check(case: &Case, era: &Era, tally: &mut Tally) -> Result<(), Tes
         offered_means_free(&question, *range, &search, start, &verdicts)?;
     }
     if terms.booking_window_days <= NEXT_WINDOW_DAYS_MAX {
-        let found = next_available(&question, range.start);
-        prop_assert_eq!(found, reference.next_available(range.start), "next available");
-        tally.next_found += u64::from(found.is_some());
+        next_available_agrees(&question, &mut reference, *range, tally)?;
     }
     if case.look_for_alternatives {
         alternatives_hold(&question, *range, tally)?;
@@ -224,6 +222,30 @@ fn offered_means_free(
         let is_left_out = is_unknown(verdict.user_id) || together && !search.unknown.is_empty();
         let is_free = if together { all_free } else { verdict.is_free() };
         prop_assert_eq!(is_offered, is_free && !is_left_out, "host {} at {:?}", index, start);
+    }
+    Ok(())
+}
+
+/// From the range on, from behind it, and at both ends of what can be booked at all.
+fn next_available_agrees(
+    question: &Question<'_>,
+    reference: &mut Reference<'_>,
+    range: TimeRange,
+    tally: &mut Tally,
+) -> Result<(), TestCaseError> {
+    let last = question.now.plus_micros(i64::from(question.terms.booking_window_days) * DAY_US);
+    let found = next_available(question, range.start);
+    prop_assert_eq!(found, reference.next_available(range.start), "next available");
+    tally.next_found += u64::from(found.is_some());
+    for after in [range.end, last.plus_micros(-DAY_US / 4), last, last.plus_micros(1)] {
+        prop_assert_eq!(next_available(question, after), reference.next_available(after), "after {:?}", after);
+    }
+    // What is next is the first thing that is offered, and nothing is offered in between.
+    if let Some(found) = found {
+        let until = TimeRange { start: range.start.min(found), end: found.plus_micros(1) };
+        let offered = decision::slots(question, until, usize::MAX);
+        let first = offered.slots.first().map(|slot| slot.start);
+        prop_assert!(first == Some(found) || !offered.unknown.is_empty(), "{:?} before {:?}", first, found);
     }
     Ok(())
 }
