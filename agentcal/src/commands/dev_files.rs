@@ -20,6 +20,8 @@ use crate::files;
 const DEV_FILE: &str = "dev.json";
 /// Days the banner asks about.
 const DAYS_ASKED: u64 = 14;
+/// For whom the banner books.
+const ATTENDEE: &str = r#"{"name":"Ada Lovelace","email":"ada@example.com"}"#;
 /// Longest answer to the banner's own question.
 const ANSWER_LEN_MAX: usize = 256 * 1_024;
 
@@ -52,6 +54,15 @@ impl DevFile {
         files::replace(&data_dir.join(DEV_FILE), &content)
     }
 
+    /// A line that sends a body, which is quoted for the shell.
+    fn post(&self, what: &str, body: &str) -> String {
+        let Self { base_url, secret_key, account_id, .. } = self;
+        format!(
+            "curl -s '{base_url}/v1/accounts/{account_id}/{what}' \\\n  -H 'Authorization: Bearer {secret_key}' \
+             -H 'Content-Type: application/json' \\\n  -d {body}"
+        )
+    }
+
     fn availability_path(&self, from: NaiveDate) -> String {
         let to = from + Days::new(DAYS_ASKED - 1);
         let Self { account_id, event_type_id, .. } = self;
@@ -59,39 +70,51 @@ impl DevFile {
     }
 }
 
-/// Lines to copy into a terminal. The booking's time is one that is open, as the api itself says.
+/// Lines to copy into a terminal. The times to book are open ones, as the api itself says.
 pub(super) async fn banner(file: &DevFile, data_dir: &Path, router: Router) -> String {
     let today = SystemClock.now().to_utc().date_naive();
-    let start_time = first_open_slot(file, today, router).await;
-    text(file, &data_dir.join(DEV_FILE), today, start_time.as_deref())
+    let start_times = first_open_slots(file, today, router).await;
+    text(file, &data_dir.join(DEV_FILE), today, &start_times)
 }
 
-fn text(file: &DevFile, dev_file: &Path, today: NaiveDate, start_time: Option<&str>) -> String {
-    let DevFile { base_url, secret_key, account_id, event_type_id, .. } = file;
+fn text(file: &DevFile, dev_file: &Path, today: NaiveDate, start_times: &[String]) -> String {
+    let DevFile { base_url, secret_key, event_type_id, .. } = file;
     let path = file.availability_path(today);
     let mut text = format!(
         "\nAgentCal is ready at {base_url} (documentation: {base_url}/docs)\nIds and keys are in {}\n\n\
          # When is somebody free?\ncurl -s '{base_url}{path}&limit=3' \\\n  -H 'Authorization: Bearer {secret_key}'\n",
         dev_file.display(),
     );
-    if let Some(start_time) = start_time {
+    if let Some(start_time) = start_times.first() {
+        let body = format!(
+            "'{{\"event_type_id\":\"{event_type_id}\",\"start_time\":\"{start_time}\",\"attendee\":{ATTENDEE}}}'"
+        );
+        text.push_str(&format!("\n# Book it\n{}\n", file.post("bookings", &body)));
+    }
+    if let Some(start_time) = start_times.get(1) {
+        let body = format!("'{{\"event_type_id\":\"{event_type_id}\",\"start_time\":\"{start_time}\"}}'");
+        let (hold, confirm) =
+            (file.post("holds", &body), format!("'{{\"hold_id\":\"'$HOLD'\",\"attendee\":{ATTENDEE}}}'"));
         text.push_str(&format!(
-            "\n# Book it\ncurl -s '{base_url}/v1/accounts/{account_id}/bookings' \\\n  \
-             -H 'Authorization: Bearer {secret_key}' -H 'Content-Type: application/json' \\\n  \
-             -d '{{\"event_type_id\":\"{event_type_id}\",\"start_time\":\"{start_time}\",\
-             \"attendee\":{{\"name\":\"Ada Lovelace\",\"email\":\"ada@example.com\"}}}}'\n"
+            "\n# Or keep another time for two minutes, while somebody says yes, and then book it\n\
+             HOLD=$({hold} | sed 's/.*\"id\":\"\\(hold_[^\"]*\\)\".*/\\1/')\n{}\n",
+            file.post("bookings", &confirm)
         ));
     }
     text
 }
 
-async fn first_open_slot(file: &DevFile, today: NaiveDate, router: Router) -> Option<String> {
-    let request = Request::get(format!("{}&limit=1", file.availability_path(today)))
-        .header("authorization", format!("Bearer {}", file.secret_key))
-        .body(Body::empty())
-        .ok()?;
+/// The first open slots, at different times.
+async fn first_open_slots(file: &DevFile, today: NaiveDate, router: Router) -> Vec<String> {
+    let answer = ask(&format!("{}&limit=2", file.availability_path(today)), file, router).await;
+    let slots = answer.as_ref().and_then(|answer| answer["slots"].as_array());
+    slots.into_iter().flatten().filter_map(|slot| slot["start_time"].as_str().map(str::to_owned)).collect()
+}
+
+async fn ask(path: &str, file: &DevFile, router: Router) -> Option<serde_json::Value> {
+    let authorization = format!("Bearer {}", file.secret_key);
+    let request = Request::get(path).header("authorization", authorization).body(Body::empty()).ok()?;
     let response = router.oneshot(request).await.ok()?;
     let body = to_bytes(response.into_body(), ANSWER_LEN_MAX).await.ok()?;
-    let answer: serde_json::Value = serde_json::from_slice(&body).ok()?;
-    answer["slots"][0]["start_time"].as_str().map(str::to_owned)
+    serde_json::from_slice(&body).ok()
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::support::{Caller, PROGRAM, booking, bookings_path, run_beside};
+use crate::support::{Caller, PROGRAM, booking, bookings_path, run_beside, shell};
 use agentcal_testkit::{Dev, WAIT_MAX, status_of, wait_for};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -59,21 +59,54 @@ async fn every_node_answers_about_itself() {
     }
 }
 
+/// The lines of the banner, pasted into a shell as they are.
 #[tokio::test]
 async fn the_banner_can_be_copied() {
     let dev = Dev::start(PROGRAM);
-    let said = wait_for("the banner", WAIT_MAX, || Some(dev.said()).filter(|said| said.contains("# Book it")));
-    let quoted: Vec<&str> = said.split('\'').skip(1).step_by(2).collect();
-    let question = quoted.iter().find(|text| text.contains("/availability?")).expect("a question");
-    let body = quoted.iter().find(|text| text.starts_with('{')).expect("a body");
-    assert!(quoted.contains(&format!("Authorization: Bearer {}", dev.info().secret_key).as_str()));
-    let caller = Caller::of(&dev);
-    let path = question.strip_prefix(dev.base_url()).expect("an address of this program");
-    let answer = caller.get_ok(path).await;
-    assert_eq!(answer["slots"].as_array().map(Vec::len), Some(3), "{answer}");
-    let body = serde_json::from_str(body).expect("JSON");
-    let (status, booked) = caller.post(&bookings_path(dev.info()), body).await;
+    let said = wait_for("the banner", WAIT_MAX, || Some(dev.said()).filter(|said| said.ends_with("}}'\n")));
+    let lines = said.split_once("# When").map(|(_, lines)| format!("set -eu\n# When{lines}")).expect("a question");
+    let Some(said) = shell(&lines, dev.data_dir()) else { return };
+    assert!(said.contains("\"freshness\":{\"state\":\"complete\""), "{said}");
+    assert_eq!(said.matches("\"slot_id\":\"slot_").count(), 3, "{said}");
+    assert_eq!(said.matches("\"status\":\"confirmed\"").count(), 2, "{said}");
+    let (caller, info) = (Caller::of(&dev), dev.info());
+    let booked = caller.get_ok(&bookings_path(info)).await;
+    let booked = booked["data"].as_array().expect("a list").clone();
+    assert_eq!(booked.len(), 2);
+    assert_ne!(booked[0]["start_time"], booked[1]["start_time"]);
+}
+
+/// A limit of holds that was configured is kept to.
+#[tokio::test]
+async fn limits_of_holds_can_be_set() {
+    let dev = Dev::start_with(PROGRAM, &[("AGENTCAL_HOLDS_PER_SESSION_MAX", "1")]);
+    let (caller, info) = (Caller::of(&dev), dev.info());
+    let slots = caller.demo_slots(info).await;
+    let mut statuses = Vec::new();
+    for slot in &slots[..2] {
+        let body = serde_json::json!({
+            "event_type_id": info.event_type_id, "start_time": slot["start_time"], "session_id": "call",
+        });
+        let (status, answer) = caller.post(&format!("/v1/accounts/{}/holds", info.account_id), body).await;
+        statuses.push((status.as_u16(), answer["code"].as_str().map(str::to_owned)));
+    }
+    assert_eq!(statuses, [(201, None), (429, Some("hold_limit_reached".to_owned()))]);
+}
+
+/// The page a booking's `manage_url` leads to is served beside the api, and its head is nobody else's business.
+#[tokio::test]
+async fn attendees_find_their_page() {
+    let dev = Dev::start(PROGRAM);
+    let (caller, info) = (Caller::of(&dev), dev.info());
+    let slots = caller.demo_slots(info).await;
+    let (status, booked) = caller.book(info, &slots[3]["start_time"]).await;
     assert_eq!(status, StatusCode::CREATED, "{booked}");
+    let link = booked["manage_url"].as_str().expect("a link");
+    let path = link.strip_prefix(dev.base_url()).expect("a link to this program");
+    let (status, page) = caller.get(path).await;
+    let page = page.as_str().expect("text");
+    assert!(status == StatusCode::OK && page.contains("<html") && page.contains("Ada Lovelace"), "{status} {page}");
+    assert_eq!(status_of(address(&dev), "/manage/nonsense"), Some(404));
 }
 
 #[tokio::test]

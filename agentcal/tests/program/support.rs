@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use agentcal_testkit::{Dev, DevInfo, WAIT_MAX, wait_for};
+use agentcal_testkit::{Dev, DevInfo, WAIT_MAX, skip_or_fail, wait_for};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -137,6 +137,20 @@ fn content(file: &mut File) -> String {
 pub(crate) fn run_beside(arguments: &[&str], data_dir: &Path) -> Said {
     let data_dir = data_dir.to_str().expect("temporary folders have plain names");
     run(&[arguments, &["--data-dir", data_dir]].concat(), &[])
+}
+
+/// What lines print when they are pasted into a shell in this folder; `None` where the tools of the lines are missing.
+pub(crate) fn shell(lines: &str, folder: &Path) -> Option<String> {
+    let has = |tool: &str| Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    if let Some(tool) = ["bash", "curl"].into_iter().find(|tool| !has(tool)) {
+        skip_or_fail(&format!("{tool} is not installed"));
+        return None;
+    }
+    let output = Command::new("bash").args(["-c", lines]).current_dir(folder).output().expect("bash starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{lines}\nended with {}:\n{said}\n{complaint}", output.status);
+    Some(said)
 }
 
 /// A program that is killed when the test ends, however it ends.

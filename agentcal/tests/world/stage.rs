@@ -93,8 +93,8 @@ impl Maker {
     }
 
     async fn event_types(&mut self) {
-        for mode in ["individual", "round_robin", "collective"] {
-            let id = self.event_type(mode, mode).await;
+        for (slug, mode) in [("one", "individual"), ("any", "round_robin"), ("all", "collective")] {
+            let id = self.event_type(slug, mode).await;
             self.stage.event_type_ids.push(id);
         }
         for index in 0..SPARE / 2 {
