@@ -1,5 +1,6 @@
 mod explain;
 mod freshness;
+mod offered;
 mod slot_ids;
 
 use std::time::Duration;
