@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
+use agentcal_engine::calendar::ask::{event_type_in, user_in};
 use agentcal_engine::calendar::request::{
     BookRequest, Choice, CommitAnswer, CommitKind, CommitRequest, ConfirmRequest, HoldRequest, Intent, Meeting,
 };
@@ -61,7 +62,7 @@ pub(crate) struct Look {
     pub(crate) search: SlotSearch,
     pub(crate) user_ids: Vec<UserId>,
     pub(crate) terms: Terms,
-    offer_terms: OfferTerms,
+    config: Arc<AccountConfig>,
     hosts: Vec<Host>,
     now: Timestamp,
 }
@@ -100,30 +101,36 @@ impl Scene {
     /// Asks for slots, as whoever answers questions does.
     pub(crate) async fn look(&self) -> Look {
         let config = self.scheduler.config(self.tenant.account_id).await.unwrap().unwrap();
-        let (terms, user_ids, offer_terms) = self.terms(&config);
+        let (terms, user_ids) = self.terms(&config);
         let read: Vec<_> = people(&config, &user_ids).flat_map(|(user, _)| user.calendars_read()).collect();
         let max_age = Some(self.scheduler.stale_after(&config, &read));
         let hosts = self.scheduler.hosts(&config, &user_ids, Freshness { max_age, deadline: PATIENCE }).await;
         let now = self.scheduler.store_now().await;
         let question = Question { terms: &terms, hosts: &hosts, now, ignoring: None };
         let search = slots(&question, self.range, SLOTS_MAX);
-        Look { search, user_ids, terms, offer_terms, hosts, now }
+        Look { search, user_ids, terms, config, hosts, now }
     }
 
-    fn terms(&self, config: &AccountConfig) -> (Terms, Vec<UserId>, OfferTerms) {
+    fn terms(&self, config: &AccountConfig) -> (Terms, Vec<UserId>) {
         match self.meeting {
             Meeting::EventType(id) => {
-                let (event_type, rules) =
-                    config.event_types.iter().find(|(event_type, _)| event_type.id == id).unwrap();
+                let (event_type, rules) = event_type_in(config, id).unwrap();
+                (Terms::of_event_type(event_type, rules.clone().map(Arc::new)), event_type.user_ids.clone())
+            }
+            Meeting::AdHoc(meeting) => (Terms::ad_hoc(meeting.duration_minutes), vec![meeting.user_id]),
+        }
+    }
+
+    fn offer_terms(&self, config: &AccountConfig) -> OfferTerms {
+        match self.meeting {
+            Meeting::EventType(id) => {
+                let (event_type, rules) = event_type_in(config, id).unwrap();
                 let hosts: Vec<_> = people(config, &event_type.user_ids).collect();
-                let offer_terms = OfferTerms::of_event_type(event_type, rules.as_ref(), &hosts);
-                let terms = Terms::of_event_type(event_type, rules.clone().map(Arc::new));
-                (terms, event_type.user_ids.clone(), offer_terms)
+                OfferTerms::of_event_type(event_type, rules.as_ref(), &hosts)
             }
             Meeting::AdHoc(meeting) => {
                 let (user, rules) = people(config, &[meeting.user_id]).next().unwrap();
-                let offer_terms = OfferTerms::ad_hoc(meeting, user, rules);
-                (Terms::ad_hoc(meeting.duration_minutes), vec![meeting.user_id], offer_terms)
+                OfferTerms::ad_hoc(meeting, user, rules)
             }
         }
     }
@@ -132,14 +139,15 @@ impl Scene {
     pub(crate) fn slot_id(&self, look: &Look, slot: &Slot) -> String {
         let expires_at = look.now + Duration::from_secs(OFFER_TTL_SECONDS.into());
         let mut id = Vec::new();
-        OfferWriter::new(&look.offer_terms, &self.keys, expires_at).write(slot.start, slot.hosts, &mut id);
+        OfferWriter::new(&self.offer_terms(&look.config), &self.keys, expires_at)
+            .write(slot.start, slot.hosts, &mut id);
         String::from_utf8(id).unwrap()
     }
 
     /// What a slot id that comes back stands for, by the terms as they now are.
     pub(crate) async fn verified(&self, slot_id: &str) -> Option<Offer> {
         let config = self.scheduler.config(self.tenant.account_id).await.unwrap().unwrap();
-        let (_, _, terms) = self.terms(&config);
+        let terms = self.offer_terms(&config);
         let now = self.scheduler.store_now().await;
         UnverifiedOffer::parse(slot_id)?.verify(&terms, &self.keys, now).ok()
     }
@@ -224,8 +232,7 @@ fn people<'c>(
     config: &'c AccountConfig,
     user_ids: &[UserId],
 ) -> impl Iterator<Item = (&'c User, &'c AvailabilityRules)> {
-    let find = |id: &UserId| config.users.iter().find(|(user, _)| user.id == *id);
-    user_ids.iter().filter_map(find).map(|(user, rules)| (user, rules)).collect::<Vec<_>>().into_iter()
+    user_ids.iter().filter_map(|&id| user_in(config, id)).map(|(user, rules)| (user, rules))
 }
 
 fn meeting(dice: &mut Dice, users: &[User], event_type: &EventType) -> (Meeting, bool) {

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use agentcal_engine::commit::{Access, BookingChange, ClaimChange, CommitPlan, ExpectedRevision, Outcome, RevisionKey};
-use agentcal_engine::ids::HoldId;
+use agentcal_engine::commit::{Access, CommitPlan, ExpectedRevision, Outcome, RevisionKey};
 use agentcal_engine::invariants::no_double_booking;
-use agentcal_engine::model::{ClaimOwner, User};
 use agentcal_sim_store::Planted;
 use agentcal_store_conformance::World;
 use agentcal_store_conformance::world::idempotent;
@@ -73,27 +71,15 @@ async fn skip_revision_check_commits_on_old_facts() {
     .await;
 }
 
-/// A plan that makes a booking of a hold's claims.
-fn confirm_plan(world: &World, user: &User, hold_id: HoldId, start: i64) -> CommitPlan {
-    let (booking, plan) = world.booking_plan(&[user], world.minutes(start, start + 30));
-    let confirm = ClaimChange::Confirm { hold_id, booking_id: booking.id, claim_count: 1 };
-    CommitPlan { claims: vec![confirm], booking: Some(BookingChange::Insert(Box::new(booking))), ..plan }
-}
-
 #[tokio::test]
 async fn confirm_expired_makes_bookings_of_what_is_over() {
     shows_only(Planted::ConfirmExpired, async |world, _| {
         let user = world.user().await;
         let ttl = Duration::from_secs(60);
-        let plan = world.hold_plan(&user, world.minutes(0, 30), world.now() + ttl);
-        let held = plan.claims.iter().find_map(|change| match change {
-            ClaimChange::Insert(claim) => Some(claim.owner),
-            _ => None,
-        });
-        let Some(ClaimOwner::Hold(hold_id)) = held else { panic!("a hold has a claim") };
-        assert!(is_committed(&world.commit(&plan).await));
+        let hold = world.hold(&[&user], world.minutes(0, 30), ttl).await;
         world.clock.advance(ttl);
-        is_committed(&world.commit(&confirm_plan(world, &user, hold_id, 0)).await)
+        let (_, plan) = world.confirm_plan(&hold, &[&user]);
+        is_committed(&world.commit(&plan).await)
     })
     .await;
 }
