@@ -7,12 +7,14 @@ use agentcal_engine::calendar::keeper::{Applied, FactsKeeper};
 use agentcal_engine::calendar::machine::{CalendarMachine, MachineEffect, MachinePicture};
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
 use agentcal_engine::calendar::sync::{Saved, SyncEffect, SyncEnd, SyncMachine, SyncOutcome};
+use agentcal_engine::commit::ClaimChange;
 use agentcal_engine::facts::{FactSource, Knowledge};
-use agentcal_engine::model::{Claim, ConnectionStatus, ProviderKind};
+use agentcal_engine::model::{ConnectionStatus, ProviderKind};
 use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage};
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::commit::Before;
 use crate::context::Context;
 use crate::directory::Cause;
 use crate::loads::{Loads, tell};
@@ -23,8 +25,7 @@ use crate::{commit, metrics, supervisor, writeback};
 /// A commit on its way through an actor.
 pub(crate) struct CommitJob {
     pub(crate) request: Arc<CommitRequest>,
-    /// Whether it was handed to an actor before, which died.
-    pub(crate) again: bool,
+    pub(crate) before: Before,
     pub(crate) reply: oneshot::Sender<CommitAnswer>,
     pub(crate) waiting: Option<Waiting>,
 }
@@ -48,8 +49,8 @@ impl Drop for Waiting {
 /// What a commit changed in a calendar's facts.
 pub(crate) struct Change {
     pub(crate) revision: u64,
-    /// Claims it added; `None` when it did more than that.
-    pub(crate) claims: Option<Vec<Claim>>,
+    /// What it did to claims; `None` when it did more than that.
+    pub(crate) claims: Option<Vec<ClaimChange>>,
     pub(crate) write_wanted: bool,
     pub(crate) done: oneshot::Sender<()>,
 }
@@ -286,7 +287,7 @@ impl State {
             self.machine.handle_write_wanted(self.context.store_now());
         }
         let applied = match claims {
-            Some(claims) => self.keeper.handle_claims(revision, &claims),
+            Some(changes) => self.keeper.handle_changes(revision, &changes, self.context.store_now()),
             None if revision <= self.keeper.revision() => Applied::Known,
             None => Applied::NeedsLoad,
         };
@@ -400,7 +401,7 @@ impl State {
         job.waiting = None;
         let context = Arc::clone(&self.context);
         let io = async move {
-            let answer = commit::lead(&context, &job.request, job.again).await;
+            let answer = commit::lead(&context, &job.request, job.before).await;
             // A caller that no longer waits finds the booking when it asks again.
             let _ = job.reply.send(answer);
             Msg::CommitEnded

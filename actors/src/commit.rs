@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use agentcal_engine::calendar::ask::{Ask, DecideAsk, Stored, ask_of, leader_of, user_in};
 use agentcal_engine::calendar::attempt::{After, Attempts, replayed};
-use agentcal_engine::calendar::judge::{Evidence, Grounds, Planned, Verdict, cancel, extend, judge, release};
+use agentcal_engine::calendar::judge::{Evidence, Verdict, judge};
+use agentcal_engine::calendar::plan::{Grounds, Planned, cancel, extend, release};
 use agentcal_engine::calendar::request::{
     CommitAnswer, CommitKind, CommitRequest, HoldSelection, Intent, Made, Rejection, UnavailableReason,
 };
-use agentcal_engine::commit::{Effect, Outcome, RevisionKey};
+use agentcal_engine::commit::{ClaimChange, Effect, Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{CalendarId, UserId};
-use agentcal_engine::model::{AvailabilityRules, Claim, OnStale, SchedulingMode, User};
+use agentcal_engine::model::{AvailabilityRules, DecisionRecord, HoldState, OnStale, SchedulingMode, User};
 use agentcal_engine::ports::{AccountConfig, StoreError, Write};
 use futures::future::join_all;
 use tokio::sync::oneshot;
@@ -33,15 +34,28 @@ const PUBLISH_DEADLINE: Duration = Duration::from_secs(2);
 
 const STORE_UNAVAILABLE: CommitAnswer = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
 
+/// Who leads a commit, and what the store had of what it names.
+pub(crate) struct Led {
+    /// The calendar whose actor leads; `None` where nobody has one.
+    pub(crate) calendar_id: Option<CalendarId>,
+    /// As read before the commit's turn came.
+    pub(crate) stored: Stored,
+}
+
+/// What is known of a commit when its turn comes.
+pub(crate) enum Before {
+    /// Nobody led it yet, and this is what the store had of what it names. What it plans holds only while that stands.
+    Read(Box<Stored>),
+    /// An actor that was handed it died, so it may have been made already.
+    HandedOver,
+}
+
 /// Who leads a commit; or its answer, where nothing need be decided.
-pub(crate) async fn leader(
-    context: &Arc<Context>,
-    request: &CommitRequest,
-) -> Result<Option<CalendarId>, Box<CommitAnswer>> {
+pub(crate) async fn leader(context: &Arc<Context>, request: &CommitRequest) -> Result<Led, Box<CommitAnswer>> {
     let found = try_leader(context, request).await;
     match found {
-        Ok(Ok(leader)) => Ok(leader),
-        Ok(Err(answer)) => Err(Box::new(after_refusal(context, request, *answer).await)),
+        Ok(Ok(led)) => Ok(led),
+        Ok(Err(answer)) => Err(Box::new(settled(context, request, No::plain(answer)).await)),
         Err(error) => Err(Box::new(store_failed(&error))),
     }
 }
@@ -49,25 +63,25 @@ pub(crate) async fn leader(
 async fn try_leader(
     context: &Arc<Context>,
     request: &CommitRequest,
-) -> Result<Result<Option<CalendarId>, Box<CommitAnswer>>, StoreError> {
+) -> Result<Result<Led, Box<CommitAnswer>>, StoreError> {
     let Some(config) = context.config(request.tenant.account_id).await? else {
         return Ok(Err(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing))));
     };
     let stored = stored(context, request, false).await?;
-    Ok(match ask_of(&request.kind, &config, stored, context.store_now()) {
+    Ok(match ask_of(&request.kind, &config, stored.clone(), context.store_now()) {
         Ask::Answered(answer) => Err(answer),
-        ask => Ok(leader_of(&ask, &config)),
+        ask => Ok(Led { calendar_id: leader_of(&ask, &config), stored }),
     })
 }
 
-/// Makes a commit. `again`: an actor that was handed this commit died, so it may have been made already.
-pub(crate) async fn lead(context: &Arc<Context>, request: &CommitRequest, again: bool) -> CommitAnswer {
+/// Makes a commit.
+pub(crate) async fn lead(context: &Arc<Context>, request: &CommitRequest, before: Before) -> CommitAnswer {
     match kept_answer(context, request).await {
         Ok(None) => {}
         Ok(Some(answer)) => return answer,
         Err(error) => return store_failed(&error),
     }
-    match decide_until_settled(context, request, again).await {
+    match decide_until_settled(context, request, before).await {
         Ok(answer) => answer,
         Err(error) => store_failed(&error),
     }
@@ -76,16 +90,29 @@ pub(crate) async fn lead(context: &Arc<Context>, request: &CommitRequest, again:
 async fn decide_until_settled(
     context: &Arc<Context>,
     request: &CommitRequest,
-    again: bool,
+    before: Before,
 ) -> Result<CommitAnswer, StoreError> {
     let mut attempts = Attempts::default();
+    let (mut earlier, handed_over) = match before {
+        Before::Read(stored) => (Some(*stored), false),
+        Before::HandedOver => (None, true),
+    };
     loop {
         if context.left_until(request.deadline).is_zero() {
             return Ok(CommitAnswer::Unavailable(UnavailableReason::Deadline));
         }
-        let planned = match plan(context, request, &attempts, again).await? {
+        let is_earlier = earlier.is_some() && !names_nothing(&request.kind);
+        let stored = match earlier.take() {
+            Some(stored) => stored,
+            None => stored(context, request, handed_over || attempts.reads_store()).await?,
+        };
+        let planned = match plan(context, request, &attempts, stored).await? {
             Ok(planned) => planned,
-            Err(answer) => return Ok(after_refusal(context, request, *answer).await),
+            Err(_) if is_earlier => {
+                attempts.handle_refusal_on_earlier_read();
+                continue;
+            }
+            Err(no) => return Ok(settled(context, request, no).await),
         };
         if request.intent == Intent::DryRun {
             return Ok(CommitAnswer::WouldCommit(planned.made));
@@ -110,22 +137,38 @@ async fn decide_until_settled(
     }
 }
 
+/// Whether a request makes something of nothing, so that nothing read of it can be outdated.
+fn names_nothing(kind: &CommitKind) -> bool {
+    matches!(kind, CommitKind::Book(_) | CommitKind::Hold(_))
+}
+
+/// No plan: the answer instead, and the record of a refusal.
+struct No {
+    answer: Box<CommitAnswer>,
+    record: Option<Box<DecisionRecord>>,
+}
+
+impl No {
+    fn plain(answer: Box<CommitAnswer>) -> Self {
+        Self { answer, record: None }
+    }
+}
+
 /// A plan for the request as things now stand; or the answer, where there is none.
 async fn plan(
     context: &Arc<Context>,
     request: &CommitRequest,
     attempts: &Attempts,
-    again: bool,
-) -> Result<Result<Planned, Box<CommitAnswer>>, StoreError> {
+    stored: Stored,
+) -> Result<Result<Planned, No>, StoreError> {
     let account_id = request.tenant.account_id;
     let reads_store = attempts.reads_store();
     let config = if reads_store { context.fresh_config(account_id).await? } else { context.config(account_id).await? };
     let Some(config) = config else {
-        return Ok(Err(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing))));
+        return Ok(Err(No::plain(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing)))));
     };
-    let stored = stored(context, request, again || reads_store).await?;
     let ask = match ask_of(&request.kind, &config, stored, context.store_now()) {
-        Ask::Answered(answer) => return Ok(Err(answer)),
+        Ask::Answered(answer) => return Ok(Err(No::plain(answer))),
         ask => ask,
     };
     let hosts = match &ask {
@@ -149,14 +192,11 @@ async fn plan(
             let evidence = Evidence { hosts: &hosts, stale: &stale, lost: &attempts.lost(), counts: &counts };
             match judge(&grounds, ask, &evidence) {
                 Verdict::Plan(planned) => Ok(*planned),
-                Verdict::Refused { answer, record } => {
-                    context.refusals.keep(record).await;
-                    Err(answer)
-                }
-                Verdict::Answer(answer) => Err(answer),
+                Verdict::Refused { answer, record } => Err(No { answer, record }),
+                Verdict::Answer(answer) => Err(No::plain(answer)),
             }
         }
-        Ask::Answered(answer) => Err(answer.clone()),
+        Ask::Answered(answer) => Err(No::plain(answer.clone())),
     })
 }
 
@@ -280,7 +320,7 @@ async fn publish_in(
     planned: &Planned,
     calendar_id: CalendarId,
     revision: u64,
-    claims: Option<Vec<Claim>>,
+    claims: Option<Vec<ClaimChange>>,
 ) {
     // A calendar that sleeps reads the commit from the store when it wakes.
     let Some(slot) = context.directory.peek(calendar_id) else { return };
@@ -328,13 +368,24 @@ async fn is_there(context: &Context, request: &CommitRequest, made: &Made) -> Re
             .await?
             .is_some_and(|item| item.hold.expires_at == planned.expires_at && item.hold.state == planned.state),
         Made::Released(hold_ids) => {
-            let mut released = true;
             for &hold_id in hold_ids {
-                released &= store.hold(account_id, hold_id).await?.is_none_or(|item| item.claim_count == 0);
+                let item = store.hold(account_id, hold_id).await?;
+                if item.is_some_and(|item| !matches!(item.state(), HoldState::Released | HoldState::Expired)) {
+                    return Ok(false);
+                }
             }
-            released
+            true
         }
     })
+}
+
+/// The answer where there is no plan, and the record of it kept if it is a refusal in the end.
+async fn settled(context: &Context, request: &CommitRequest, no: No) -> CommitAnswer {
+    let answer = after_refusal(context, request, *no.answer).await;
+    if let (CommitAnswer::Refused(_), Some(record)) = (&answer, no.record) {
+        context.refusals.keep(*record).await;
+    }
+    answer
 }
 
 /// Before a caller hears no, it is asked once more whether the same request was not answered with yes: the slot may be
@@ -348,8 +399,10 @@ async fn after_refusal(context: &Context, request: &CommitRequest, answer: Commi
             | CommitAnswer::Unavailable(_)
     );
     let is_success = matches!(answer, CommitAnswer::Committed(_));
-    if !is_refusal && !is_success {
-        return answer;
+    match answer {
+        CommitAnswer::Committed(made) if request.intent == Intent::DryRun => return CommitAnswer::WouldCommit(made),
+        _ if request.intent == Intent::DryRun || !(is_refusal || is_success) => return answer,
+        _ => {}
     }
     match kept_answer(context, request).await {
         Ok(None) => {}

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use agentcal_engine::model::DecisionRecord;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::context::Context;
 
 /// Most records waiting.
 const QUEUE_LEN_MAX: usize = 4_096;
+/// Longest a refusal waits for room among them.
+const ROOM_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Most records of one batch.
 const BATCH_MAX: usize = 256;
 /// Longest a record waits for others.
@@ -37,10 +39,10 @@ impl Default for Refusals {
 
 impl Refusals {
     /// Has a record written.
-    pub(crate) async fn keep(&self, record: Option<Box<DecisionRecord>>) {
-        if let Some(record) = record {
-            // The other end lives as long as this one.
-            let _ = self.sender.send(*record).await;
+    pub(crate) async fn keep(&self, record: DecisionRecord) {
+        // The other end lives as long as this one, so it is only ever too slow.
+        if timeout(ROOM_WAIT_MAX, self.sender.send(record)).await.is_err() {
+            tracing::error!("a decision record was given up: too many wait");
         }
     }
 }

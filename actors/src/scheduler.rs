@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::calendar::{CalendarPicture, Msg};
+use crate::commit::{Before, Led};
 use crate::context::Context;
 use crate::directory::Cause;
 use crate::parts::{Freshness, SchedulerParts, StartError};
@@ -165,14 +166,15 @@ impl Scheduler {
             if left.is_zero() {
                 return CommitAnswer::Unavailable(UnavailableReason::Deadline);
             }
-            let calendar_id = match commit::leader(context, &request).await {
-                Ok(Some(calendar_id)) => calendar_id,
-                Ok(None) => return commit::lead(context, &request, again).await,
+            let Led { calendar_id, stored } = match commit::leader(context, &request).await {
+                Ok(led) => led,
                 Err(answer) => return *answer,
             };
+            let before = if again { Before::HandedOver } else { Before::Read(Box::new(stored)) };
+            let Some(calendar_id) = calendar_id else { return commit::lead(context, &request, before).await };
             let slot = context.wake(request.tenant.account_id, calendar_id, Cause::Question);
             let mut changes = slot.watch();
-            match slot.commit(Arc::clone(&request), again) {
+            match slot.commit(Arc::clone(&request), before) {
                 Ok(answer) => match timeout(left, answer).await {
                     Ok(Ok(answer)) => return answer,
                     // The actor died with it. Perhaps it was made: whoever makes it now looks first.

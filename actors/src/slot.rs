@@ -12,6 +12,7 @@ use ractor::ActorRef;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::calendar::{CommitJob, Msg, Waiting};
+use crate::commit::Before;
 
 /// What happened to a calendar so far, for those who wait for something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,13 +208,13 @@ impl Slot {
     }
 
     /// Hands a commit to the actor. Its answer may never come if the actor dies: then ask again.
-    pub(crate) fn commit(&self, request: Arc<CommitRequest>, again: bool) -> Result<Answer, NotSent> {
+    pub(crate) fn commit(&self, request: Arc<CommitRequest>, before: Before) -> Result<Answer, NotSent> {
         let permit = match Arc::clone(&self.mailbox).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_full) => return Err(NotSent::Full),
         };
         let (reply, answer) = oneshot::channel();
-        let job = CommitJob { request, again, reply, waiting: Some(Waiting::count()) };
+        let job = CommitJob { request, before, reply, waiting: Some(Waiting::count()) };
         match &*self.door() {
             Door::Open(actor) if actor.send_message(Msg::Commit(Box::new(job), permit)).is_ok() => Ok(answer),
             Door::Open(_) | Door::Shut { .. } => Err(NotSent::Shut),

@@ -42,7 +42,7 @@ pub enum Ask {
     Decide(Box<DecideAsk>),
     /// This booking must be cancelled; nobody's time is asked for.
     Cancel(Box<BookingStoreItem>),
-    /// This hold must end later, or sooner.
+    /// This hold must end later.
     Extend(Box<HoldStoreItem>),
     /// These holds must be given back.
     Release(Vec<HoldStoreItem>),
@@ -100,12 +100,12 @@ pub fn ask_of(kind: &CommitKind, config: &AccountConfig, stored: Stored, now: Ti
             Err(Box::new(CommitAnswer::Committed(Made::Booking(Box::new(item.booking)))))
         }
         (CommitKind::Book(book), None, _) => ask_to_book(book, config).map_err(rejected),
-        (CommitKind::Confirm(confirm), None, hold) => ask_to_confirm(confirm, hold, config, now).map_err(rejected),
+        (CommitKind::Confirm(confirm), None, hold) => ask_to_confirm(confirm, hold, config).map_err(rejected),
         (CommitKind::Hold(_), _, Some(item)) => Err(Box::new(CommitAnswer::Committed(Made::Hold(Box::new(item.hold))))),
         (CommitKind::Hold(hold), _, None) => ask_to_hold(hold, config).map_err(rejected),
-        (CommitKind::Extend { .. }, _, item) => return ask_to_extend(item, now),
+        (CommitKind::Extend { .. }, _, item) => return ask_to_extend(item),
         (CommitKind::Release(selection), _, last) => {
-            return ask_to_release(selection, holds.into_iter().chain(last), now);
+            return ask_to_release(selection, holds.into_iter().chain(last));
         }
         (CommitKind::Reschedule { start, offered, by, .. }, Some(item), _) => {
             ask_to_move(item, Move { start: *start, offered: *offered, by: *by }, config, now)
@@ -237,11 +237,10 @@ fn ask_to_confirm(
     confirm: &ConfirmRequest,
     item: Option<HoldStoreItem>,
     config: &AccountConfig,
-    now: Timestamp,
 ) -> Result<DecideAsk, Rejection> {
     let item = item.ok_or(Rejection::HoldMissing)?;
     debug_assert_eq!(item.hold.id, confirm.hold_id, "the hold that was named");
-    match item.hold.state_at(now) {
+    match item.state() {
         HoldState::Active => {}
         HoldState::Released | HoldState::Expired => return Err(Rejection::HoldExpired),
         HoldState::Confirmed(booking_id) => return Err(Rejection::HoldConfirmed(booking_id)),
@@ -268,16 +267,16 @@ fn settled_mode(user_ids: &[UserId]) -> SchedulingMode {
     if user_ids.len() == 1 { SchedulingMode::Individual } else { SchedulingMode::Collective }
 }
 
-fn ask_to_extend(item: Option<HoldStoreItem>, now: Timestamp) -> Ask {
+fn ask_to_extend(item: Option<HoldStoreItem>) -> Ask {
     let Some(item) = item else { return Ask::Answered(rejected(Rejection::HoldMissing)) };
-    match item.hold.state_at(now) {
+    match item.state() {
         HoldState::Active => Ask::Extend(Box::new(item)),
         HoldState::Released | HoldState::Expired => Ask::Answered(rejected(Rejection::HoldExpired)),
         HoldState::Confirmed(booking_id) => Ask::Answered(rejected(Rejection::HoldConfirmed(booking_id))),
     }
 }
 
-fn ask_to_release(selection: &HoldSelection, items: impl Iterator<Item = HoldStoreItem>, now: Timestamp) -> Ask {
+fn ask_to_release(selection: &HoldSelection, items: impl Iterator<Item = HoldStoreItem>) -> Ask {
     let items: Vec<HoldStoreItem> = items.collect();
     if items.is_empty() && matches!(selection, HoldSelection::One(_)) {
         return Ask::Answered(rejected(Rejection::HoldMissing));
@@ -287,8 +286,7 @@ fn ask_to_release(selection: &HoldSelection, items: impl Iterator<Item = HoldSto
     {
         return Ask::Answered(rejected(Rejection::HoldConfirmed(booking_id)));
     }
-    let live: Vec<HoldStoreItem> =
-        items.into_iter().filter(|item| item.hold.state_at(now) == HoldState::Active).collect();
+    let live: Vec<HoldStoreItem> = items.into_iter().filter(|item| item.state() == HoldState::Active).collect();
     if live.is_empty() {
         return Ask::Answered(Box::new(CommitAnswer::Committed(Made::Released(Vec::new()))));
     }
@@ -395,5 +393,7 @@ fn minutes_of(range: TimeRange) -> u32 {
     u32::try_from(range.len_micros() / MINUTE_US).unwrap_or(u32::MAX)
 }
 
+#[cfg(test)]
+mod hold_tests;
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,11 @@ impl Attempts {
         self.made > 0
     }
 
+    /// A refusal rested on what was read before the commit's turn came: it must be decided again, on the store.
+    pub fn handle_refusal_on_earlier_read(&mut self) {
+        self.made += 1;
+    }
+
     /// Hosts whose time is taken, whatever the facts say.
     pub fn lost(&self) -> BTreeSet<UserId> {
         let lost = self.overlaps.iter().filter(|&(_, &count)| count >= OVERLAPS_UNTIL_LOST);

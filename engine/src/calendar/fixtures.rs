@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use uuid::Uuid;
 
-use crate::ids::{AccountId, BookingId, CalendarId, EventTypeId, OrganizationId, UserId};
+use crate::ids::{AccountId, BookingId, CalendarId, EventTypeId, HoldId, OrganizationId, UserId};
 use crate::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
-    CivilTime, CivilWindow, EventType, ExternalState, Mode, OnStale, ProviderKind, SchedulingMode, Tenant, User, Watch,
+    CivilTime, CivilWindow, EventType, ExternalState, Hold, HoldState, Mode, OnStale, ProviderKind, SchedulingMode, Tenant, User, Watch,
     WatchState, WeeklyRule, Writeback, WritebackState,
 };
-use crate::ports::{AccountConfig, Entropy, WritebackJob, WrittenEvent};
+use crate::ports::{AccountConfig, Entropy, HoldStoreItem, WritebackJob, WrittenEvent};
 use crate::time::{TimeRange, Timestamp};
 
 pub(crate) struct Zero;
@@ -83,6 +83,22 @@ pub(crate) fn job(booking: Booking) -> WritebackJob {
 
 pub(crate) fn user_id(number: u128) -> UserId {
     UserId::from_uuid(Uuid::from_u128(number))
+}
+
+/// The live hold `number` of these users, until [`at`]`(120)`.
+pub(crate) fn hold(number: u128, users: &[u128], range: TimeRange) -> HoldStoreItem {
+    let hold = Hold {
+        id: HoldId::from_uuid(Uuid::from_u128(number)),
+        account_id: account(),
+        event_type_id: Some(event_type_id()),
+        range,
+        user_ids: users.iter().map(|&number| user_id(number)).collect(),
+        session_id: Some("call".into()),
+        state: HoldState::Active,
+        expires_at: at(120),
+        created_at: at(0),
+    };
+    HoldStoreItem { hold, claim_count: users.len() as u32 }
 }
 
 pub(crate) fn event_type_id() -> EventTypeId {

@@ -1,17 +1,24 @@
 //! The facts an actor publishes, kept in step with the store.
 //!
 //! Invariant: what is published equals the store's rows at the revision it names. A change that cannot be applied to
-//! reach the next revision exactly is not applied: the facts are loaded again.
+//! reach the next revision exactly is not applied: the facts are loaded again. Expired holds are the one exception: they
+//! count for nothing, so it does not matter when they leave.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::commit::ClaimChange;
 use crate::facts::{CalendarFacts, FactSource, Knowledge};
-use crate::model::Claim;
+use crate::model::{Claim, ClaimOwner};
+use crate::time::Timestamp;
 
-/// What became of claims that were to be added.
+/// How long an expired hold's claims are kept in memory, so that a node's idea of the store's clock may be that wrong.
+const EXPIRED_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// What became of changes to claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// Added; the facts stand at the new revision.
+    /// Made; the facts stand at the new revision.
     Done,
     /// The facts stand at that revision, or later, already.
     Known,
@@ -59,18 +66,58 @@ impl FactsKeeper {
         self.facts = Arc::new(CalendarFacts { knowledge, ..(*self.facts).clone() });
     }
 
-    /// A commit added claims, and thereby made this revision.
-    pub fn handle_claims(&mut self, revision: u64, claims: &[Claim]) -> Applied {
+    /// A commit changed claims, and thereby made this revision. `now` is the store's clock, as far as it is known.
+    pub fn handle_changes(&mut self, revision: u64, changes: &[ClaimChange], now: Timestamp) -> Applied {
         if revision <= self.revision() {
             return Applied::Known;
         }
         if revision != self.revision() + 1 {
             return Applied::NeedsLoad;
         }
-        self.source.claims.extend(claims.iter().cloned());
+        let mut claims = self.source.claims.clone();
+        let found: usize = changes.iter().map(|change| apply(&mut claims, change)).sum();
+        if found == 0 {
+            // What the commit changed here is not among what was kept.
+            return Applied::NeedsLoad;
+        }
+        let long_over = now - EXPIRED_KEPT_FOR;
+        claims.retain(|claim| claim.is_live(long_over));
+        self.source.claims = claims;
         self.source.revision = revision;
         self.facts = Arc::new(CalendarFacts::assemble(self.source.clone()));
         Applied::Done
+    }
+}
+
+/// Does to claims what the store did to its rows; how many it concerned.
+fn apply(claims: &mut Vec<Claim>, change: &ClaimChange) -> usize {
+    let of = |owner: ClaimOwner| move |claim: &&mut Claim| claim.owner == owner;
+    match change {
+        ClaimChange::Insert(claim) => {
+            claims.push(claim.clone());
+            1
+        }
+        ClaimChange::Delete { owner, .. } => {
+            let before = claims.len();
+            claims.retain(|claim| claim.owner != *owner);
+            before - claims.len()
+        }
+        ClaimChange::Move { owner, range, .. } => {
+            claims.iter_mut().filter(of(*owner)).map(|claim| claim.range = *range).count()
+        }
+        ClaimChange::Extend { hold_id, expires_at, .. } => {
+            let held = claims.iter_mut().filter(of(ClaimOwner::Hold(*hold_id)));
+            held.map(|claim| claim.expires_at = Some(*expires_at)).count()
+        }
+        ClaimChange::Confirm { hold_id, booking_id, .. } => {
+            let held = claims.iter_mut().filter(of(ClaimOwner::Hold(*hold_id)));
+            held.map(|claim| {
+                claim.owner = ClaimOwner::Booking(*booking_id);
+                claim.expires_at = None;
+                claim.session_id = None;
+            })
+            .count()
+        }
     }
 }
 
@@ -79,9 +126,9 @@ mod tests {
     use super::*;
     use crate::calendar::fixtures::{account, at, booking_id, calendar, hours};
     use crate::facts::ExternalInstance;
-    use crate::ids::{ClaimId, UserId};
-    use crate::model::ClaimOwner;
+    use crate::ids::{ClaimId, HoldId, UserId};
     use crate::shard::Epoch;
+    use crate::time::TimeRange;
     use uuid::Uuid;
 
     fn source(revision: u64) -> FactSource {
@@ -114,10 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_added_only_where_they_make_the_next_revision() {
+    fn changes_are_made_only_where_they_make_the_next_revision() {
         let check = |revision: u64, expected: Applied, claims: usize, displaced: usize| {
             let mut keeper = FactsKeeper::new(source(7));
-            assert_eq!(keeper.handle_claims(revision, &[claim()]), expected, "revision {revision}");
+            let change = [ClaimChange::Insert(claim())];
+            assert_eq!(keeper.handle_changes(revision, &change, at(0)), expected, "revision {revision}");
             let facts = keeper.facts();
             assert_eq!((facts.claims.len(), facts.displaced.len()), (claims, displaced), "revision {revision}");
         };
@@ -125,6 +173,78 @@ mod tests {
         check(7, Applied::Known, 0, 1);
         check(8, Applied::Done, 1, 0);
         check(9, Applied::NeedsLoad, 0, 1);
+    }
+
+    fn hold_id(number: u128) -> HoldId {
+        HoldId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn held(number: u128, range: TimeRange, expires_at: Timestamp) -> Claim {
+        Claim {
+            id: ClaimId::from_uuid(Uuid::from_u128(100 + number)),
+            owner: ClaimOwner::Hold(hold_id(number)),
+            range,
+            expires_at: Some(expires_at),
+            session_id: Some("call".into()),
+            ..claim()
+        }
+    }
+
+    /// Each change does to what is published what the store does to its rows; where it finds nothing, nothing is guessed.
+    #[test]
+    fn what_is_published_follows_the_store() {
+        let (one, two) = (held(1, hours(1, 2), at(120)), held(2, hours(3, 4), at(120)));
+        let check = |changes: &[ClaimChange], expected: Option<&[Claim]>| {
+            let mut keeper =
+                FactsKeeper::new(FactSource { claims: vec![two.clone(), one.clone(), claim()], ..source(7) });
+            let applied = keeper.handle_changes(8, changes, at(0));
+            match expected {
+                Some(claims) => {
+                    assert_eq!((applied, keeper.revision()), (Applied::Done, 8), "{changes:?}");
+                    assert_eq!(keeper.facts().claims, claims, "{changes:?}");
+                    let whole = FactSource { claims: claims.to_vec(), ..source(8) };
+                    assert_eq!(**keeper.facts(), CalendarFacts::assemble(whole), "as if loaded");
+                }
+                None => assert_eq!((applied, keeper.revision()), (Applied::NeedsLoad, 7), "{changes:?}"),
+            }
+        };
+        let confirm = |number, booking| ClaimChange::Confirm {
+            hold_id: hold_id(number),
+            booking_id: booking_id(booking),
+            claim_count: 1,
+        };
+        let owner = ClaimOwner::Booking(booking_id(9));
+        let booked = Claim { owner, expires_at: None, session_id: None, ..one.clone() };
+        check(&[confirm(1, 9)], Some(&[booked, two.clone(), claim()]));
+        check(&[confirm(3, 9)], None);
+        let extend = |number| ClaimChange::Extend { hold_id: hold_id(number), expires_at: at(600), claim_count: 1 };
+        let longer = Claim { expires_at: Some(at(600)), ..two.clone() };
+        check(&[extend(2)], Some(&[one.clone(), longer, claim()]));
+        check(&[extend(3)], None);
+        let delete = |owner| ClaimChange::Delete { owner, claim_count: 1 };
+        let (first, second) = (ClaimOwner::Hold(hold_id(1)), ClaimOwner::Hold(hold_id(2)));
+        check(&[delete(first), delete(second)], Some(&[claim()]));
+        check(&[delete(first), delete(ClaimOwner::Hold(hold_id(3)))], Some(&[two.clone(), claim()]));
+        check(&[delete(ClaimOwner::Hold(hold_id(3)))], None);
+        let own = ClaimOwner::Booking(booking_id(1));
+        let to = |owner| ClaimChange::Move { owner, range: hours(7, 8), claim_count: 1 };
+        check(&[to(own)], Some(&[one.clone(), two.clone(), Claim { range: hours(7, 8), ..claim() }]));
+        check(&[to(owner)], None);
+        check(&[], None);
+    }
+
+    /// Holds nobody confirms do not pile up, and none is dropped while a node's clock might be ahead of the store's.
+    #[test]
+    fn expired_holds_leave_after_a_while() {
+        let check = |now: Timestamp, expected: usize| {
+            let claims = (1..=5).map(|number| held(number, hours(10 + number as i64, 11 + number as i64), at(120)));
+            let mut keeper = FactsKeeper::new(FactSource { claims: claims.collect(), ..source(7) });
+            assert_eq!(keeper.handle_changes(8, &[ClaimChange::Insert(claim())], now), Applied::Done);
+            assert_eq!(keeper.facts().claims.len(), expected, "{now:?}");
+        };
+        check(at(119), 6);
+        check(at(179), 6);
+        check(at(180), 1);
     }
 
     #[test]

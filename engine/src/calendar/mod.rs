@@ -10,6 +10,7 @@ mod fixtures;
 pub mod judge;
 pub mod keeper;
 pub mod machine;
+pub mod plan;
 pub mod request;
 mod schedule;
 pub mod sync;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::ids::{AccountId, BookingId, DecisionId, HoldId};
-use crate::model::{DecisionRecord, Hold, Tenant};
+use crate::model::{DecisionRecord, Hold, HoldState, Tenant};
 
 use super::{ListPage, PageRequest, StoreError};
 
@@ -14,6 +14,16 @@ pub struct HoldStoreItem {
     pub hold: Hold,
     /// Claims of it that are live by the store's clock: one per host while it is active and has not expired, else none.
     pub claim_count: u32,
+}
+
+impl HoldStoreItem {
+    /// The state when it was read, by the store's clock: an active hold without its claims is expired.
+    pub fn state(&self) -> HoldState {
+        match self.hold.state {
+            HoldState::Active if self.claim_count as usize != self.hold.user_ids.len() => HoldState::Expired,
+            state => state,
+        }
+    }
 }
 
 /// Holds, for reading.

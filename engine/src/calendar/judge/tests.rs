@@ -9,11 +9,14 @@ use crate::calendar::ask::{Ask, Stored, ask_of};
 use crate::calendar::fixtures::{
     Zero, account, always, at, booking, calendar, config, event_type_id, hours, tenant, user, user_id,
 };
-use crate::calendar::request::{BookRequest, Choice, Meeting};
-use crate::commit::ExpectedRevision;
+use crate::calendar::plan::cancel;
+use crate::calendar::request::{BookRequest, ChangedBy, Choice, CommitRequest, Meeting};
+use crate::commit::{Access, ClaimChange, ExpectedRevision, HoldLimits, RevisionKey};
 use crate::facts::{CalendarFacts, Knowledge};
-use crate::model::Attendee;
-use crate::time::TimeRange;
+use crate::model::{Attendee, Booking, BookingStatus, User, WritebackState};
+use crate::ports::{AccountConfig, BookingStoreItem};
+use crate::shard::Epoch;
+use crate::time::{TimeRange, Timestamp};
 
 fn facts(number: u128, external: &[TimeRange], knowledge: Option<UnknownReason>) -> Arc<CalendarFacts> {
     let synced = Knowledge::Synced { as_of: at(0), window: hours(-48, 9_000) };
@@ -195,7 +198,7 @@ fn no_is_said_only_where_it_is_known() {
 }
 
 #[test]
-fn a_cancellation_gives_back_and_is_published_by_loading() {
+fn a_cancellation_gives_back_and_is_loaded_where_it_was_written() {
     let config = config(SchedulingMode::Individual, &[user(1, &[])]);
     let item = BookingStoreItem { booking: booking(8, hours(5, 6)), claim_count: 1 };
     let request =
@@ -204,8 +207,9 @@ fn a_cancellation_gives_back_and_is_published_by_loading() {
     let planned = cancel(&grounds, &item);
     assert_eq!((booking_of(&planned).status, booking_of(&planned).sequence), (BookingStatus::Cancelled, 1));
     let owner = ClaimOwner::Booking(item.booking.id);
-    assert_eq!(planned.plan.claims, [ClaimChange::Delete { owner, claim_count: 1 }]);
-    let home_and_written = [(calendar(1), None), (calendar(2), None)];
+    let freed = vec![ClaimChange::Delete { owner, claim_count: 1 }];
+    assert_eq!(planned.plan.claims, freed);
+    let home_and_written = [(calendar(1), Some(freed)), (calendar(2), None)];
     assert_eq!(planned.changed_calendars(), BTreeMap::from(home_and_written));
 }
 
