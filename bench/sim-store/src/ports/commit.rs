@@ -4,6 +4,7 @@
 //! the changes, the booking's row first, because claims and effects point to it; then the kept answer.
 
 use agentcal_engine::commit::{Access, CommitPlan, Outcome, RevisionKey};
+use agentcal_engine::invariants::holds_are_whole;
 use agentcal_engine::ports::{CommitStore, StoreError};
 use agentcal_engine::shard::Shard;
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ use crate::store::SimStore;
 impl CommitStore for SimStore {
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError> {
         debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
+        debug_assert_eq!(holds_are_whole(plan), Ok(()), "{plan:?}");
         self.write(|work| {
             let outcome = commit(work, plan)?;
             Ok(Done::keep_if(matches!(outcome, Outcome::Committed { .. }), outcome))
