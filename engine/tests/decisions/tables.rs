@@ -342,6 +342,17 @@ fn lesson_alternatives_are_not_all_on_one_day() {
         offered(open().busy("2026-06-03 10:00", 30), "2026-06-03 10:00"),
         ["06-03 09:30", "06-03 10:30", "06-02 11:30", "06-02 11:00", "06-04 09:00"]
     );
+    // Two of a day lie in different parts of it, where it has several; 17:00 begins the evening.
+    assert_eq!(
+        offered(Person::new(0).open("09:00", "19:00").busy("2026-06-03 10:00", 30), "2026-06-03 10:00"),
+        ["06-03 09:30", "06-03 12:00", "06-02 18:30", "06-02 16:30", "06-04 09:00"]
+    );
+    // Days and parts are those of the host's wall: in Kathmandu noon is 06:15 by UTC, midnight 18:15.
+    let kathmandu = Person::new(0).zone(chrono_tz::Asia::Kathmandu).open("05:15", "07:45");
+    assert_eq!(
+        offered(kathmandu.busy("2026-06-03 05:15", 30), "2026-06-03 05:15"),
+        ["06-03 05:45", "06-03 06:15", "06-02 07:15", "06-02 05:45", "06-04 05:15"]
+    );
     // One day only: then all of it.
     let one_day = Person::new(0).open("09:00", "09:00").off_but("2026-06-03", "09:00", "12:00");
     assert_eq!(

@@ -251,7 +251,6 @@ proptest! {
 /// Run with `--release -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "this measures real time")]
 fn cost_of_a_slot_id() {
     const SLOTS: i64 = 1_000_000;
     let writer = OfferWriter::new(&plain(), &keys(&[1]), minutes(30));
