@@ -1,19 +1,17 @@
 //! Time that was certainly taken: from the answer that gave it to the first request that may have ended it.
 
-use std::collections::BTreeMap;
-
 use agentcal_engine::ids::UserId;
 use agentcal_engine::model::ClaimOwner;
 use agentcal_engine::time::{TimeRange, Timestamp};
 
 use crate::Allowances;
 use crate::ledger::{BookingLife, HoldLife, Ledger, Span};
+use crate::timeline::Timelines;
 
 /// Time of one person that was certainly taken between two instants.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
     pub(crate) owner: ClaimOwner,
-    pub(crate) range: TimeRange,
     pub(crate) from: Timestamp,
     /// `None`: to this day.
     pub(crate) until: Option<Timestamp>,
@@ -35,9 +33,9 @@ impl Taken {
     }
 }
 
-/// All of it, by person, in the order of `range.start`.
+/// All of it, by person.
 #[derive(Debug, Default)]
-pub(crate) struct Certain(pub(crate) BTreeMap<UserId, Vec<Taken>>);
+pub(crate) struct Certain(pub(crate) Timelines<Taken>);
 
 impl Certain {
     pub(crate) fn of(ledger: &Ledger, allowances: &Allowances) -> Self {
@@ -48,9 +46,7 @@ impl Certain {
         for (&hold_id, life) in &ledger.holds {
             certain.enter_hold(ClaimOwner::Hold(hold_id), life, allowances);
         }
-        for taken in certain.0.values_mut() {
-            taken.sort_by_key(|taken| (taken.range, taken.from));
-        }
+        certain.0.sort();
         certain
     }
 
@@ -86,7 +82,7 @@ impl Certain {
         let until = after.chain(expires_at).min();
         if until.is_none_or(|until| from < until) {
             for &user_id in user_ids {
-                self.0.entry(user_id).or_default().push(Taken { owner, range, from, until });
+                self.0.insert(user_id, range, Taken { owner, from, until });
             }
         }
     }

@@ -28,6 +28,7 @@ mod event;
 mod finale;
 mod ledger;
 mod report;
+mod timeline;
 mod violation;
 
 pub use event::{

@@ -11,7 +11,8 @@ use crate::{Event, Final, Violation};
 /// How much is allowed before it is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowances {
-    /// How far the clients' clock and the store's may lie apart, in microseconds, together with what answers round away.
+    /// How far the clients' clock, the store's and the provider's may lie apart, in microseconds, together with what
+    /// answers round away.
     pub clock_slack_us: i64,
     /// For how long after an answer others may still be offered what it took, in microseconds: 0 where commits are made
     /// by the owner.

@@ -253,6 +253,14 @@ pub enum Violation {
         /// The later one.
         second: usize,
     },
+    /// A request was done, and refused when it was repeated under its key.
+    #[error("event {second} was refused, though event {first} with the same key and request was done before")]
+    ReplayRefused {
+        /// The answer that said it is done.
+        first: usize,
+        /// The refusal.
+        second: usize,
+    },
     /// Two requests under one key were both done, neither marked as a replay.
     #[error("events {first} and {second} share a key and were both done")]
     DoneTwice {

@@ -105,14 +105,20 @@ impl<'e> Attempts<'e> {
 
 fn holds_were_asked_for(events: &[Event], finale: &Final, report: &mut Report) {
     let mut acknowledged: BTreeSet<HoldId> = BTreeSet::new();
-    let mut in_doubt: Vec<&Wish> = Vec::new();
+    // A key stands for one hold, however often it is sent: one that is known explains no other.
+    let mut explained: BTreeSet<&str> = BTreeSet::new();
     for event in events {
-        match (&event.operation, event.said()) {
-            (Operation::Hold { .. }, Some((_, Outcome::Hold(seen)))) => {
-                acknowledged.insert(seen.hold_id);
-            }
-            (Operation::Hold { wish, .. }, _) if event.is_in_doubt() => in_doubt.push(wish),
-            _ => {}
+        if let (Operation::Hold { .. }, Some((_, Outcome::Hold(seen)))) = (&event.operation, event.said()) {
+            acknowledged.insert(seen.hold_id);
+            explained.extend(event.idempotency_key.as_deref());
+        }
+    }
+    let mut in_doubt: Vec<&Wish> = Vec::new();
+    for event in events.iter().filter(|event| event.is_in_doubt()) {
+        if let Operation::Hold { wish, .. } = &event.operation
+            && event.idempotency_key.as_deref().is_none_or(|key| explained.insert(key))
+        {
+            in_doubt.push(wish);
         }
     }
     for hold in &finale.holds {

@@ -5,15 +5,21 @@ use agentcal_engine::time::{TimeRange, Timestamp};
 
 use crate::certain::Certain;
 use crate::report::Report;
+use crate::timeline::Timelines;
 use crate::{Allowances, Event, Final, FreshnessState, Operation, Outcome, SlotSeen, SlotsSeen, Truth, Violation};
 
 pub(crate) fn check(events: &[Event], certain: &Certain, finale: &Final, allowances: &Allowances, report: &mut Report) {
+    let mut truth: Timelines<&Truth> = Timelines::default();
+    for one in &finale.truth {
+        truth.insert(one.user_id, one.range, one);
+    }
+    truth.sort();
     for (index, event) in events.iter().enumerate() {
         match (&event.operation, event.said()) {
             (Operation::Ask { user_ids, max_staleness_us }, Some((at, Outcome::Slots(seen)))) => {
                 let question = Question { index, event, at, user_ids, max_staleness_us: *max_staleness_us, seen };
                 question.check_freshness(allowances, report);
-                question.check_slots(certain, finale, allowances, report);
+                question.check_slots(certain, &truth, allowances, report);
             }
             (Operation::Book { wish, hold_id: None, .. } | Operation::Hold { wish, .. }, Some((_, outcome))) => {
                 let user_ids = match outcome {
@@ -22,12 +28,12 @@ pub(crate) fn check(events: &[Event], certain: &Certain, finale: &Final, allowan
                     _ => continue,
                 };
                 if !event.is_replay() {
-                    taken_over_busy((index, event), wish.range, user_ids, finale, allowances, report);
+                    taken_over_busy((index, event), wish.range, user_ids, &truth, allowances, report);
                 }
             }
             (Operation::Move { range, booking_id: _ }, Some((_, Outcome::Booking(seen)))) => {
                 if !event.is_replay() {
-                    taken_over_busy((index, event), *range, &seen.user_ids, finale, allowances, report);
+                    taken_over_busy((index, event), *range, &seen.user_ids, &truth, allowances, report);
                 }
             }
             _ => {}
@@ -67,7 +73,7 @@ impl Question<'_> {
         }
     }
 
-    fn check_slots(&self, certain: &Certain, finale: &Final, allowances: &Allowances, report: &mut Report) {
+    fn check_slots(&self, certain: &Certain, truth: &Timelines<&Truth>, allowances: &Allowances, report: &mut Report) {
         let mut left_out: Vec<UserId> = Vec::new();
         for slot in &self.seen.slots {
             for &user_id in &slot.user_ids {
@@ -76,7 +82,7 @@ impl Question<'_> {
                     report.violations.push(Violation::OfferedUnknown { event: self.index, user_id });
                 }
                 self.check_taken(slot, user_id, certain, allowances, report);
-                self.check_truth(slot, user_id, &finale.truth, report);
+                self.check_truth(slot, user_id, truth, allowances, report);
             }
         }
     }
@@ -89,11 +95,9 @@ impl Question<'_> {
         allowances: &Allowances,
         report: &mut Report,
     ) {
-        let taken = certain.0.get(&user_id).map_or(&[][..], Vec::as_slice);
-        report.counts.slots_beside_taken += usize::from(!taken.is_empty());
+        report.counts.slots_beside_taken += usize::from(certain.0.has(user_id));
         let since = self.event.invoked_at.plus_micros(-allowances.offer_slack_us);
-        let before_end = taken.iter().take_while(|taken| taken.range.start < slot.range.end);
-        for taken in before_end.filter(|taken| taken.range.overlaps(&slot.range)) {
+        for taken in certain.0.meeting(user_id, slot.range) {
             if taken.from < since && taken.lasts(since, self.at) {
                 report.violations.push(Violation::OfferedTaken {
                     event: self.index,
@@ -106,12 +110,19 @@ impl Question<'_> {
         }
     }
 
-    fn check_truth(&self, slot: &SlotSeen, user_id: UserId, truth: &[Truth], report: &mut Report) {
+    fn check_truth(
+        &self,
+        slot: &SlotSeen,
+        user_id: UserId,
+        truth: &Timelines<&Truth>,
+        allowances: &Allowances,
+        report: &mut Report,
+    ) {
         let Some(as_of) = self.seen.freshness.as_of else { return };
-        for truth in truth.iter().filter(|truth| truth.user_id == user_id) {
-            report.counts.slots_beside_truth += 1;
-            let was_there = truth.since < as_of && truth.until.is_none_or(|until| self.at < until);
-            if was_there && truth.range.overlaps(&slot.range) {
+        report.counts.slots_beside_truth += usize::from(truth.has(user_id));
+        for truth in truth.meeting(user_id, slot.range) {
+            let is_known = truth.since.plus_micros(allowances.clock_slack_us) < as_of;
+            if is_known && truth.until.is_none_or(|until| self.at < until) {
                 report.violations.push(Violation::FactsMissed {
                     event: self.index,
                     user_id,
@@ -128,18 +139,18 @@ fn taken_over_busy(
     (index, event): (usize, &Event),
     range: TimeRange,
     user_ids: &[UserId],
-    finale: &Final,
+    truth: &Timelines<&Truth>,
     allowances: &Allowances,
     report: &mut Report,
 ) {
     let Some(age_max) = allowances.facts_age_max_us else { return };
-    let known_since = event.invoked_at.plus_micros(-age_max);
+    let known_since = event.invoked_at.plus_micros(-age_max.saturating_add(allowances.clock_slack_us));
     let Some((at, _)) = event.said() else { return };
-    for truth in finale.truth.iter().filter(|truth| user_ids.contains(&truth.user_id)) {
-        let was_there = truth.since < known_since && truth.until.is_none_or(|until| at < until);
-        if was_there && truth.range.overlaps(&range) {
-            let (user_id, since) = (truth.user_id, truth.since);
-            report.violations.push(Violation::BookedOverBusy { event: index, user_id, since });
+    for &user_id in user_ids {
+        for truth in truth.meeting(user_id, range) {
+            if truth.since < known_since && truth.until.is_none_or(|until| at < until) {
+                report.violations.push(Violation::BookedOverBusy { event: index, user_id, since: truth.since });
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn check(certain: &Certain, finale: &Final, report: &mut Report) {
         report.violations.push(Violation::ClaimsOverlap { user_id, first, second });
     }
     stored_bookings(finale, report);
-    for (&user_id, taken) in &certain.0 {
+    for (user_id, taken) in certain.0.all() {
         told_to_two(user_id, taken, report);
     }
 }
@@ -39,11 +39,11 @@ fn stored_bookings(finale: &Final, report: &mut Report) {
 }
 
 /// Ascending by start, so that those that can overlap one stand behind it until one begins after its end.
-fn told_to_two(user_id: UserId, taken: &[Taken], report: &mut Report) {
-    for (index, first) in taken.iter().enumerate() {
-        let near = taken[index + 1..].iter().take_while(|second| second.range.start < first.range.end);
-        for second in near.filter(|second| second.owner != first.owner && first.coexists(second)) {
-            if let Some(range) = first.range.intersection(&second.range) {
+fn told_to_two(user_id: UserId, taken: &[(TimeRange, Taken)], report: &mut Report) {
+    for (index, (range, first)) in taken.iter().enumerate() {
+        let near = taken[index + 1..].iter().take_while(|(other, _)| other.start < range.end);
+        for (other, second) in near.filter(|(_, second)| second.owner != first.owner && first.coexists(second)) {
+            if let Some(range) = range.intersection(other) {
                 let (first, second) = (first.owner, second.owner);
                 report.violations.push(Violation::SoldTwice { user_id, first, second, range });
             }

@@ -12,6 +12,7 @@ pub(crate) fn check(events: &[Event], report: &mut Report) {
             by_key.entry(key).or_default().push((index, event, answer));
         }
     }
+    refused_after_done(events, &by_key, report);
     for mut answers in by_key.into_values() {
         answers.sort_by_key(|(index, _, answer)| (answer.at, *index));
         for pair in answers.windows(2) {
@@ -20,6 +21,21 @@ pub(crate) fn check(events: &[Event], report: &mut Report) {
         let mut done = answers.iter().filter(|(_, _, answer)| !answer.replayed).map(|(index, ..)| *index);
         if let (Some(first), Some(second)) = (done.next(), done.next()) {
             report.violations.push(Violation::DoneTwice { first, second });
+        }
+    }
+}
+
+/// What was done is answered again, not judged again.
+fn refused_after_done(events: &[Event], done: &BTreeMap<&str, Vec<(usize, &Event, &Answer)>>, report: &mut Report) {
+    for (second, event) in events.iter().enumerate().filter(|(_, event)| event.is_refused()) {
+        let answers = event.idempotency_key.as_deref().and_then(|key| done.get(key));
+        let earlier = answers
+            .into_iter()
+            .flatten()
+            .find(|(_, earlier, answer)| answer.at < event.invoked_at && earlier.operation == event.operation);
+        if let Some(&(first, ..)) = earlier {
+            report.counts.replays += 1;
+            report.violations.push(Violation::ReplayRefused { first, second });
         }
     }
 }

@@ -133,6 +133,9 @@ fn replays_repeat_the_first_answer() {
     let second = keyed(book(2, 3, 1, 1, 9), "k");
     is_sound("a replay", &[first.clone(), replayed(second.clone())], &finale);
     is_wrong("done again", &[first.clone(), second.clone()], &finale, &["done_twice"]);
+    is_wrong("judged again", &[first.clone(), refused(second.clone())], &finale, &["replay_refused"]);
+    let meanwhile = keyed(refused(book(0, 3, 1, 1, 9)), "k");
+    is_sound("refused at the same time", &[first.clone(), meanwhile], &finale);
     let mut other = replayed(second);
     other.answer.as_mut().unwrap().outcome = Outcome::Booking(seen(1, 1, 10));
     is_wrong("another answer", &[first.clone(), other], &finale, &["not_as_asked", "replay_differs"]);

@@ -111,5 +111,9 @@ fn nobody_holds_unasked() {
     is_wrong("no request", &[], &finale, &["hold_unasked"]);
     is_sound("in doubt", &[in_doubt(hold(0, 1, 1, 1, 9, 100))], &finale);
     let both = finale.hold(2, 1, 9, 300, HoldState::Active);
-    is_wrong("one request", &[in_doubt(hold(0, 1, 1, 1, 9, 100))], &both, &["hold_unasked"]);
+    let lost = in_doubt(hold(0, 1, 1, 1, 9, 100));
+    is_wrong("one request", std::slice::from_ref(&lost), &both, &["hold_unasked"]);
+    let again = hold(100, 101, 2, 1, 9, 300);
+    is_sound("two requests", &[lost.clone(), again.clone()], &both);
+    is_wrong("two under one key", &[keyed(lost, "k"), keyed(again, "k")], &both, &["hold_unasked"]);
 }
