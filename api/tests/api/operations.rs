@@ -1,9 +1,72 @@
-//! Health, documentation, and routes that are not there.
+//! Every operation of the document at its best; health, documentation, and routes that are not there.
 
+use std::collections::BTreeSet;
+
+use agentcal_engine::model::{KeyKind, Mode};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{TestApp, World};
+use crate::support::{Example, Kind, Operation, TestApp, Things, World, examples};
+
+/// What publishable keys may ask, of public event types.
+const FOR_PUBLISHABLE_KEYS: [&str; 7] =
+    ["create_booking", "create_hold", "extend_hold", "get_availability", "get_event_type", "get_hold", "release_hold"];
+
+#[tokio::test]
+async fn every_operation_has_examples_that_name_every_field() {
+    let app = TestApp::start().await;
+    let things = Things::made(&app, &app.key).await;
+    for operation in Operation::all() {
+        let examples = examples(&operation, &things);
+        assert!(!examples.is_empty(), "give `{}` an example in support/examples.rs", operation.id);
+        let named = |names: &mut dyn Iterator<Item = String>| names.collect::<BTreeSet<_>>();
+        let query = examples.iter().flat_map(|example| example.query.iter().map(|(name, _)| name.clone()));
+        let documented = named(&mut operation.query.iter().map(|parameter| parameter.name.clone()));
+        assert_eq!(named(&mut query.into_iter()), documented, "the query of `{}`", operation.id);
+        let Some(body) = &operation.body else { continue };
+        let Kind::Closed { members, .. } = &body.kind else { panic!("the body of `{}` is no object", operation.id) };
+        let keys = |body: &Value| body.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+        let sent = examples.iter().filter_map(|example| example.body.as_ref()).flat_map(keys);
+        assert_eq!(named(&mut sent.into_iter()), named(&mut members.keys().cloned()), "the body of `{}`", operation.id);
+    }
+}
+
+/// Each example in an api of its own: accepted, documented, refused without a key, and, where it changes something,
+/// repeated under one key, answered the same.
+#[tokio::test]
+async fn every_example_is_accepted_and_repeated() {
+    for operation in Operation::all() {
+        for place in 0.. {
+            let app = TestApp::start().await;
+            let things = Things::made(&app, &app.key).await;
+            let Some(example) = examples(&operation, &things).into_iter().nth(place) else { break };
+            refused_without_key(&app, &operation, &example, &things).await;
+            let address = example.address(&operation, &things);
+            let ask = async || app.ask_keyed("key", operation.method.clone(), &address, example.body.clone()).await;
+            let first = ask().await;
+            assert!(first.status < 300, "{} {}", operation.id, first.shown());
+            assert!(operation.statuses.contains(&first.status), "{} {}", operation.id, first.status);
+            let second = ask().await;
+            let changes = operation.method != Method::GET;
+            assert_eq!(second.header("idempotent-replayed"), changes.then_some("true"), "{}", operation.id);
+            if changes {
+                assert_eq!((second.status, &second.text), (first.status, &first.text), "{}", operation.id);
+            }
+        }
+    }
+}
+
+async fn refused_without_key(app: &TestApp, operation: &Operation, example: &Example, things: &Things) {
+    let address = example.address(operation, things);
+    let nobody = app.ask_with(&[], operation.method.clone(), &address, example.body.clone()).await;
+    assert_eq!(nobody.problem(), "401 unauthorized", "{}", operation.id);
+    if FOR_PUBLISHABLE_KEYS.contains(&operation.id.as_str()) {
+        return;
+    }
+    let (key, _) = app.new_key(app.organization_id, KeyKind::Publishable, Mode::Test, &["*"]).await;
+    let page = app.ask_as(&key, operation.method.clone(), &address, example.body.clone()).await;
+    assert_eq!(page.problem(), "403 key_not_allowed", "{}", operation.id);
+}
 
 #[tokio::test]
 async fn health_needs_no_key_and_readiness_follows_the_flag() {

@@ -1,15 +1,23 @@
 //! An api of its own for each test: a store in a temporary folder, scripted calendars, a clock that stands still.
 
 mod app;
+mod document;
+mod examples;
 mod provider;
 mod reply;
+mod schema;
 mod sockets;
+mod things;
 mod wait;
 mod world;
 
 pub(crate) use app::{START, TestApp};
+pub(crate) use document::Operation;
+pub(crate) use examples::{Example, address, examples};
 pub(crate) use provider::{Behaviour, ScriptedProvider};
 pub(crate) use reply::Reply;
+pub(crate) use schema::{Kind, Schema};
 pub(crate) use sockets::{exchange, serve};
+pub(crate) use things::Things;
 pub(crate) use wait::eventually;
 pub(crate) use world::{World, caldav, merged, starts};

@@ -61,6 +61,24 @@ impl Reply {
         line
     }
 
+    /// Whether a refusal names this field, or something inside it.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        let errors = self.at("/errors");
+        let mut named = errors.as_array().into_iter().flatten().filter_map(|error| error["field"].as_str());
+        let is_inside =
+            |name: &str| name.strip_prefix(field).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+        named.any(|name| is_inside(name))
+    }
+
+    /// The answer without what differs between two of the same.
+    pub(crate) fn without_request_id(&self) -> (u16, Value) {
+        let mut body = self.json();
+        if let Some(members) = body.as_object_mut() {
+            members.remove("request_id");
+        }
+        (self.status, body)
+    }
+
     /// Panics unless this is a whole problem document.
     #[track_caller]
     pub(crate) fn assert_is_problem(&self) {
