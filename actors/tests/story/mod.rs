@@ -3,6 +3,7 @@
 mod bookings;
 mod crashes;
 mod external;
+mod holds;
 mod provider;
 mod stage;
 mod syncs;

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::ids::{AccountId, BookingId, CalendarId, EventTypeId, HoldId, OrganizationId, UserId};
 use crate::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
-    CivilTime, CivilWindow, EventType, ExternalState, Hold, HoldState, Mode, OnStale, ProviderKind, SchedulingMode, Tenant, User, Watch,
-    WatchState, WeeklyRule, Writeback, WritebackState,
+    CivilTime, CivilWindow, EventType, ExternalState, Hold, HoldState, Mode, OnStale, ProviderKind, SchedulingMode,
+    Tenant, User, Watch, WatchState, WeeklyRule, Writeback, WritebackState,
 };
 use crate::ports::{AccountConfig, Entropy, HoldStoreItem, WritebackJob, WrittenEvent};
 use crate::time::{TimeRange, Timestamp};

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::commit::ClaimChange;
 use crate::facts::{CalendarFacts, FactSource, Knowledge};
+use crate::ids::UserId;
 use crate::model::{Claim, ClaimOwner};
-use crate::time::Timestamp;
+use crate::time::{TimeRange, Timestamp};
 
 /// How long an expired hold's claims are kept in memory, so that a node's idea of the store's clock may be that wrong.
 const EXPIRED_KEPT_FOR: Duration = Duration::from_secs(60);
@@ -89,11 +90,17 @@ impl FactsKeeper {
     }
 }
 
+/// What overlapped a claim the store took was an expired hold, which went for it.
+fn make_room(claims: &mut Vec<Claim>, user_id: UserId, range: TimeRange) {
+    claims.retain(|claim| claim.user_id != user_id || !claim.range.overlaps(&range));
+}
+
 /// Does to claims what the store did to its rows; how many it concerned.
 fn apply(claims: &mut Vec<Claim>, change: &ClaimChange) -> usize {
     let of = |owner: ClaimOwner| move |claim: &&mut Claim| claim.owner == owner;
     match change {
         ClaimChange::Insert(claim) => {
+            make_room(claims, claim.user_id, claim.range);
             claims.push(claim.clone());
             1
         }
@@ -103,7 +110,14 @@ fn apply(claims: &mut Vec<Claim>, change: &ClaimChange) -> usize {
             before - claims.len()
         }
         ClaimChange::Move { owner, range, .. } => {
-            claims.iter_mut().filter(of(*owner)).map(|claim| claim.range = *range).count()
+            let mut moved: Vec<Claim> = claims.extract_if(.., |claim| claim.owner == *owner).collect();
+            for claim in &mut moved {
+                claim.range = *range;
+                make_room(claims, claim.user_id, *range);
+            }
+            let count = moved.len();
+            claims.append(&mut moved);
+            count
         }
         ClaimChange::Extend { hold_id, expires_at, .. } => {
             let held = claims.iter_mut().filter(of(ClaimOwner::Hold(*hold_id)));
@@ -126,9 +140,8 @@ mod tests {
     use super::*;
     use crate::calendar::fixtures::{account, at, booking_id, calendar, hours};
     use crate::facts::ExternalInstance;
-    use crate::ids::{ClaimId, HoldId, UserId};
+    use crate::ids::{ClaimId, HoldId};
     use crate::shard::Epoch;
-    use crate::time::TimeRange;
     use uuid::Uuid;
 
     fn source(revision: u64) -> FactSource {
@@ -231,6 +244,31 @@ mod tests {
         check(&[to(own)], Some(&[one.clone(), two.clone(), Claim { range: hours(7, 8), ..claim() }]));
         check(&[to(owner)], None);
         check(&[], None);
+    }
+
+    /// What a new claim overlaps was an expired hold of the same person, and went for it.
+    #[test]
+    fn a_claim_takes_the_place_of_what_expired() {
+        let neighbour = UserId::from_uuid(Uuid::from_u128(2));
+        let kept = [
+            Claim { user_id: neighbour, ..held(3, hours(5, 6), at(0)) },
+            held(4, hours(6, 7), at(0)),
+            held(5, hours(4, 5), at(0)),
+        ];
+        let claims = [vec![held(1, hours(4, 6), at(0)), held(2, hours(5, 6), at(0))], kept.to_vec()].concat();
+        let others = FactSource { claims, ..source(7) };
+        let check = |source: &FactSource, change: ClaimChange| {
+            let mut keeper = FactsKeeper::new(source.clone());
+            assert_eq!(keeper.handle_changes(8, &[change], at(0)), Applied::Done);
+            let owners: Vec<_> = keeper.facts().claims.iter().map(|claim| claim.owner).collect();
+            let hold = |number| ClaimOwner::Hold(hold_id(number));
+            assert_eq!(owners, [hold(5), ClaimOwner::Booking(booking_id(1)), hold(3), hold(4)]);
+        };
+        check(&others, ClaimChange::Insert(claim()));
+        let mut moved = others.clone();
+        moved.claims.push(Claim { range: hours(9, 10), ..claim() });
+        let owner = ClaimOwner::Booking(booking_id(1));
+        check(&moved, ClaimChange::Move { owner, range: hours(5, 6), claim_count: 1 });
     }
 
     /// Holds nobody confirms do not pile up, and none is dropped while a node's clock might be ahead of the store's.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use agentcal_engine::ports::Clock;
 use agentcal_store_conformance::{TestClock, TestEntropy};
 use agentcal_store_sqlite::{OpenOptions, SqliteStore};
 use agentcal_store_vault::KeyRing;
@@ -19,7 +20,7 @@ pub(crate) async fn make(clock: Arc<TestClock>) -> (SqliteStore, tempfile::TempD
 }
 
 /// The store in a file, made if need be.
-pub(crate) async fn open(path: &Path, clock: Arc<TestClock>) -> SqliteStore {
+pub(crate) async fn open(path: &Path, clock: Arc<dyn Clock>) -> SqliteStore {
     let keyring = Arc::new(KeyRing::parse(KEYS).expect("a valid ring"));
     let options = OpenOptions { path: path.to_owned(), keyring, entropy: Arc::new(TestEntropy::default()), clock };
     SqliteStore::open(options).await.expect("opened")
