@@ -3,15 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use agentcal_engine::time::Timestamp;
 use agentcal_history::{Answer, Event, Operation, Outcome};
+
+use tokio::sync::watch;
 
 use crate::run::digest_of;
 
 /// The history so far, and whether clients may go on. Clones are one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Journal {
     inner: Arc<Mutex<Inner>>,
     pauses: Arc<AtomicBool>,
+    rush: Arc<watch::Sender<Option<Timestamp>>>,
 }
 
 #[derive(Default)]
@@ -28,7 +32,23 @@ struct Inner {
     digest: u64,
 }
 
+impl Default for Journal {
+    fn default() -> Self {
+        Self { inner: Arc::default(), pauses: Arc::default(), rush: Arc::new(watch::Sender::new(None)) }
+    }
+}
+
 impl Journal {
+    /// Everybody suddenly wants the same time.
+    pub(crate) fn rush(&self, start: Timestamp) {
+        self.rush.send_replace(Some(start));
+    }
+
+    /// Hears of every rush from now on.
+    pub(crate) fn rushes(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.rush.subscribe()
+    }
+
     /// Writes down a request; returns its number.
     pub(crate) fn begin(&self, event: Event) -> usize {
         let mut inner = self.lock();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
+use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
 
 use crate::chance::Dice;
 use crate::node::Bells;
@@ -17,13 +17,14 @@ pub(crate) struct People {
     dice: Dice,
     counter: u64,
     next_at: Timestamp,
+    rush_at: Timestamp,
     /// Notifications that are late.
     late: Vec<(Timestamp, usize)>,
 }
 
 impl People {
     pub(crate) fn new(dice: Dice, start: Timestamp) -> Self {
-        Self { dice, counter: 0, next_at: start, late: Vec::new() }
+        Self { dice, counter: 0, next_at: start, rush_at: start, late: Vec::new() }
     }
 
     /// Fills the calendars before the simulation begins.
@@ -36,8 +37,17 @@ impl People {
         }
     }
 
-    /// Does what it is time to do.
-    pub(crate) fn act(&mut self, world: &World, cloud: &Cloud, bells: &Bells, now: Timestamp) {
+    /// Does what it is time to do; returns a time everybody wants from now on.
+    pub(crate) fn act(&mut self, world: &World, cloud: &Cloud, bells: &Bells, now: Timestamp) -> Option<Timestamp> {
+        self.edit_when_due(world, cloud, bells, now);
+        if now < self.rush_at {
+            return None;
+        }
+        self.rush_at = now + self.dice.seconds(40, 200);
+        Some(self.popular_hour(now))
+    }
+
+    fn edit_when_due(&mut self, world: &World, cloud: &Cloud, bells: &Bells, now: Timestamp) {
         let due = self.late.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>();
         for (_, place) in due {
             bells.ring(world.places[place].calendar_id);
@@ -87,6 +97,13 @@ impl People {
         };
         let instances = (0..weeks).map(shifted).collect();
         Edit::Put { name: format!("theirs-{:04}", self.counter), instances, blocks: self.dice.happens(850) }
+    }
+
+    /// An hour that everybody is about to want.
+    fn popular_hour(&self, now: Timestamp) -> Timestamp {
+        let hours = u64::try_from(HOT_US / HOUR_US).unwrap_or(1);
+        let ahead = i64::try_from(1 + self.dice.below(hours)).unwrap_or(1) * HOUR_US;
+        Timestamp::from_micros((now.as_micros() + ahead) / HOUR_US * HOUR_US)
     }
 
     /// Mostly in the hours clients fight for, seldom on their grid.

@@ -8,7 +8,7 @@ use agentcal_actors::Providers;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::Clock;
 use agentcal_engine::time::Timestamp;
-use agentcal_history::{Allowances, Counts, check};
+use agentcal_history::{Allowances, Counts, Event, SlotsSeen, Violation, check};
 use agentcal_sim_store::Disk;
 use tokio::runtime::Runtime;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -21,18 +21,20 @@ use crate::journal::Journal;
 use crate::node::{Bells, NodeParts, live};
 use crate::people::People;
 use crate::plan::Plan;
-use crate::provider::{Cloud, POLL_INTERVALS, SimProvider};
+use crate::provider::{Cloud, SimProvider};
 use crate::quiet::{Audit, CALM_MAX, Truths};
 use crate::watch::Watch;
 use crate::wire::NODE;
 use crate::world::{World, start_of};
 
-/// How far one step goes.
-const TICK: Duration = Duration::from_millis(10);
+/// How far one step goes. Steps cost real time, whatever happens in them; messages travel between them.
+const TICK: Duration = Duration::from_millis(50);
 /// Time between two quiet points.
 const BUSY: Duration = Duration::from_secs(50 * 60);
 /// Clients on each of their hosts.
 const CLIENTS_PER_HOST: usize = 4;
+/// Most characters of a request that is printed with a finding.
+const EVENT_CHARS_MAX: usize = 700;
 /// Findings that are printed.
 const PRINTED_MAX: usize = 10;
 
@@ -150,7 +152,7 @@ impl Stage<'_> {
             .tick_duration(TICK)
             .simulation_duration(Duration::from_secs(u64::MAX / 4))
             .min_message_latency(Duration::from_millis(1))
-            .max_message_latency(Duration::from_millis(40))
+            .max_message_latency(Duration::from_millis(120))
             .build();
         let mut stage = Self {
             sim,
@@ -194,27 +196,20 @@ impl Stage<'_> {
             account_id: self.world.account_id(),
         };
         self.sim.host(NODE, move || live(parts.clone()));
-        for host in CLIENT_HOSTS {
+        for (index, host) in CLIENT_HOSTS.into_iter().enumerate() {
             let (world, clock, journal) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.journal.clone());
+            let audit = self.audit.clone();
             self.sim.host(host, move || {
+                let client = |name| Client::new(name, seed, Arc::clone(&world), Arc::clone(&clock), journal.clone());
                 for number in 0..CLIENTS_PER_HOST {
-                    let name = format!("{host}{number}");
-                    let client = Client::new(name, seed, Arc::clone(&world), Arc::clone(&clock), journal.clone());
-                    tokio::spawn(client.run());
+                    tokio::spawn(client(format!("{host}{number}")).run());
+                }
+                if index == 0 {
+                    tokio::spawn(client("auditor".into()).audit_when_asked(audit.clone()));
                 }
                 std::future::pending()
             });
         }
-        let (world, clock, journal) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.journal.clone());
-        let audit = self.audit.clone();
-        self.sim.host("auditor", move || {
-            let client = Client::new("auditor".into(), seed, Arc::clone(&world), Arc::clone(&clock), journal.clone());
-            let audit = audit.clone();
-            async move {
-                client.audit_when_asked(audit).await;
-                Ok(())
-            }
-        });
     }
 
     fn now(&self) -> Timestamp {
@@ -249,7 +244,9 @@ impl Stage<'_> {
             Phase::Busy { until } => {
                 let acknowledged = self.journal.acknowledged();
                 let answered = std::mem::replace(&mut self.acknowledged, acknowledged) < acknowledged;
-                self.people.act(&self.world, &self.cloud, &self.bells, now);
+                if let Some(start) = self.people.act(&self.world, &self.cloud, &self.bells, now) {
+                    self.journal.rush(start);
+                }
                 if self.director.act(&mut self.sim, &self.disk, &self.cloud, (now, answered)) {
                     self.watch.forget();
                 }
@@ -320,16 +317,12 @@ impl Stage<'_> {
     }
 
     /// Compares everything with everything at a quiet point.
-    fn judge(&mut self, seen: &[Option<agentcal_history::SlotsSeen>], out: &mut dyn Write) -> io::Result<Vec<String>> {
+    fn judge(&mut self, seen: &[Option<SlotsSeen>], out: &mut dyn Write) -> io::Result<Vec<String>> {
         let truths = self.truths();
-        let facts_age_max = POLL_INTERVALS.1 * 2;
-        let allowances = Allowances {
-            clock_slack_us: 3_000_000,
-            offer_slack_us: 0,
-            facts_age_max_us: None.or(i64::try_from(facts_age_max.as_micros() * 1_000).ok()),
-        };
-        let report = check(&self.journal.events(), &truths.finale(true), &allowances);
-        let mut findings: Vec<String> = report.violations.iter().map(|violation| self.explain(violation)).collect();
+        let allowances = Allowances { clock_slack_us: 3_000_000, offer_slack_us: 0, facts_age_max_us: None };
+        let events = self.journal.events();
+        let report = check(&events, &truths.finale(true), &allowances);
+        let mut findings: Vec<String> = report.violations.iter().map(|violation| explain(violation, &events)).collect();
         findings.extend(truths.compare(seen));
         drop(truths);
         self.counts = report.counts;
@@ -352,16 +345,21 @@ impl Stage<'_> {
         Ok(findings)
     }
 
-    fn explain(&self, violation: &agentcal_history::Violation) -> String {
-        violation.to_string()
-    }
-
     fn trace(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for event in self.journal.answered_since(&mut self.traced) {
             writeln!(out, "{}", event.to_line())?;
         }
         Ok(())
     }
+}
+
+/// What is wrong, with the requests it speaks of.
+fn explain(violation: &Violation, events: &[Event]) -> String {
+    let fields = serde_json::to_value(violation).unwrap_or_default();
+    let numbers = ["event", "first", "second"].iter().filter_map(|field| fields[field].as_u64());
+    let spoken_of = numbers.filter_map(|number| events.get(usize::try_from(number).ok()?));
+    let lines = spoken_of.map(|event| event.to_line().chars().take(EVENT_CHARS_MAX).collect::<String>());
+    lines.fold(violation.to_string(), |all, line| format!("{all}\n       {line}"))
 }
 
 /// A number that stands for everything written down.

@@ -15,6 +15,8 @@ use crate::provider::POLL_INTERVALS;
 use crate::quiet::Audit;
 use crate::world::{HOT_US, Thing};
 
+/// Things whose bookings are led by different calendars and take the same people's time.
+const SHARING: [usize; 5] = [1, 2, 2, 3, 3];
 /// Slots for which clients fight: the first so many.
 const HOT_SLOTS: usize = 6;
 
@@ -134,6 +136,16 @@ impl Client {
     async fn book_blindly(&mut self) {
         let offered = self.guess();
         self.book(&offered, false).await;
+    }
+
+    /// Wants a time that everybody wants, of one of the things that share people.
+    pub(super) async fn rush(&mut self, start: Timestamp) {
+        let index = *self.dice.pick(&SHARING);
+        let thing = self.thing(index);
+        let range = TimeRange { start, end: start.plus_micros(i64::from(thing.minutes) * MINUTE_US) };
+        let wanted = Offered { thing: index, range, user_ids: thing.user_ids, slot_id: None };
+        sleep(self.dice.millis(0, 400)).await;
+        self.book(&wanted, false).await;
     }
 
     pub(super) fn guess(&self) -> Offered {

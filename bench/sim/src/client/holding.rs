@@ -84,7 +84,8 @@ impl Client {
             }
             Purpose::ConfirmLate => {
                 let left = held.expires_at.saturating_since(self.now());
-                sleep((left + self.dice.millis(0, 4_000)).saturating_sub(Duration::from_millis(1_500))).await;
+                let early = if self.dice.happens(800) { self.dice.millis(0, 700) } else { Duration::ZERO };
+                sleep(left.saturating_sub(early)).await;
                 self.confirm(thing, held).await;
             }
         }

@@ -69,11 +69,20 @@ impl Client {
 
     /// Goes on for ever; while the journal is paused it begins nothing new.
     pub(crate) async fn run(mut self) {
+        let mut rushes = self.journal.rushes();
         loop {
-            sleep(self.dice.millis(2_000, 40_000)).await;
+            let pause = self.dice.millis(2_000, 40_000);
+            let wanted = tokio::select! {
+                biased;
+                Ok(()) = rushes.changed() => *rushes.borrow_and_update(),
+                () = sleep(pause) => None,
+            };
             if !self.journal.is_paused() {
                 let engaged = self.journal.enter();
-                self.act().await;
+                match wanted {
+                    Some(start) => self.rush(start).await,
+                    None => self.act().await,
+                }
                 drop(engaged);
             }
         }
@@ -93,7 +102,7 @@ impl Client {
         format!("/v1/accounts/{}{rest}", self.world.account_id())
     }
 
-    /// Sends a request, perhaps with a key, and perhaps again as long as it is in doubt.
+    /// Sends a request, perhaps with a key, and perhaps again as long as it is in doubt, or although it is done.
     async fn persist(&mut self, wanted: Wanted) -> Option<(Outcome, Reply)> {
         let key = self.dice.happens(700).then(|| self.fresh("k"));
         let mut tries = 1 + self.dice.below(3);
@@ -102,7 +111,14 @@ impl Client {
             tries -= 1;
             match &answered {
                 Some((Outcome::Failed { .. }, _)) | None if tries > 0 => sleep(self.dice.millis(200, 5_000)).await,
-                _ => return answered,
+                Some((Outcome::Failed { .. } | Outcome::Refused { .. }, _)) | None => return answered,
+                // Some repeat what was done long since: the answer, not the deed.
+                Some(_) if key.is_some() && self.dice.happens(80) => {
+                    sleep(self.dice.millis(0, 30_000)).await;
+                    self.once(&wanted, key).await;
+                    return answered;
+                }
+                Some(_) => return answered,
             }
         }
     }
