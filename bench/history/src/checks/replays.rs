@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::report::Report;
-use crate::{Answer, Event, Violation};
+use crate::{Answer, Event, Operation, Violation};
 
 pub(crate) fn check(events: &[Event], report: &mut Report) {
     let mut by_key: BTreeMap<&str, Vec<(usize, &Event, &Answer)>> = BTreeMap::new();
-    for (index, event) in events.iter().enumerate().filter(|(_, event)| event.acknowledged_at().is_some()) {
+    let done = |event: &Event| event.acknowledged_at().is_some() && does_something(&event.operation);
+    for (index, event) in events.iter().enumerate().filter(|(_, event)| done(event)) {
         if let (Some(key), Some(answer)) = (event.idempotency_key.as_deref(), event.answer.as_ref()) {
             by_key.entry(key).or_default().push((index, event, answer));
         }
@@ -18,11 +19,22 @@ pub(crate) fn check(events: &[Event], report: &mut Report) {
         for pair in answers.windows(2) {
             compare(pair[0], pair[1], report);
         }
-        let mut done = answers.iter().filter(|(_, _, answer)| !answer.replayed).map(|(index, ..)| *index);
+        let afresh = answers.iter().filter(|(_, event, answer)| !answer.replayed && adds_up(&event.operation));
+        let mut done = afresh.map(|(index, ..)| *index);
         if let (Some(first), Some(second)) = (done.next(), done.next()) {
             report.violations.push(Violation::DoneTwice { first, second });
         }
     }
+}
+
+/// What does nothing may be judged afresh each time.
+fn does_something(operation: &Operation) -> bool {
+    !matches!(operation, Operation::Ask { .. } | Operation::Read { .. } | Operation::Rehearse { .. })
+}
+
+/// What is cancelled or released stays so, however often that is asked; nothing is kept of asking once more.
+fn adds_up(operation: &Operation) -> bool {
+    !matches!(operation, Operation::Cancel { .. } | Operation::Release { .. } | Operation::ReleaseSession { .. })
 }
 
 /// What was done is answered again, not judged again.

@@ -1,7 +1,7 @@
 //! Bookings: sold once, kept, moved whole, cancelled whole, made once.
 
 use agentcal_engine::model::HoldState;
-use agentcal_history::{Event, Final, Outcome};
+use agentcal_history::{Event, Final, Operation, Outcome};
 
 use crate::sketch::*;
 
@@ -134,6 +134,10 @@ fn replays_repeat_the_first_answer() {
     is_sound("a replay", &[first.clone(), replayed(second.clone())], &finale);
     is_wrong("done again", &[first.clone(), second.clone()], &finale, &["done_twice"]);
     is_wrong("judged again", &[first.clone(), refused(second.clone())], &finale, &["replay_refused"]);
+    let rehearsal = keyed(event(0, 1, Operation::Rehearse { intent: "r".into() }, Outcome::Done), "r");
+    is_sound("rehearsed again", &[first.clone(), rehearsal.clone(), rehearsal], &finale);
+    let cancels = [keyed(cancel(2, 3, 1, 1, 9), "c"), keyed(cancel(4, 5, 1, 1, 9), "c")];
+    is_sound("cancelled again", &[&[first.clone()], &cancels[..]].concat(), &nothing().cancelled(1, 1, 9));
     let meanwhile = keyed(refused(book(0, 3, 1, 1, 9)), "k");
     is_sound("refused at the same time", &[first.clone(), meanwhile], &finale);
     let mut other = replayed(second);

@@ -184,7 +184,7 @@ impl Client {
         let path = self.path("/bookings");
         let answered = self.persist(Wanted { operation, method: Method::POST, path, body: Some(body) }).await;
         if let Some((Outcome::Booking(seen), _)) = answered {
-            self.remember(Known { id: seen.booking_id, thing: offered.thing, range: seen.range });
+            self.remember(Known { id: seen.booking_id, thing: offered.thing });
         }
     }
 
@@ -213,7 +213,7 @@ impl Client {
         let body = json!({ "start_time": rfc3339(range.start) });
         let answered = self.persist(Wanted { operation, method: Method::PATCH, path, body: Some(body) }).await;
         if let Some((Outcome::Booking(seen), _)) = answered {
-            self.remember(Known { range: seen.range, ..known });
+            self.remember(Known { id: seen.booking_id, ..known });
         }
     }
 

@@ -100,7 +100,7 @@ impl Client {
         let path = self.path("/bookings");
         let answered = self.persist(Wanted { operation, method: Method::POST, path, body: Some(body) }).await;
         if let Some((Outcome::Booking(seen), _)) = answered {
-            self.remember(Known { id: seen.booking_id, thing, range: seen.range });
+            self.remember(Known { id: seen.booking_id, thing });
         }
     }
 

@@ -41,7 +41,6 @@ pub(crate) struct Client {
 struct Known {
     id: BookingId,
     thing: usize,
-    range: TimeRange,
 }
 
 /// A slot a client was offered.
