@@ -18,7 +18,7 @@ use crate::error::{ApiError, Code, FieldCode, FieldError};
 /// The header that carries the caller's key.
 pub(crate) const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// Longest key.
-const KEY_LEN_MAX: usize = 255;
+pub(crate) const KEY_LEN_MAX: usize = 255;
 
 /// The caller's idempotency key, and the request it stands on.
 #[derive(Debug)]

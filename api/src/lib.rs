@@ -17,6 +17,7 @@ mod lifecycle;
 mod meters;
 mod offers;
 mod openapi;
+mod openapi_words;
 mod ops;
 mod page;
 mod parts;

@@ -6,7 +6,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
-use crate::problem::{FieldProblem, PROBLEM_JSON, ProblemView};
+use crate::idempotency::KEY_LEN_MAX;
+use crate::openapi_words::{describe_parameter, describe_schema, id_pattern};
+use crate::problem::{PROBLEM_JSON, ProblemView};
 use crate::v1;
 
 /// Statuses any request may be refused with.
@@ -16,12 +18,14 @@ const REFUSALS: &[(&str, &str)] = &[
     ("403", "Not for this key"),
     ("404", "Not there, or somebody else's"),
     ("409", "In conflict with what is there"),
-    ("413", "The body is too large"),
-    ("415", "The body is not JSON"),
     ("422", "Fields are not acceptable; `errors` names each"),
     ("429", "Too many requests; see `Retry-After`"),
     ("503", "Not possible at present; see `Retry-After`"),
 ];
+
+/// Statuses a request with a body may be refused with besides.
+const REFUSALS_OF_BODIES: &[(&str, &str)] =
+    &[("408", "The body took too long to arrive"), ("413", "The body is too large"), ("415", "The body is not JSON")];
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -43,8 +47,9 @@ pub fn openapi() -> OpenApi {
     let key = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("`sk_..`, or `pk_..` in browsers"));
     components.add_security_scheme("api_key", SecurityScheme::Http(key.build()));
     let mut schemas = vec![(ProblemView::name().into_owned(), <ProblemView as utoipa::PartialSchema>::schema())];
-    schemas.push((FieldProblem::name().into_owned(), <FieldProblem as utoipa::PartialSchema>::schema()));
+    ProblemView::schemas(&mut schemas);
     components.schemas.extend(schemas);
+    components.schemas.values_mut().for_each(describe_schema);
     for (path, item) in &mut document.paths.paths {
         let has_account = path.contains("{account_id}");
         let reads = [&mut item.get];
@@ -64,17 +69,25 @@ pub fn openapi_json() -> String {
 
 /// Adds what holds for every operation.
 fn complete(operation: &mut Operation, writes: bool, has_account: bool) {
-    for &(status, description) in REFUSALS {
+    let of_bodies = operation.request_body.iter().flat_map(|_| REFUSALS_OF_BODIES);
+    for &(status, description) in REFUSALS.iter().chain(of_bodies) {
         operation.responses.responses.insert(status.to_owned(), RefOr::T(problem(description)));
     }
     let parameters = operation.parameters.get_or_insert_default();
+    for parameter in parameters.iter_mut() {
+        if let RefOr::T(parameter) = parameter {
+            describe_parameter(parameter);
+        }
+    }
     if writes {
         let detail =
             "Names this request: repeating it within 24 hours repeats the answer, not the deed. 1 to 255 characters.";
-        parameters.push(RefOr::T(header("Idempotency-Key", detail)));
+        let key = text().min_length(Some(1)).max_length(Some(KEY_LEN_MAX)).pattern(Some("^[!-~]([ -~]*[!-~])?$"));
+        parameters.push(RefOr::T(header("Idempotency-Key", detail, key)));
     }
     if has_account {
-        parameters.push(RefOr::T(header("X-Account-ID", "Where sent, must be the account of the path.")));
+        let account = text().pattern(id_pattern("account_id"));
+        parameters.push(RefOr::T(header("X-Account-ID", "Where sent, must be the account of the path.", account)));
     }
 }
 
@@ -84,12 +97,16 @@ fn problem(description: &str) -> Response {
     ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
 }
 
-fn header(name: &str, description: &str) -> Parameter {
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn header(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+        .schema(Some(schema.build()))
         .build()
 }

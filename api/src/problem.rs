@@ -48,8 +48,75 @@ pub(crate) struct ProblemView {
     /// The fields at fault.
     errors: Vec<FieldProblem>,
     #[serde(flatten)]
-    #[schema(ignore)]
+    #[schema(value_type = ProblemExtensions)]
     extensions: Map<String, Value>,
+}
+
+/// Members that some problems have besides.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemExtensions {
+    /// Bookable times to offer instead, nearest first, spread over days: with `slot_unavailable`, `slot_id_invalid`,
+    /// `slot_id_expired`, `hold_expired`, and where a `slot_id` is required.
+    #[schema(required = false)]
+    alternatives: Vec<ProblemAlternative>,
+    /// Why each host cannot be booked: with `slot_unavailable`. Not for publishable keys.
+    #[schema(required = false)]
+    reasons: Vec<ProblemReasons>,
+    /// The record of the decision: with `slot_unavailable`. Not for publishable keys; null for a dry run.
+    #[schema(required = false)]
+    decision_id: Option<String>,
+    /// The booking the hold became: with `hold_confirmed`.
+    #[schema(required = false)]
+    booking_id: String,
+    /// Of whom what is not known, and why: with `availability_unavailable`.
+    #[schema(required = false)]
+    freshness: ProblemFreshness,
+}
+
+/// A bookable time.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemAlternative {
+    /// When it begins.
+    #[schema(format = DateTime)]
+    start_time: String,
+    /// When it ends.
+    #[schema(format = DateTime)]
+    end_time: String,
+    /// Who is free.
+    user_ids: Vec<String>,
+    /// Stands for it; null where it cannot be offered any more.
+    #[schema(required = true)]
+    slot_id: Option<String>,
+}
+
+/// What speaks against a host.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemReasons {
+    /// The host.
+    user_id: String,
+    /// All that speaks against it; nothing: it is free.
+    reasons: Vec<String>,
+}
+
+/// How much is known, when that is not enough.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemFreshness {
+    /// Always `unavailable`.
+    state: String,
+    /// Always null.
+    #[schema(format = DateTime, required = true)]
+    as_of: Option<String>,
+    /// Of whom nothing is known.
+    users: Vec<ProblemLeftOut>,
+}
+
+/// Of whom nothing is known, and why.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemLeftOut {
+    /// Who.
+    user_id: String,
+    /// Why.
+    reason: String,
 }
 
 /// One field at fault.

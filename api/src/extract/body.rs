@@ -22,20 +22,36 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// A JSON body of a known shape.
 pub(crate) struct Body<T>(pub(crate) T);
 
+/// A JSON body whose fields may all be left out, and then the body with them; null says as little.
+pub(crate) struct MaybeBody<T>(pub(crate) T);
+
 impl<S: Send + Sync, T: DeserializeOwned + Serialize> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        let media_type = media_type(&request);
-        let bytes = collect_within(BODY_DEADLINE, request).await?;
-        if bytes.is_empty() {
-            return Err(ApiError::new(Code::MalformedBody, "this route needs a JSON body"));
-        }
-        require_json(media_type.as_deref())?;
-        let text = str::from_utf8(&bytes)
-            .map_err(|error| ApiError::new(Code::MalformedBody, format!("the body must be UTF-8: {error}")))?;
-        read_json(text).map(Self)
+        let missing = || ApiError::new(Code::MalformedBody, "this route needs a JSON body");
+        read(request).await?.map(Self).ok_or_else(missing)
     }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Serialize + Default> FromRequest<S> for MaybeBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        read(request).await.map(|body: Option<Option<T>>| Self(body.flatten().unwrap_or_default()))
+    }
+}
+
+async fn read<T: DeserializeOwned + Serialize>(request: Request) -> Result<Option<T>, ApiError> {
+    let media_type = media_type(&request);
+    let bytes = collect_within(BODY_DEADLINE, request).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    require_json(media_type.as_deref())?;
+    let text = str::from_utf8(&bytes)
+        .map_err(|error| ApiError::new(Code::MalformedBody, format!("the body must be UTF-8: {error}")))?;
+    read_json(text).map(Some)
 }
 
 async fn collect_within(deadline: Duration, request: Request) -> Result<Vec<u8>, ApiError> {

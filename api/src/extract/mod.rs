@@ -5,6 +5,6 @@ mod faults;
 mod path;
 mod query;
 
-pub(crate) use body::Body;
+pub(crate) use body::{Body, MaybeBody};
 pub(crate) use path::{NamedParam, PathId};
 pub(crate) use query::Query;

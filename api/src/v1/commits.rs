@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::caller::Cx;
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, Code, FieldCode};
 use crate::idempotency::{Settled, mismatch, withheld};
 use crate::offers::{fresh_slots, rendered_alternatives};
 use crate::refusals::{of_hold_limit, of_rejection, of_unavailable};
@@ -66,6 +66,7 @@ pub(super) struct Commit<'a> {
 /// Commits, and tells its outcome.
 pub(super) async fn commit<T: FromMade>(cx: &Cx, commit: Commit<'_>) -> Result<Settled<T>, ApiError> {
     let Commit { kind, intent, key, config, about, zone } = commit;
+    let confirms = matches!(kind, CommitKind::Confirm(_));
     let now = cx.app.now();
     let request = CommitRequest {
         commit_id: mint_uuid(now, cx.app.parts.entropy.as_ref()),
@@ -87,6 +88,7 @@ pub(super) async fn commit<T: FromMade>(cx: &Cx, commit: Commit<'_>) -> Result<S
                 None => Err(refused(cx, config, &refusal, about.map(|(meeting, _)| meeting), zone).await),
             }
         }
+        CommitAnswer::Rejected(rejection) if confirms && names_hold(rejection) => Err(hold_missing()),
         CommitAnswer::Rejected(rejection) => Err(rejected(cx, config, rejection, about, zone).await),
         CommitAnswer::HoldLimit(limit) => Err(of_hold_limit(limit)),
         CommitAnswer::Unavailable(reason) => Err(of_unavailable(&reason)),
@@ -121,6 +123,17 @@ async fn refused(cx: &Cx, config: &AccountConfig, refusal: &Refusal, meeting: Op
 fn reasons(verdict: &HostVerdict) -> Value {
     let reasons: Vec<&str> = verdict.reasons.iter().map(|reason: &Reason| reason.as_str()).collect();
     json!({"user_id": verdict.user_id.to_string(), "reasons": reasons})
+}
+
+/// Whether a confirmation fails for what is gone: of all that, its caller named the hold alone.
+fn names_hold(rejection: Rejection) -> bool {
+    matches!(rejection, Rejection::HoldMissing | Rejection::EventTypeMissing | Rejection::UserMissing)
+}
+
+/// A hold named in a body is not there, or keeps time for what is no more.
+pub(super) fn hold_missing() -> ApiError {
+    let detail = "names no hold of this account, or one for an event type that was deleted since";
+    ApiError::field("hold_id", FieldCode::NotFound, detail)
 }
 
 /// Where another time would do, some are offered.

@@ -2,7 +2,7 @@
 
 use agentcal_engine::calendar::request::{Choice, Meeting};
 use agentcal_engine::ids::{EventTypeId, UserId};
-use agentcal_engine::model::{AdHocMeeting, DURATION_MINUTES_MAX, EventType};
+use agentcal_engine::model::{AdHocMeeting, DURATION_MINUTES_MAX, EventType, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::time::Timestamp;
 use chrono_tz::Tz;
@@ -126,14 +126,20 @@ impl Named {
 
     /// The offer, where everything else that was sent says the same.
     fn agreeing(&self, offer: ResolvedOffer, config: &AccountConfig) -> Result<Wanted, ApiError> {
+        let mut checks = Checks::default();
         let (event_type_id, duration) = match offer.meeting {
             Meeting::EventType(id) => {
-                let found = find_event_type(config, id).ok();
-                (Some(id), found.map(|(event_type, _)| event_type.duration_minutes))
+                let found = find_event_type(config, id).ok().map(|(event_type, _)| event_type);
+                if found
+                    .is_some_and(|found| found.scheduling_mode == SchedulingMode::Collective && self.user_id.is_some())
+                {
+                    let detail = "must be left out: a collective event takes all hosts";
+                    checks.refuse("user_id", FieldCode::NotTogether, detail);
+                }
+                (Some(id), found.map(|event_type| event_type.duration_minutes))
             }
             Meeting::AdHoc(meeting) => (None, Some(meeting.duration_minutes)),
         };
-        let mut checks = Checks::default();
         for (field, disagrees) in [
             ("event_type_id", self.event_type_id.is_some() && self.event_type_id != event_type_id),
             ("user_id", self.user_id.is_some_and(|user_id| !offer.user_ids.contains(&user_id))),

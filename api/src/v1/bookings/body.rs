@@ -13,7 +13,7 @@ use crate::v1::wanted::{Named, TimeFields};
 use crate::v1::wire::Sent;
 
 /// Longest telephone number, in characters.
-const PHONE_LEN_MAX: usize = 40;
+pub(super) const PHONE_LEN_MAX: usize = 40;
 
 /// Who books.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -27,7 +27,7 @@ pub(super) struct NewAttendee {
     #[schema(format = Email)]
     email: Option<String>,
     /// Telephone number.
-    #[schema(example = "+49 30 901820")]
+    #[schema(max_length = 40, example = "+49 30 901820")]
     phone: Option<String>,
     /// IANA zone; the booking's instants are answered in it.
     timezone: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct NewAttendee {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewBooking {
     /// The slot to book, as availability offered it. Other fields that name a time must agree with it.
-    #[schema(max_length = 200, example = "slot_AQIDAAGmrpABpq6uAXbQ0nqkzIL1TQ")]
+    #[schema(example = "slot_AQIDAAGmrpABpq6uAXbQ0nqkzIL1TQ")]
     slot_id: Option<String>,
     /// The hold to confirm. Other fields that name a time must agree with it.
     hold_id: Option<String>,
@@ -76,7 +76,6 @@ pub(super) struct BookingPatch {
     #[schema(value_type = String, required = false, format = DateTime)]
     start_time: Sent<String>,
     /// The slot to move it to, as availability offered it.
-    #[schema(max_length = 200)]
     slot_id: Option<String>,
     /// Decide it and change nothing: 200 with the booking as it would be.
     #[serde(default)]

@@ -17,7 +17,7 @@ use crate::error::{ApiError, FieldCode};
 use crate::extract::{Body, Query};
 use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
-use crate::v1::commits::{Commit, commit};
+use crate::v1::commits::{Commit, commit, hold_missing};
 use crate::v1::event_types::find_event_type;
 use crate::v1::holds::{HoldPlace, stored_hold};
 use crate::v1::lists::NoQuery;
@@ -91,9 +91,7 @@ async fn confirmation(cx: &Cx, config: &AccountConfig, asked: BookingAsked) -> R
         Some(hold_id) => stored_hold(cx, hold_id).await?.filter(|hold| may_confirm(cx, hold, config)),
         None => None,
     };
-    let Some(hold) = hold else {
-        return Err(ApiError::field("hold_id", FieldCode::NotFound, "names no hold of this account"));
-    };
+    let hold = hold.ok_or_else(hold_missing)?;
     check_agreement(&asked.named, &hold)?;
     let request =
         ConfirmRequest { booking_id: new_id(cx), hold_id: hold.id, attendee: asked.attendee, metadata: asked.metadata };

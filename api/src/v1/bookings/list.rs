@@ -3,7 +3,8 @@ use agentcal_engine::ports::{BookingFilter, PageRequest};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::view::BookingView;
+use super::body::PHONE_LEN_MAX;
+use super::view::{BookingView, StatusWire};
 use crate::caller::Cx;
 use crate::checks::Checks;
 use crate::error::{ApiError, FieldCode};
@@ -16,7 +17,8 @@ use crate::v1::answer::Answer;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct BookingsQuery {
-    /// `confirmed`, `cancelled` or `completed`.
+    /// Where they are in their lives.
+    #[param(inline, value_type = Option<StatusWire>)]
     status: Option<String>,
     /// One of the hosts.
     user_id: Option<String>,
@@ -27,8 +29,10 @@ pub(super) struct BookingsQuery {
     #[param(format = DateTime)]
     starts_before: Option<String>,
     /// The attendee's e-mail address, compared without regard to case.
+    #[param(format = Email)]
     attendee_email: Option<String>,
     /// The attendee's telephone number, compared by its digits and a leading plus.
+    #[param(max_length = 40)]
     attendee_phone: Option<String>,
     /// Most rows of the page, 1 to 100; 20 when left out.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
@@ -84,7 +88,7 @@ fn read_status(text: &str, checks: &mut Checks) -> Option<BookingStatus> {
 /// A plus sign that was not percent-encoded arrives as a space, and is taken for what it was.
 fn phone_filter(text: &str, checks: &mut Checks) -> String {
     let text = text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"));
-    if !text.chars().any(|c| c.is_ascii_digit()) {
+    if text.chars().count() > PHONE_LEN_MAX || !text.chars().any(|c| c.is_ascii_digit()) {
         checks.refuse("attendee_phone", FieldCode::InvalidFormat, "must be a telephone number");
     }
     text

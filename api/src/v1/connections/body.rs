@@ -31,15 +31,16 @@ pub(super) struct NewConnection {
     /// The provider. `sandbox` takes no other field.
     provider: ProviderWire,
     /// Where to find the server: a URL, or a mail domain or address.
-    #[schema(example = "https://caldav.example.com/")]
+    #[schema(min_length = 1, max_length = 2048, example = "https://caldav.example.com/")]
     server_url: Option<String>,
     /// User name at the server.
+    #[schema(min_length = 1, max_length = 4096)]
     username: Option<String>,
     /// Password at the server; often an app password.
-    #[schema(format = Password)]
+    #[schema(min_length = 1, max_length = 4096, format = Password)]
     password: Option<String>,
     /// A bearer token, in place of user name and password.
-    #[schema(format = Password)]
+    #[schema(min_length = 1, max_length = 4096, format = Password)]
     token: Option<String>,
 }
 

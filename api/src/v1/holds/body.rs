@@ -17,7 +17,7 @@ pub(super) const SESSION_ID_LEN_MAX: usize = 255;
 #[serde(deny_unknown_fields)]
 pub(super) struct NewHold {
     /// The slot to keep, as availability offered it. Other fields that name a time must agree with it.
-    #[schema(max_length = 200, example = "slot_AQIDAAGmrpABpq6uAXbQ0nqkzIL1TQ")]
+    #[schema(example = "slot_AQIDAAGmrpABpq6uAXbQ0nqkzIL1TQ")]
     slot_id: Option<String>,
     /// What to keep time for.
     event_type_id: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct NewHold {
 }
 
 /// For how much longer.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldExtension {
     /// How long to keep it from now on, in seconds. Default 120.

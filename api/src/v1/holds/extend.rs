@@ -8,7 +8,7 @@ use super::get::{HoldPlace, find_hold};
 use super::view::{HoldView, zone_of_hold};
 use crate::caller::PublicCx;
 use crate::error::ApiError;
-use crate::extract::{Body, PathId, Query};
+use crate::extract::{MaybeBody, PathId, Query};
 use crate::v1::answer::Answer;
 use crate::v1::commits::{Commit, commit};
 use crate::v1::lists::NoQuery;
@@ -19,13 +19,13 @@ use crate::v1::lists::NoQuery;
 #[utoipa::path(
     post, path = "/v1/accounts/{account_id}/holds/{hold_id}/extend", tag = "holds",
     params(("account_id" = String, Path), ("hold_id" = String, Path)),
-    request_body = HoldExtension, responses((status = 200, description = "The hold", body = HoldView))
+    request_body = Option<HoldExtension>, responses((status = 200, description = "The hold", body = HoldView))
 )]
 pub(super) async fn extend_hold(
     cx: PublicCx,
     PathId(hold_id): PathId<HoldId>,
     _: Query<NoQuery>,
-    Body(body): Body<HoldExtension>,
+    MaybeBody(body): MaybeBody<HoldExtension>,
 ) -> Result<Answer<HoldView>, ApiError> {
     let config = cx.unchecked().config().await?;
     let (cx, hold) = find_hold(&cx, hold_id, &config).await?;

@@ -26,8 +26,9 @@ async fn bodies_that_are_no_json_are_refused() {
         (vec![b' '; 70_000], "413 body_too_large"),
         (format!("{{\"name\":\"{}\"}}", "x".repeat(1_000_000)).into_bytes(), "413 body_too_large"),
     ];
-    for (operation, _, _) in &bodies::bodies(&desk) {
-        for (body, problem) in &cases {
+    for (operation, schema, _) in &bodies::bodies(&desk) {
+        let may_be_missing = |body: &[u8]| schema.nullable && matches!(body, b"" | b"null");
+        for (body, problem) in cases.iter().filter(|(body, _)| !may_be_missing(body)) {
             let reply = send(&desk, operation, "application/json", body.clone()).await;
             assert_eq!(reply.problem(), *problem, "{}", operation.id);
             assert!(operation.statuses.contains(&reply.status), "{}: {} is not documented", operation.id, reply.status);

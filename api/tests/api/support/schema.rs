@@ -130,6 +130,8 @@ impl Kind {
     fn unacceptable(&self) -> Vec<Value> {
         match self {
             Self::Text { len_max, format, has_pattern } => {
+                let is_bounded = len_max.is_some() || format.is_some() || *has_pattern;
+                assert!(is_bounded, "the document says neither length nor form of a text");
                 let bounded = len_max.unwrap_or(FAR_TOO_LONG);
                 let mut texts = vec![json!(""), json!(long_text(bounded)), json!("a\u{0}b")];
                 if format.as_deref().is_some_and(|format| format != "password") || *has_pattern {
