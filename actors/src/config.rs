@@ -98,6 +98,11 @@ fn touched_calendars(before: &AccountConfig, after: &AccountConfig) -> BTreeSet<
         touched.insert(*home);
         touched.extend(*calendar_id);
     }
+    // Whoever goes takes the holds on it along, and these held others too.
+    let stays = |(user, ..): &Home<'_>| homes_after.iter().any(|(other, ..)| other == user);
+    if !homes_before.iter().all(stays) {
+        touched.extend(homes_after.iter().map(|(_, home, ..)| *home));
+    }
     let calendars = |config: &AccountConfig| {
         config.calendars.iter().map(|calendar| (calendar.id, calendar.timezone.name())).collect::<BTreeSet<_>>()
     };

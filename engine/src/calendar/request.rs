@@ -126,7 +126,7 @@ pub enum CommitKind {
     },
     /// Keep a slot for a while.
     Hold(HoldRequest),
-    /// Keep it for this many seconds from now on.
+    /// Keep it for this many seconds from now on; never shorter than it is kept already, nor longer than the longest hold.
     Extend {
         /// Which.
         hold_id: HoldId,

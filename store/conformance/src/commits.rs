@@ -211,6 +211,21 @@ pub async fn a_reschedule_may_overlap_itself(world: World) {
     assert_eq!(claimed(&world, &user).await, [to]);
 }
 
+/// How often the attendee has moved a booking is kept as the decision counted it, and moves by others leave it alone.
+pub async fn moves_by_the_attendee_are_counted(world: World) {
+    let user = world.user().await;
+    let mut booking = world.book(&[&user], world.minutes(0, 30)).await;
+    for (n, attendee_reschedules) in [(1, 1), (2, 2), (3, 2)] {
+        let counted = Booking { attendee_reschedules, ..booking.clone() };
+        let plan = world.reschedule_plan(&counted, &[&user], world.minutes(n * 60, n * 60 + 30));
+        assert!(is_committed(&world.commit(&plan).await));
+        booking = world.booking(booking.id).await;
+        assert_eq!((booking.attendee_reschedules, booking.sequence), (attendee_reschedules, counted.sequence + 1));
+    }
+    assert!(is_committed(&world.commit(&world.cancel_plan(&booking, &[&user])).await));
+    assert_eq!(world.booking(booking.id).await.attendee_reschedules, 2);
+}
+
 /// Cancelling deletes the claims; the time can be booked again at once, and the booking remembers why.
 pub async fn a_cancellation_gives_the_time_back(world: World) {
     let user = world.user().await;

@@ -3,7 +3,7 @@
 use agentcal_engine::commit::{Access, ExpectedRevision, Outcome, RevisionKey};
 use agentcal_engine::facts::Knowledge;
 use agentcal_engine::ids::CalendarId;
-use agentcal_engine::model::{AvailabilityRules, EventType, ProviderKind, User};
+use agentcal_engine::model::{AttendeePolicy, AvailabilityRules, EventType, OnStale, ProviderKind, User};
 use agentcal_engine::ports::{AccountConfig, Write};
 use chrono_tz::Tz;
 
@@ -149,6 +149,13 @@ pub async fn event_types_come_back_as_written(world: World) {
         max_bookings_per_day: None,
         location: None,
         public: false,
+        require_slot_id: true,
+        on_stale: OnStale::Refuse,
+        attendee_policy: AttendeePolicy {
+            cancel_notice_hours: None,
+            reschedule_notice_hours: Some(48),
+            reschedules_max: Some(2),
+        },
         ..event_type.clone()
     };
     let revision = world.config_revision(&world.tenant).await;

@@ -88,6 +88,7 @@ macro_rules! each_store_case {
                 a_leaderless_commit_needs_no_epoch
                 a_reschedule_moves_all_claims_or_none
                 a_reschedule_may_overlap_itself
+                moves_by_the_attendee_are_counted
                 a_cancellation_gives_the_time_back
                 row_counts_are_checked
                 a_sequence_that_moved_on_refuses
