@@ -112,6 +112,7 @@ impl StepName {
                 command.args(["test", "--workspace", "--exclude", "agentcal-house", "--locked", "--no-fail-fast"]);
                 command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1");
                 command.env("AGENTCAL_TEST_VENV", python::ensure(workspace, &python::CALDAV)?);
+                command.env(counts::PROGRAM_VARIABLE, counts::program(workspace)?);
                 let schemathesis = python::ensure(workspace, &python::SCHEMATHESIS)?;
                 tested(command.env("AGENTCAL_TEST_SCHEMATHESIS_VENV", schemathesis))
             }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::draw::Draw;
-use crate::wire::{Api, Request, now};
-use crate::world::{World, instant};
+use crate::wire::{Api, Offer, Request, Seen, now};
+use crate::world::{Want, World, instant};
 
 /// Shortest hold there is, in seconds: those that are forgotten shall run out soon.
 pub(crate) const TTL_SECONDS: u32 = 30;
@@ -35,6 +35,8 @@ pub(crate) struct Client {
     draw: Draw,
     bookings: Shared,
     held: Vec<Held>,
+    /// What was offered last.
+    offers: Vec<Offer>,
     /// Sent before, and to be sent once more.
     again: Option<Request>,
     count: u64,
@@ -44,7 +46,8 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(number: u64, seed: u64, api: Api, world: Arc<World>, bookings: Shared) -> Self {
         let (name, draw) = (format!("c{number}"), Draw::of(seed, number));
-        Self { name, api, world, draw, bookings, held: Vec::new(), again: None, count: 0, history: Vec::new() }
+        let (held, offers, history) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, api, world, draw, bookings, held, offers, again: None, count: 0, history }
     }
 
     /// Asks one thing after the other until told to stop, and returns what it saw.
@@ -55,8 +58,11 @@ impl Client {
                 None => self.next(),
             };
             match self.api.perform(&self.name, &request).await {
-                Some(event) => {
+                Some(Seen { event, offers }) => {
                     self.learn(&request, &event);
+                    if !offers.is_empty() {
+                        self.offers = offers;
+                    }
                     self.history.push(event);
                 }
                 // It never left, so it may be sent as if for the first time.
@@ -73,8 +79,9 @@ impl Client {
             58..63 => self.of_held(Self::extend),
             63..70 => self.of_held(Self::release),
             70..72 => self.release_session(),
-            72..82 => self.book(),
-            82..89 => self.of_booking(Self::shift),
+            72..81 => self.book(),
+            81..83 => self.rehearse(),
+            83..89 => self.of_booking(Self::shift),
             89..94 => self.of_booking(Self::cancel),
             94..97 => self.of_booking(Self::read),
             _ => self.ask(),
@@ -96,8 +103,20 @@ impl Client {
         }
     }
 
+    /// Something that was offered, or whatever comes to mind.
+    fn want(&mut self) -> Want {
+        let offer = if self.draw.percent(30) { self.draw.pick(&self.offers) } else { None };
+        match offer {
+            Some(Offer { slot_id, slot }) => {
+                let wish = Wish { user_ids: slot.user_ids.clone(), all: false, range: slot.range };
+                Want { wish, body: json!({ "slot_id": slot_id }) }
+            }
+            None => self.world.want(&mut self.draw),
+        }
+    }
+
     fn hold(&mut self) -> Request {
-        let want = self.world.want(&mut self.draw);
+        let want = self.want();
         let session_id = self.draw.percent(50).then(|| self.session());
         let mut body = want.body;
         body["ttl_seconds"] = json!(TTL_SECONDS);
@@ -109,14 +128,22 @@ impl Client {
     }
 
     fn book(&mut self) -> Request {
-        let want = self.world.want(&mut self.draw);
+        let Want { wish, mut body } = self.want();
         let intent = self.fresh("wish");
-        let mut body = want.body;
-        for (name, value) in attended(&intent) {
-            body[name] = value;
-        }
-        let operation = Operation::Book { intent, wish: want.wish, hold_id: None };
+        attend(&mut body, &intent);
+        let operation = Operation::Book { intent, wish, hold_id: None };
         self.request(operation, Method::POST, "/bookings", Some(body))
+    }
+
+    /// Asks what would happen; if anything does, the wish stands in some booking's metadata.
+    fn rehearse(&mut self) -> Request {
+        let Want { mut body, .. } = self.want();
+        let intent = self.fresh("rehearsal");
+        attend(&mut body, &intent);
+        body["dry_run"] = json!(true);
+        let mut request = self.request(Operation::Rehearse { intent }, Method::POST, "/bookings", Some(body));
+        request.key = None;
+        request
     }
 
     /// Confirms a hold: mostly a live one, at times one that has run out.
@@ -125,9 +152,7 @@ impl Client {
         let Held { hold_id, wish, .. } = self.held.swap_remove(index);
         let intent = self.fresh("wish");
         let mut body = json!({ "hold_id": hold_id });
-        for (name, value) in attended(&intent) {
-            body[name] = value;
-        }
+        attend(&mut body, &intent);
         let operation = Operation::Book { intent, wish, hold_id: Some(hold_id) };
         Some(self.request(operation, Method::POST, "/bookings", Some(body)))
     }
@@ -214,9 +239,15 @@ impl Client {
             }
             _ => {}
         }
-        let is_done = event.answer.as_ref().is_some_and(|answer| !answer.replayed);
-        // A caller that did not believe its ears: the same again, under the same key.
-        if is_done && request.key.is_some() && self.draw.percent(8) {
+        // A caller that did not believe its ears: the same again, under the same key. Only what made something: where
+        // nothing was left to do, since somebody else had done it, there is no deed to repeat the answer of.
+        let made = match outcome {
+            Outcome::Hold(_) => true,
+            Outcome::Booking(_) => matches!(event.operation, Operation::Book { .. }),
+            _ => false,
+        };
+        let is_first = event.answer.as_ref().is_some_and(|answer| !answer.replayed);
+        if made && is_first && request.key.is_some() && self.draw.percent(12) {
             self.again = Some(request.clone());
         }
         self.forget();
@@ -253,6 +284,7 @@ impl Client {
 }
 
 /// What every booking needs: somebody it is for, and the name of the wish.
-fn attended(intent: &str) -> [(&'static str, Value); 2] {
-    [("attendee", json!({ "name": "Ada Lovelace" })), ("metadata", json!({ INTENT: intent }))]
+fn attend(body: &mut Value, intent: &str) {
+    body["attendee"] = json!({ "name": "Ada Lovelace" });
+    body["metadata"] = json!({ INTENT: intent });
 }

@@ -35,6 +35,20 @@ pub(crate) struct Request {
     pub(crate) key: Option<String>,
 }
 
+/// A slot that was offered, under its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) slot_id: String,
+    pub(crate) slot: SlotSeen,
+}
+
+/// What came of a request.
+pub(crate) struct Seen {
+    pub(crate) event: Event,
+    /// The slots, where it was a question.
+    pub(crate) offers: Vec<Offer>,
+}
+
 /// The program wherever it listens at the moment.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -59,7 +73,7 @@ impl Api {
     }
 
     /// Asks and writes down what came of it; `None` when the request never left.
-    pub(crate) async fn perform(&mut self, client: &str, request: &Request) -> Option<Event> {
+    pub(crate) async fn perform(&mut self, client: &str, request: &Request) -> Option<Seen> {
         let base_url = self.alive().await;
         let mut ask = self.http.request(request.method.clone(), format!("{base_url}{}", request.path));
         ask = ask.bearer_auth(&self.secret_key);
@@ -70,7 +84,7 @@ impl Api {
             ask = ask.json(body);
         }
         let invoked_at = now();
-        let answer = match ask.send().await {
+        let answered = match ask.send().await {
             Ok(response) => answer(response, &request.operation, &base_url).await,
             Err(error) if error.is_connect() => {
                 self.until_other(&base_url).await;
@@ -78,12 +92,14 @@ impl Api {
             }
             Err(_) => None,
         };
-        match answer {
+        match answered {
             Some(_) => drop(self.answered.fetch_add(1, Ordering::Relaxed)),
             None => self.until_other(&base_url).await,
         }
+        let (answer, offers) = answered.map_or_else(Default::default, |(answer, offers)| (Some(answer), offers));
         let (client, idempotency_key) = (client.to_owned(), request.key.clone());
-        Some(Event { client, invoked_at, answer, idempotency_key, operation: request.operation.clone() })
+        let operation = request.operation.clone();
+        Some(Seen { event: Event { client, invoked_at, answer, idempotency_key, operation }, offers })
     }
 
     /// Where it listens, as soon as it does.
@@ -128,8 +144,8 @@ impl Api {
     }
 }
 
-/// The answer, if it came whole.
-async fn answer(response: Response, operation: &Operation, base_url: &str) -> Option<Answer> {
+/// The answer, if it came whole, and what it offered.
+async fn answer(response: Response, operation: &Operation, base_url: &str) -> Option<(Answer, Vec<Offer>)> {
     let status = response.status().as_u16();
     let replayed = response.headers().contains_key("idempotent-replayed");
     let body = response.text().await.ok()?;
@@ -138,12 +154,13 @@ async fn answer(response: Response, operation: &Operation, base_url: &str) -> Op
     let body = body.replace(base_url, "http://node");
     let value: Value = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).ok()? };
     let code = || text(&value, "code").to_owned();
+    let offers = value["slots"].as_array().map(|slots| slots.iter().map(offer).collect()).unwrap_or_default();
     let outcome = match status {
         200..300 => done(operation, &value, body),
         400..500 => Outcome::Refused { status, code: code() },
         _ => Outcome::Failed { status, code: code() },
     };
-    Some(Answer { at, replayed, outcome })
+    Some((Answer { at, replayed, outcome }, offers))
 }
 
 fn done(operation: &Operation, value: &Value, body: String) -> Outcome {
@@ -176,6 +193,13 @@ fn hold(value: &Value) -> HoldSeen {
         range: range(value),
         user_ids: user_ids(value),
         expires_at: instant(text(value, "expires_at")),
+    }
+}
+
+fn offer(value: &Value) -> Offer {
+    Offer {
+        slot_id: text(value, "slot_id").to_owned(),
+        slot: SlotSeen { range: range(value), user_ids: user_ids(value) },
     }
 }
 

@@ -98,6 +98,9 @@ async fn an_administrator_sets_up_a_node() {
     assert_eq!(status, StatusCode::CREATED, "{account}");
 
     assert_eq!(status_of(serving.address, "/readyz"), Some(200));
+    let (status, page) = caller.get("/manage/no-link").await;
+    let page = page.as_str().is_some_and(|page| page.contains("<html"));
+    assert!(status == StatusCode::NOT_FOUND && page, "attendees' pages are served for people");
     assert_eq!(status_of(serving.internal_address, "/metrics"), Some(200));
     assert_eq!(status_of(serving.address, "/metrics"), Some(404), "metrics are not for the world");
     serving.process.signal("TERM");
