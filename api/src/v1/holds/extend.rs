@@ -15,7 +15,8 @@ use crate::v1::lists::NoQuery;
 
 /// Keep a hold for longer.
 ///
-/// The time counts from now, not from its old end. A hold that is over stays over.
+/// The time counts from now, not from its old end; one that would end the hold sooner changes nothing. A hold that is
+/// over stays over.
 #[utoipa::path(
     post, path = "/v1/accounts/{account_id}/holds/{hold_id}/extend", tag = "holds",
     params(("account_id" = String, Path), ("hold_id" = String, Path)),

@@ -37,7 +37,7 @@ async fn a_booking_is_made_moved_and_cancelled() {
         }
       ],
       "id": "book_3",
-      "manage_url": null,
+      "manage_url": "http://127.0.0.1:8080/manage/..",
       "metadata": {
         "call": "c-1"
       },
@@ -79,41 +79,47 @@ async fn a_refusal_says_why_and_what_else() {
       "alternatives": [
         {
           "end_time": "2026-11-24T10:00:00+01:00",
+          "slot_id": "slot_1",
           "start_time": "2026-11-24T09:30:00+01:00",
           "user_ids": [
-            "user_1"
+            "user_2"
           ]
         },
         {
-          "end_time": "2026-11-24T11:00:00+01:00",
-          "start_time": "2026-11-24T10:30:00+01:00",
+          "end_time": "2026-11-24T12:30:00+01:00",
+          "slot_id": "slot_3",
+          "start_time": "2026-11-24T12:00:00+01:00",
           "user_ids": [
-            "user_1"
+            "user_2"
           ]
         },
         {
           "end_time": "2026-11-23T17:00:00+01:00",
+          "slot_id": "slot_4",
           "start_time": "2026-11-23T16:30:00+01:00",
           "user_ids": [
-            "user_1"
+            "user_2"
           ]
         },
         {
-          "end_time": "2026-11-23T16:30:00+01:00",
-          "start_time": "2026-11-23T16:00:00+01:00",
+          "end_time": "2026-11-23T12:00:00+01:00",
+          "slot_id": "slot_5",
+          "start_time": "2026-11-23T11:30:00+01:00",
           "user_ids": [
-            "user_1"
+            "user_2"
           ]
         },
         {
           "end_time": "2026-11-25T09:30:00+01:00",
+          "slot_id": "slot_6",
           "start_time": "2026-11-25T09:00:00+01:00",
           "user_ids": [
-            "user_1"
+            "user_2"
           ]
         }
       ],
       "code": "slot_unavailable",
+      "decision_id": "dec_7",
       "detail": "this time cannot be booked; offer one of the `alternatives`",
       "errors": [],
       "reasons": [
@@ -121,10 +127,10 @@ async fn a_refusal_says_why_and_what_else() {
           "reasons": [
             "booked"
           ],
-          "user_id": "user_1"
+          "user_id": "user_2"
         }
       ],
-      "request_id": "req_2",
+      "request_id": "req_8",
       "status": 409,
       "title": "The time is not available",
       "type": "urn:agentcal:problem:slot_unavailable"
@@ -196,18 +202,23 @@ async fn a_meeting_needs_no_event_type() {
     check(both, "metadata", "422 validation_failed duration_minutes:not_together").await;
 }
 
+/// The link is of the booking alone, and the same wherever the booking is shown.
 #[tokio::test]
-async fn what_is_not_served_yet_is_refused_by_name() {
+async fn a_booking_has_its_link() {
     let world = World::start().await;
-    for (field, value) in [("slot_id", json!("s")), ("hold_id", json!("h")), ("dry_run", json!(true))] {
-        let mut body = world.booking("2026-11-24T10:00:00+01:00");
-        body[field] = value;
-        let refused = world.app.post(&world.path("/bookings"), body).await;
-        assert_eq!(refused.problem(), format!("422 not_supported {field}:not_supported"));
+    let made = world.book("2026-11-24T10:00:00+01:00").await.expect(201);
+    let other = world.book("2026-11-24T11:00:00+01:00").await.expect(201);
+    let link = made.text_at("/manage_url");
+    assert!(link.starts_with("http://127.0.0.1:8080/manage/"), "{link}");
+    assert_ne!(link, other.text_at("/manage_url"));
+    let path = world.path(&format!("/bookings/{}", made.id()));
+    let listed = world.app.get(&world.path("/bookings")).await.text_at("/data/0/manage_url");
+    let moved = world.app.patch(&path, json!({"start_time": "2026-11-24T12:00:00+01:00"})).await.expect(200);
+    let cancelled = world.app.delete(&path).await.expect(200);
+    let read = world.app.get(&path).await.text_at("/manage_url");
+    for shown in [listed, moved.text_at("/manage_url"), cancelled.text_at("/manage_url"), read] {
+        assert_eq!(shown, link);
     }
-    assert_eq!(world.app.post(&world.path("/holds"), json!({})).await.problem(), "404 route_not_found");
-    assert_eq!(world.app.get(&world.path("/availability/explain")).await.problem(), "404 route_not_found");
-    assert_eq!(world.app.get(&world.path("/bookings")).await.at("/data"), json!([]));
 }
 
 #[tokio::test]

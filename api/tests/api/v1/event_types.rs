@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::World;
 
@@ -15,6 +15,7 @@ async fn an_event_type_has_defaults_and_is_changed_field_by_field() {
       "buffer_after": 0,
       "buffer_before": 0,
       "buffer_mode": "larger",
+      "cancel_notice_hours": 0,
       "created_at": "2026-11-23T08:00:00+01:00",
       "duration_minutes": 45,
       "id": "evt_1",
@@ -25,6 +26,8 @@ async fn an_event_type_has_defaults_and_is_changed_field_by_field() {
       "on_stale": "verify",
       "public": false,
       "require_slot_id": false,
+      "reschedule_notice_hours": 0,
+      "reschedules_max": null,
       "scheduling_mode": "individual",
       "slot_interval_minutes": 45,
       "slug": "intro",
@@ -77,4 +80,23 @@ async fn lists_hold_every_event_type() {
     let ids: Vec<_> = list.at("/data").as_array().expect("rows").iter().map(|row| row["id"].clone()).collect();
     assert!(ids.contains(&json!(second)) && ids.contains(&json!(world.event_type)) && ids.len() == 2);
     assert_eq!(list.at("/next_cursor"), json!(null));
+}
+
+/// What attendees may do by themselves. Null is an answer of its own, not the same as leaving the field out.
+#[tokio::test]
+async fn the_policy_for_attendees_is_set_field_by_field() {
+    let world = World::start().await;
+    let path = world.path(&format!("/event-types/{}", world.event_type));
+    let check = async |body: Value, expected: Value| {
+        let changed = world.app.patch(&path, body).await.expect(200);
+        let policy =
+            ["/cancel_notice_hours", "/reschedule_notice_hours", "/reschedules_max"].map(|name| changed.at(name));
+        assert_eq!(json!(policy), expected);
+        assert_eq!(world.app.get(&path).await.json(), changed.json());
+    };
+    check(json!({}), json!([0, 0, null])).await;
+    check(json!({"cancel_notice_hours": 24, "reschedules_max": 0}), json!([24, 0, 0])).await;
+    check(json!({"cancel_notice_hours": null, "reschedule_notice_hours": 8760}), json!([null, 8760, 0])).await;
+    check(json!({"reschedules_max": 100, "name": "Other"}), json!([null, 8760, 100])).await;
+    check(json!({"reschedules_max": null, "reschedule_notice_hours": null}), json!([null, null, null])).await;
 }
