@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use agentcal_engine::ids::HoldId;
 use agentcal_engine::time::SECOND_US;
-use agentcal_history::{Allowances, Event, INTENT, Operation, Outcome, Report, check};
+use agentcal_history::{Allowances, Event, Final, INTENT, Operation, Outcome, Report, check};
 use agentcal_testkit::{Dev, WAIT_MAX, wait_for};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -65,6 +65,8 @@ fn kills_lose_nothing_and_sell_nothing_twice() {
     let mut history = stage.set_aside();
     history.extend(stage.kill_under_load(kills, seed));
     history.extend(stage.confirm_too_late(&history));
+    // Clients hand in one after the other; it happened all at once.
+    history.sort_by_key(|event| event.invoked_at);
     stage.wait_for_writebacks();
     let listed = stage.runtime.block_on(list_bookings(&mut stage.api.clone(), &stage.world));
     stage.dev.stop();
@@ -75,7 +77,12 @@ fn kills_lose_nothing_and_sell_nothing_twice() {
     let allowances = Allowances { clock_slack_us: CLOCK_SLACK_US, ..Allowances::default() };
     let report = check(&history, &finale, &allowances);
     print(&history, &report, &stage.took);
-    assert!(report.is_sound(), "{} violations, in {}", report.violations.len(), keep(&history, &report).display());
+    assert!(
+        report.is_sound(),
+        "{} violations, in {}",
+        report.violations.len(),
+        keep(&history, &finale, &report).display()
+    );
     assert_enough_happened(&history, &report, kills);
 }
 
@@ -263,11 +270,12 @@ fn print(history: &[Event], report: &Report, took: &[Duration]) {
 }
 
 /// Writes everything down for whoever has to find out.
-fn keep(history: &[Event], report: &Report) -> PathBuf {
+fn keep(history: &[Event], finale: &Final, report: &Report) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kills");
     std::fs::create_dir_all(&folder).unwrap();
     let lines: String = history.iter().map(|event| event.to_line() + "\n").collect();
     std::fs::write(folder.join("history.jsonl"), lines).unwrap();
+    std::fs::write(folder.join("final.json"), serde_json::to_string_pretty(finale).unwrap()).unwrap();
     std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(report).unwrap()).unwrap();
     folder
 }

@@ -16,12 +16,14 @@ pub(crate) struct Config {
 }
 
 /// Which list the words of a parameter or field come from.
-const PLACES: [(&str, &str); 21] = [
+const PLACES: [(&str, &str); 24] = [
     ("path.user_id", "users_to_change"),
     ("path.event_type_id", "event_types_to_change"),
     ("path.booking_id", "bookings"),
     ("path.connection_id", "connections"),
     ("path.hold_id", "holds"),
+    ("path.decision_id", "decisions"),
+    ("header.X-Account-ID", "account"),
     ("query.user_id", "users"),
     ("query.event_type_id", "event_types"),
     ("query.start_date", "first_dates"),
@@ -37,7 +39,8 @@ const PLACES: [(&str, &str); 21] = [
     ("body.session_id", "sessions"),
     ("body.timezone", "zones"),
     ("body.user_ids[*]", "users"),
-    ("body.busy_calendar_ids[*]", "no_calendars"),
+    ("body.calendar_id", "calendars"),
+    ("body.busy_calendar_ids[*]", "calendars"),
 ];
 
 /// Operations that take away what they name get lists of their own.
@@ -54,7 +57,8 @@ impl Config {
     pub(crate) fn of(stage: &Stage, key: &str) -> Self {
         let words = vec![
             ("accounts_to_go", stage.accounts_to_go.clone()),
-            ("users", vec![stage.user_id.clone()]),
+            ("account", vec![stage.account_id.clone()]),
+            ("users", stage.users.clone()),
             ("users_to_change", stage.users_to_change.clone()),
             ("users_to_go", stage.users_to_go.clone()),
             ("event_types", stage.event_type_ids.clone()),
@@ -72,7 +76,8 @@ impl Config {
             ("last_dates", vec![stage.last_date.clone()]),
             ("zones", ["UTC", "Europe/Berlin", "America/Santiago", "Asia/Kathmandu"].map(str::to_owned).to_vec()),
             ("sessions", vec!["call-1".to_owned(), "call-2".to_owned()]),
-            ("no_calendars", vec!["cal_00000000000000000000000001".to_owned()]),
+            ("calendars", stage.calendars.clone()),
+            ("decisions", stage.decisions.clone()),
         ];
         Self { key: key.to_owned(), words, account_id: stage.account_id.clone() }
     }

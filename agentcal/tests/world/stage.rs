@@ -16,7 +16,8 @@ pub(crate) struct Stage {
     pub(crate) account_id: String,
     /// Accounts to delete.
     pub(crate) accounts_to_go: Vec<String>,
-    pub(crate) user_id: String,
+    /// Users to book; nothing of theirs changes.
+    pub(crate) users: Vec<String>,
     /// Users to change and to delete.
     pub(crate) users_to_change: Vec<String>,
     pub(crate) users_to_go: Vec<String>,
@@ -25,11 +26,14 @@ pub(crate) struct Stage {
     pub(crate) event_types_to_change: Vec<String>,
     pub(crate) event_types_to_go: Vec<String>,
     pub(crate) connections: Vec<String>,
+    /// Calendars of connections that stay.
+    pub(crate) calendars: Vec<String>,
     pub(crate) connections_to_go: Vec<String>,
     pub(crate) bookings: Vec<String>,
     pub(crate) bookings_to_go: Vec<String>,
     pub(crate) holds: Vec<String>,
     pub(crate) holds_to_go: Vec<String>,
+    pub(crate) decisions: Vec<String>,
     /// Starts of slots, the first of them taken.
     pub(crate) start_times: Vec<String>,
     pub(crate) slot_ids: Vec<String>,
@@ -68,17 +72,30 @@ impl Maker {
         }
         self.people().await;
         self.event_types().await;
-        for index in 0..4 {
-            let id = self.id(&self.at("/connections"), json!({ "provider": "sandbox" })).await;
-            if index < 2 { self.stage.connections.push(id) } else { self.stage.connections_to_go.push(id) }
-        }
+        self.connections().await;
         self.times().await;
         self.taken_times().await;
+        let decided = self.send(Method::GET, &self.at("/decisions"), None, 200).await;
+        self.stage.decisions = ids(&decided["data"]);
         self.stage
     }
 
+    async fn connections(&mut self) {
+        for _ in 0..2 {
+            let path = self.at("/connections");
+            let stays = self.send(Method::POST, &path, Some(json!({ "provider": "sandbox" })), 201).await;
+            self.stage.connections.push(text(&stays, "id").to_owned());
+            self.stage.calendars.extend(ids(&stays["calendars"]));
+            let goes = self.id(&path, json!({ "provider": "sandbox" })).await;
+            self.stage.connections_to_go.push(goes);
+        }
+    }
+
     async fn people(&mut self) {
-        self.stage.user_id = self.user("Stays", "UTC").await;
+        for name in ["First", "Second", "Third"] {
+            let user_id = self.user(name, "UTC").await;
+            self.stage.users.push(user_id);
+        }
         for _ in 0..SPARE / 2 {
             let (change, go) =
                 (self.user("Changes", "America/New_York").await, self.user("Goes", "Asia/Kolkata").await);
@@ -107,7 +124,7 @@ impl Maker {
 
     async fn event_type(&self, slug: &str, mode: &str) -> String {
         let body = json!({
-            "name": slug, "slug": slug, "duration_minutes": 30, "user_ids": [self.stage.user_id], "public": true,
+            "name": slug, "slug": slug, "duration_minutes": 30, "user_ids": self.stage.users, "public": true,
             "scheduling_mode": mode,
         });
         self.id(&self.at("/event-types"), body).await
@@ -182,6 +199,13 @@ impl Maker {
 fn now_micros() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
     i64::try_from(since.expect("it is after 1970").as_micros()).expect("a date that can be written")
+}
+
+/// The ids of a list of objects.
+fn ids(list: &Value) -> Vec<String> {
+    let list = list.as_array().expect("a list");
+    assert!(!list.is_empty(), "there is something");
+    list.iter().map(|object| text(object, "id").to_owned()).collect()
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
