@@ -21,6 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use super::conforms::assert_conforms;
 use super::{Reply, ScriptedProvider};
 
 /// Where the clock stands: Monday, 2026-11-23, 08:00 in Berlin.
@@ -202,6 +203,7 @@ impl TestApp {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.expect("the router never fails");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("a body");
@@ -212,6 +214,7 @@ impl TestApp {
         if reply.status >= 400 {
             reply.assert_is_problem();
         }
+        assert_conforms(&method, &path, reply.status, &reply.headers, &reply.text);
         reply
     }
 }

@@ -1,6 +1,7 @@
 //! An api of its own for each test: a store in a temporary folder, scripted calendars, a clock that stands still.
 
 mod app;
+mod conforms;
 mod document;
 mod examples;
 mod provider;

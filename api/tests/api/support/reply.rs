@@ -67,7 +67,7 @@ impl Reply {
         let mut named = errors.as_array().into_iter().flatten().filter_map(|error| error["field"].as_str());
         let is_inside =
             |name: &str| name.strip_prefix(field).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
-        named.any(|name| is_inside(name))
+        named.any(is_inside)
     }
 
     /// The answer without what differs between two of the same.
