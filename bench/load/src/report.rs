@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::data;
 use crate::summary::Summary;
 
 /// How a ratio must lie to its target.
@@ -81,12 +82,13 @@ impl Report {
 
     /// As programs read it.
     pub(crate) fn to_json(&self) -> Value {
-        json!({ "rows": self.rows.iter().map(Row::to_json).collect::<Vec<_>>() })
+        json!({ "data_set": data::NAME, "cores": cores(), "rows": self.rows.iter().map(Row::to_json).collect::<Vec<_>>() })
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "data set {}, {} cores", data::NAME, cores())?;
         writeln!(
             f,
             "{:<34} {:>10} {:<11} {:>19} {:>10} {:>6} {:>8}  holds",
@@ -116,6 +118,11 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Cores that program and client share.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[test]
