@@ -203,7 +203,7 @@ fn two(value: u32) -> [u8; 2] {
 
 fn push_fraction(micros: u64, out: &mut Vec<u8>) {
     out.push(b'.');
-    let (number, width) = if micros % 1_000 == 0 { (micros / 1_000, 3) } else { (micros, 6) };
+    let (number, width) = if micros.is_multiple_of(1_000) { (micros / 1_000, 3) } else { (micros, 6) };
     out.extend((0..width).rev().map(|place| b'0' + (number / 10u64.pow(place) % 10) as u8));
 }
 

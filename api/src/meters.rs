@@ -12,7 +12,9 @@ use metrics::{Counter, Histogram, counter, histogram};
 
 /// Handles by route, and in there by method and status.
 #[derive(Default)]
-pub(crate) struct Meters(RwLock<BTreeMap<String, BTreeMap<(&'static str, StatusCode), Meter>>>);
+pub(crate) struct Meters(RwLock<BTreeMap<String, ByAnswer>>);
+
+type ByAnswer = BTreeMap<(&'static str, StatusCode), Meter>;
 
 /// The handles of one series of requests.
 #[derive(Clone)]

@@ -141,7 +141,7 @@ fn question(more: &[(&str, &str)]) -> Example {
         ("end_date", "2026-11-25"),
         ("timezone", "Europe/Berlin"),
         ("max_staleness_ms", "60000"),
-        ("deadline_ms", "500"),
+        ("deadline_ms", "5000"),
     ];
     Example::asking(&[more, &fixed].concat())
 }
@@ -151,7 +151,7 @@ fn explanation(more: &[(&str, &str)]) -> Example {
         ("at", "2026-11-25T16:00:00+01:00"),
         ("timezone", "Europe/Berlin"),
         ("max_staleness_ms", "60000"),
-        ("deadline_ms", "500"),
+        ("deadline_ms", "5000"),
     ];
     Example::asking(&[more, &fixed].concat())
 }
