@@ -5,34 +5,29 @@ use chrono::{Days, NaiveDate};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-/// Bookings, holds and the like that may be changed, and as many that may be deleted.
-const SPARE: usize = 8;
+/// As many there are of what requests use up.
+const SPARE: usize = 12;
 /// Days that are asked about.
 const DAYS: u64 = 21;
 
-/// Ids of what there is. What a request may delete is never what another one needs.
+/// Ids of what there is.
 #[derive(Debug, Default)]
 pub(crate) struct Stage {
     pub(crate) account_id: String,
-    /// Accounts to delete.
-    pub(crate) accounts_to_go: Vec<String>,
+    /// The account to delete.
+    pub(crate) account_to_go: String,
     /// Users to book; nothing of theirs changes.
     pub(crate) users: Vec<String>,
-    /// Users to change and to delete.
+    /// Users to change and, at last, to delete.
     pub(crate) users_to_change: Vec<String>,
-    pub(crate) users_to_go: Vec<String>,
     /// Event types to book, one for each scheduling mode.
-    pub(crate) event_type_ids: Vec<String>,
+    pub(crate) event_types: Vec<String>,
+    /// Event types to change and, at last, to delete.
     pub(crate) event_types_to_change: Vec<String>,
-    pub(crate) event_types_to_go: Vec<String>,
     pub(crate) connections: Vec<String>,
-    /// Calendars of connections that stay.
     pub(crate) calendars: Vec<String>,
-    pub(crate) connections_to_go: Vec<String>,
     pub(crate) bookings: Vec<String>,
-    pub(crate) bookings_to_go: Vec<String>,
     pub(crate) holds: Vec<String>,
-    pub(crate) holds_to_go: Vec<String>,
     pub(crate) decisions: Vec<String>,
     /// Starts of slots, the first of them taken.
     pub(crate) start_times: Vec<String>,
@@ -66,10 +61,7 @@ impl Maker {
 
     async fn make(mut self) -> Stage {
         self.stage.account_id = self.id("/v1/accounts", json!({ "name": "World" })).await;
-        for _ in 0..SPARE {
-            let account = self.id("/v1/accounts", json!({ "name": "To be deleted" })).await;
-            self.stage.accounts_to_go.push(account);
-        }
+        self.stage.account_to_go = self.id("/v1/accounts", json!({ "name": "To be deleted" })).await;
         self.people().await;
         self.event_types().await;
         self.connections().await;
@@ -81,13 +73,11 @@ impl Maker {
     }
 
     async fn connections(&mut self) {
-        for _ in 0..2 {
-            let path = self.at("/connections");
-            let stays = self.send(Method::POST, &path, Some(json!({ "provider": "sandbox" })), 201).await;
-            self.stage.connections.push(text(&stays, "id").to_owned());
-            self.stage.calendars.extend(ids(&stays["calendars"]));
-            let goes = self.id(&path, json!({ "provider": "sandbox" })).await;
-            self.stage.connections_to_go.push(goes);
+        for _ in 0..SPARE / 4 {
+            let made =
+                self.send(Method::POST, &self.at("/connections"), Some(json!({ "provider": "sandbox" })), 201).await;
+            self.stage.connections.push(text(&made, "id").to_owned());
+            self.stage.calendars.extend(ids(&made["calendars"]));
         }
     }
 
@@ -97,10 +87,8 @@ impl Maker {
             self.stage.users.push(user_id);
         }
         for _ in 0..SPARE / 2 {
-            let (change, go) =
-                (self.user("Changes", "America/New_York").await, self.user("Goes", "Asia/Kolkata").await);
-            self.stage.users_to_change.push(change);
-            self.stage.users_to_go.push(go);
+            let user_id = self.user("Changes", "America/New_York").await;
+            self.stage.users_to_change.push(user_id);
         }
     }
 
@@ -112,13 +100,11 @@ impl Maker {
     async fn event_types(&mut self) {
         for (slug, mode) in [("one", "individual"), ("any", "round_robin"), ("all", "collective")] {
             let id = self.event_type(slug, mode).await;
-            self.stage.event_type_ids.push(id);
+            self.stage.event_types.push(id);
         }
         for index in 0..SPARE / 2 {
-            let change = self.event_type(&format!("change-{index}"), "individual").await;
-            let go = self.event_type(&format!("go-{index}"), "individual").await;
-            self.stage.event_types_to_change.push(change);
-            self.stage.event_types_to_go.push(go);
+            let id = self.event_type(&format!("change-{index}"), "individual").await;
+            self.stage.event_types_to_change.push(id);
         }
     }
 
@@ -137,14 +123,14 @@ impl Maker {
         assert!(NaiveDate::parse_from_str(&self.stage.last_date, "%F").is_ok());
         let path = self.at(&format!(
             "/availability?event_type_id={}&start_date={}&end_date={}",
-            self.stage.event_type_ids[0], self.stage.first_date, self.stage.last_date
+            self.stage.event_types[0], self.stage.first_date, self.stage.last_date
         ));
         let answer = self.send(Method::GET, &path, None, 200).await;
         for slot in answer["slots"].as_array().expect("slots") {
             self.stage.start_times.push(text(slot, "start_time").to_owned());
             self.stage.slot_ids.push(text(slot, "slot_id").to_owned());
         }
-        assert!(self.stage.start_times.len() > 8 * SPARE, "there is enough to book");
+        assert!(self.stage.start_times.len() > 4 * SPARE, "there is enough to book");
     }
 
     /// Bookings and holds on the first slots.
@@ -152,24 +138,21 @@ impl Maker {
         let mut times = self.stage.start_times.clone().into_iter();
         let mut time = || times.next().expect("there is enough to book");
         for _ in 0..SPARE {
-            let (first, second) = (self.booking(time()).await, self.booking(time()).await);
-            self.stage.bookings.push(first);
-            self.stage.bookings_to_go.push(second);
-            let (first, second) = (self.hold(time()).await, self.hold(time()).await);
-            self.stage.holds.push(first);
-            self.stage.holds_to_go.push(second);
+            let (booking, hold) = (self.booking(time()).await, self.hold(time()).await);
+            self.stage.bookings.push(booking);
+            self.stage.holds.push(hold);
         }
     }
 
     async fn booking(&self, start_time: String) -> String {
-        let event_type_id = &self.stage.event_type_ids[0];
+        let event_type_id = &self.stage.event_types[0];
         let attendee = json!({ "name": "Ada Lovelace", "email": "ada@example.com", "phone": "+49 30 901820" });
         let body = json!({ "event_type_id": event_type_id, "start_time": start_time, "attendee": attendee });
         self.id(&self.at("/bookings"), body).await
     }
 
     async fn hold(&self, start_time: String) -> String {
-        let event_type_id = &self.stage.event_type_ids[0];
+        let event_type_id = &self.stage.event_types[0];
         let body = json!({ "event_type_id": event_type_id, "start_time": start_time, "ttl_seconds": 900 });
         self.id(&self.at("/holds"), body).await
     }
