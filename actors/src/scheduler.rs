@@ -183,6 +183,7 @@ impl Scheduler {
                 },
                 Err(NotSent::Full) => return CommitAnswer::Unavailable(UnavailableReason::MailboxFull),
                 Err(NotSent::Shut) => tokio::select! {
+                    biased;
                     _ = timeout(left, changes.changed()) => {}
                     () = context.stopping.cancelled() => {}
                 },

@@ -36,6 +36,7 @@ pub(crate) async fn run(context: Arc<Context>) {
     let mut memory = Memory::default();
     loop {
         tokio::select! {
+            biased;
             () = context.stopping.cancelled() => return,
             _ = ticks.tick() => {}
         }
