@@ -6,6 +6,7 @@ mod counts;
 mod openapi;
 mod python;
 mod run;
+mod sim;
 mod steps;
 mod tools;
 mod workspace;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::run::Failure;
+use crate::sim::SimArgs;
 use crate::steps::StepName;
 use crate::workspace::Workspace;
 
@@ -51,6 +53,8 @@ enum Task {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Runs the product on virtual time, with everything failing in turn. The same seed prints the same bytes.
+    Sim(SimArgs),
     /// Writes docs/openapi.json anew from the code.
     Openapi,
 }
@@ -72,6 +76,7 @@ fn perform(task: &Task, workspace: &Workspace) -> Result<ExitCode, Failure> {
         Task::Bench(args) => bench::run(workspace, args),
         Task::Counts { update } => counts::run(workspace, *update).map(|()| ExitCode::SUCCESS),
         Task::Chaos { kills, seed } => chaos::run(workspace, *kills, *seed).map(|()| ExitCode::SUCCESS),
+        Task::Sim(args) => sim::run(workspace, args),
         Task::Openapi => openapi::write(workspace).map(|()| ExitCode::SUCCESS),
     }
 }

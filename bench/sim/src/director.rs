@@ -49,7 +49,7 @@ impl Director {
     pub(crate) fn new(dice: Dice, plan: &Plan, start: Timestamp) -> Self {
         let clock_offset_us = *dice.pick(&[0, 0, 400_000, -700_000]);
         let settings = Settings {
-            latency: Span::millis(1, 25),
+            latency: Span::millis(1, 60),
             doubt_per_mille: 2,
             clock_offset_us,
             planted: plan.planted.clone(),

@@ -28,7 +28,7 @@ use crate::wire::NODE;
 use crate::world::{World, start_of};
 
 /// How far one step goes. Steps cost real time, whatever happens in them; messages travel between them.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(100);
 /// Time between two quiet points.
 const BUSY: Duration = Duration::from_secs(50 * 60);
 /// Clients on each of their hosts.
@@ -152,7 +152,7 @@ impl Stage<'_> {
             .tick_duration(TICK)
             .simulation_duration(Duration::from_secs(u64::MAX / 4))
             .min_message_latency(Duration::from_millis(1))
-            .max_message_latency(Duration::from_millis(120))
+            .max_message_latency(Duration::from_millis(200))
             .build();
         let mut stage = Self {
             sim,

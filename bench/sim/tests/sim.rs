@@ -53,11 +53,11 @@ fn first_difference(first: &str, second: &str) -> String {
     }
 }
 
-/// A fault of this kind is found within a few seeds, by what it says.
-fn finds(planted: Planted, words: &[&str]) {
+/// Faults are found within a few seeds, by what it says.
+fn finds(planted: &[Planted], words: &[&str]) {
     let mut findings = Vec::new();
     for seed in 1..=SEEDS_MAX {
-        let plan = Plan::new(seed, 2).with(planted);
+        let plan = planted.iter().fold(Plan::new(seed, 2), |plan, planted| plan.with(*planted));
         let (verdict, printed) = play(&plan);
         if !verdict.is_pass() {
             assert!(printed.contains(&format!("replay: {}", plan.command())), "{printed}");
@@ -72,25 +72,29 @@ fn finds(planted: Planted, words: &[&str]) {
 
 #[test]
 fn acknowledging_before_it_is_durable_is_found() {
-    finds(Planted::AckBeforeDurable, &["is lost", "no order of the answers explains", "vanished"]);
+    finds(&[Planted::AckBeforeDurable], &["lost", "no order of the answers explains", "given to", "offered"]);
 }
 
+/// Either guard of a person's time is enough on one node: the constraint, and the revisions of what was decided on. So
+/// the constraint is missed only where both are gone.
 #[test]
-fn a_store_without_the_constraint_is_found() {
-    finds(Planted::IgnoreConstraint, &["overlap", "given to"]);
+fn a_store_without_its_guards_is_found() {
+    finds(&[Planted::IgnoreConstraint, Planted::SkipRevisionCheck], &["overlap", "given to"]);
 }
 
+/// What the constraint does not guard, the revisions do: buffers, daily limits, external busy time.
 #[test]
 fn commits_on_revisions_that_changed_are_found() {
-    finds(Planted::SkipRevisionCheck, &[""]);
+    finds(&[Planted::SkipRevisionCheck], &["buffers", "claims of", "too much"]);
 }
 
+/// Hold confirmed and its slot sold to another at the moment of expiry.
 #[test]
 fn confirming_an_expired_hold_is_found() {
-    finds(Planted::ConfirmExpired, &["hold", "claim"]);
+    finds(&[Planted::ConfirmExpired], &["hold"]);
 }
 
 #[test]
 fn a_forgotten_idempotency_key_is_found() {
-    finds(Planted::ForgetIdempotency, &["share a key", "bookings of intent", "nobody asked for hold", "kept at"]);
+    finds(&[Planted::ForgetIdempotency], &["share a key", "with the same key", "nobody asked for hold", "kept at"]);
 }

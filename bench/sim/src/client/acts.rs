@@ -142,6 +142,8 @@ impl Client {
     pub(super) async fn rush(&mut self, start: Timestamp) {
         let index = *self.dice.pick(&SHARING);
         let thing = self.thing(index);
+        // Neighbours get into each other's buffers, where the store's constraint does not look.
+        let start = start.plus_micros(*self.dice.pick(&[0, 0, 30 * MINUTE_US]));
         let range = TimeRange { start, end: start.plus_micros(i64::from(thing.minutes) * MINUTE_US) };
         let wanted = Offered { thing: index, range, user_ids: thing.user_ids, slot_id: None };
         sleep(self.dice.millis(0, 400)).await;
