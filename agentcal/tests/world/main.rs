@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use agentcal_testkit::{Dev, schemathesis, skip_or_fail, wait_for};
 
-use crate::config::Config;
 use crate::depth::Depth;
 use crate::stage::Stage;
 
@@ -46,16 +45,14 @@ const PASSES: [(&str, &[&str]); 2] =
 #[test]
 fn with_a_secret_key_every_answer_is_as_described() {
     let Some((dev, stage)) = begin() else { return };
-    let config = Config::of(&stage, &dev.info().secret_key);
-    let depth = run(&dev, &config, Effort { name: "secret", examples: 25, requests_min: 2_500 });
+    let depth = run(&dev, &stage, &dev.info().secret_key, Effort { name: "secret", examples: 25, requests_min: 2_500 });
     assert_eq!(depth::never_done(&depth), [""; 0], "requests that all fail prove little; the stage must have more");
 }
 
 #[test]
 fn with_a_publishable_key_every_answer_is_as_described() {
     let Some((dev, stage)) = begin() else { return };
-    let config = Config::of(&stage, &dev.info().publishable_key);
-    run(&dev, &config, Effort { name: "publishable", examples: 4, requests_min: 1_500 });
+    run(&dev, &stage, &dev.info().publishable_key, Effort { name: "publishable", examples: 4, requests_min: 1_500 });
 }
 
 fn begin() -> Option<(Dev, Stage)> {
@@ -63,18 +60,22 @@ fn begin() -> Option<(Dev, Stage)> {
         skip_or_fail("schemathesis is not installed");
         return None;
     }
-    let dev = Dev::start(BINARY);
+    let dev =
+        Dev::start_with(BINARY, &[("AGENTCAL_HOLDS_PER_USER_MAX", "1000"), ("AGENTCAL_HOLDS_PER_SESSION_MAX", "1000")]);
     let stage = Stage::set(&dev);
     Some((dev, stage))
 }
 
-fn run(dev: &Dev, config: &Config, effort: Effort) -> Depth {
+fn run(dev: &Dev, stage: &Stage, key: &str, effort: Effort) -> Depth {
     let mut depth = Depth::new();
     for (pass, operations) in PASSES {
         // Stays after the test, for whoever wants to know what was asked.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("world").join(effort.name).join(pass);
         std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join("schemathesis.toml"), config.to_toml()).expect("a file");
+        let write = |name: &str, content: String| std::fs::write(folder.join(name), content).expect("a file");
+        write("schemathesis.toml", config::to_toml(stage, key));
+        write("real_ids.json", config::real_ids(stage).to_string());
+        write("real_ids.py", include_str!("../python/real_ids.py").to_owned());
         let said = ask(dev, &folder, operations, effort.examples);
         assert!(said.success, "schemathesis found fault:\n{}\nthe program said:\n{}", said.text, tail(&dev.said()));
         depth.extend(depth::read(&folder.join(REPORT)));
@@ -98,7 +99,12 @@ fn ask(dev: &Dev, folder: &Path, operations: &[&str], examples: u32) -> Said {
     let log = folder.join("said.txt");
     let (out, err) = (File::create(&log).expect("a file"), File::options().append(true).open(&log).expect("the file"));
     let mut command = Command::new(program);
-    command.current_dir(folder).args(["--config-file", "schemathesis.toml", "--no-color", "run"]);
+    command.current_dir(folder).env("PYTHONPATH", folder).args([
+        "--config-file",
+        "schemathesis.toml",
+        "--no-color",
+        "run",
+    ]);
     command.arg(format!("{}/v1/openapi.json", dev.base_url())).args(operations);
     command.args(["--phases", "examples,coverage,fuzzing", "--checks", CHECKS, "--seed", SEED]);
     command.args(["--generation-database", "none", "--request-timeout", "20", "--continue-on-failure"]);

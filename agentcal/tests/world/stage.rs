@@ -28,6 +28,7 @@ pub(crate) struct Stage {
     pub(crate) calendars: Vec<String>,
     pub(crate) bookings: Vec<String>,
     pub(crate) holds: Vec<String>,
+    pub(crate) holds_to_confirm: Vec<String>,
     pub(crate) decisions: Vec<String>,
     /// Starts of slots, the first of them taken.
     pub(crate) start_times: Vec<String>,
@@ -138,9 +139,11 @@ impl Maker {
         let mut times = self.stage.start_times.clone().into_iter();
         let mut time = || times.next().expect("there is enough to book");
         for _ in 0..SPARE {
-            let (booking, hold) = (self.booking(time()).await, self.hold(time()).await);
+            let booking = self.booking(time()).await;
             self.stage.bookings.push(booking);
-            self.stage.holds.push(hold);
+            let (stays, goes) = (self.hold(time()).await, self.hold(time()).await);
+            self.stage.holds.push(stays);
+            self.stage.holds_to_confirm.push(goes);
         }
     }
 
