@@ -17,11 +17,8 @@ pub(crate) fn check(events: &[Event], ledger: &Ledger, finale: &Final, report: &
         moves_after_cancel(events, booking_id, life, report);
         reads_are_of_their_time(events, booking_id, life, report);
         match stored.get(&booking_id) {
-            Some(booking) => {
-                if !explains(life, booking) {
-                    report.violations.push(altered(booking));
-                }
-            }
+            Some(booking) if !explains(life, booking) => report.violations.push(altered(booking)),
+            Some(_) => {}
             None if finale.is_whole => lost(booking_id, life, report),
             None => {}
         }

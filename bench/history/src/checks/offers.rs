@@ -31,10 +31,8 @@ pub(crate) fn check(events: &[Event], certain: &Certain, finale: &Final, allowan
                     taken_over_busy((index, event), wish.range, user_ids, &truth, allowances, report);
                 }
             }
-            (Operation::Move { range, booking_id: _ }, Some((_, Outcome::Booking(seen)))) => {
-                if !event.is_replay() {
-                    taken_over_busy((index, event), *range, &seen.user_ids, &truth, allowances, report);
-                }
+            (Operation::Move { range, booking_id: _ }, Some((_, Outcome::Booking(seen)))) if !event.is_replay() => {
+                taken_over_busy((index, event), *range, &seen.user_ids, &truth, allowances, report);
             }
             _ => {}
         }
