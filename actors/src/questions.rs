@@ -120,7 +120,7 @@ impl Context {
         loop {
             let slot = self.wake(account_id, wanted.calendar_id, Cause::Question);
             let mut changes = slot.watch();
-            let before = *changes.borrow_and_update();
+            let before = changes.read();
             let facts = slot.facts();
             if slot.account_id != account_id {
                 return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::CalendarGone);
@@ -131,11 +131,11 @@ impl Context {
                 _ => {}
             }
             let changed = timeout_at(until, changes.changed()).await;
-            let failed = changes.borrow().syncs_failed > before.syncs_failed;
+            let failed = changes.read().syncs_failed > before.syncs_failed;
             match (changed, slot.facts()) {
                 // The provider was asked in vain: what is known will not get younger by waiting.
-                (Ok(Ok(())), Some(facts)) if failed || is_answer(&facts) => return facts,
-                (Ok(Ok(())), _) => {}
+                (Ok(()), Some(facts)) if failed || is_answer(&facts) => return facts,
+                (Ok(()), _) => {}
                 (Err(_late), Some(facts)) if facts.knowledge == Knowledge::Unknown(UnknownReason::NotSynced) => {
                     return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::DeadlineExceeded);
                 }
@@ -161,11 +161,11 @@ impl Context {
             self.ring(account_id, calendar_id);
         }
         loop {
-            let seen = *changes.borrow_and_update();
+            let seen = changes.read();
             if is_settled(&slot) || seen.syncs_failed > 0 {
                 return true;
             }
-            if !matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
+            if timeout_at(until, changes.changed()).await.is_err() {
                 return is_settled(&slot);
             }
         }

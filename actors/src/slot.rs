@@ -9,8 +9,9 @@ use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::time::Timestamp;
 use arc_swap::ArcSwapOption;
 use ractor::ActorRef;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 
+use crate::bulletin::{Bulletin, Reader};
 use crate::calendar::{CommitJob, Msg, Waiting};
 use crate::commit::Before;
 
@@ -49,7 +50,7 @@ pub(crate) struct Slot {
     pub(crate) crashes: AtomicU32,
     pub(crate) started_at: AtomicI64,
     facts: ArcSwapOption<CalendarFacts>,
-    changes: watch::Sender<Changes>,
+    changes: Bulletin<Changes>,
     mailbox: Arc<Semaphore>,
     door: Mutex<Door>,
     asked_at: AtomicI64,
@@ -71,7 +72,7 @@ impl Slot {
             crashes: AtomicU32::new(0),
             started_at: AtomicI64::new(0),
             facts: ArcSwapOption::empty(),
-            changes: watch::Sender::default(),
+            changes: Bulletin::default(),
             mailbox: Arc::new(Semaphore::new(mailbox_len_max)),
             door: Mutex::new(Door::Shut { rung: false }),
             asked_at: AtomicI64::new(asked_at.as_micros()),
@@ -97,11 +98,11 @@ impl Slot {
     }
 
     pub(crate) fn note(&self, change: impl FnOnce(&mut Changes)) {
-        self.changes.send_modify(change);
+        self.changes.change(change);
     }
 
-    pub(crate) fn watch(&self) -> watch::Receiver<Changes> {
-        self.changes.subscribe()
+    pub(crate) fn watch(&self) -> Reader<Changes> {
+        self.changes.reader()
     }
 
     /// Somebody asks about the calendar.
