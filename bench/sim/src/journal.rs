@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agentcal_engine::time::Timestamp;
 use agentcal_history::{Answer, Event, Operation, Outcome};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::run::digest_of;
 
 /// The history so far, and whether clients may go on. Clones are one.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Journal {
     inner: Arc<Mutex<Inner>>,
     pauses: Arc<AtomicBool>,
-    rush: Arc<watch::Sender<Option<Timestamp>>>,
+    rush: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -30,23 +30,21 @@ struct Inner {
     /// Writes that were acknowledged.
     acknowledged: u64,
     digest: u64,
-}
-
-impl Default for Journal {
-    fn default() -> Self {
-        Self { inner: Arc::default(), pauses: Arc::default(), rush: Arc::new(watch::Sender::new(None)) }
-    }
+    /// The time everybody wants.
+    popular: Option<Timestamp>,
 }
 
 impl Journal {
     /// Everybody suddenly wants the same time.
     pub(crate) fn rush(&self, start: Timestamp) {
-        self.rush.send_replace(Some(start));
+        self.lock().popular = Some(start);
+        self.rush.notify_waiters();
     }
 
-    /// Hears of every rush from now on.
-    pub(crate) fn rushes(&self) -> watch::Receiver<Option<Timestamp>> {
-        self.rush.subscribe()
+    /// Waits for the next rush; returns the time everybody wants. Clients wake in the order in which they wait.
+    pub(crate) async fn rushed(&self) -> Option<Timestamp> {
+        self.rush.notified().await;
+        self.lock().popular
     }
 
     /// Writes down a request; returns its number.

@@ -68,12 +68,12 @@ impl Client {
 
     /// Goes on for ever; while the journal is paused it begins nothing new.
     pub(crate) async fn run(mut self) {
-        let mut rushes = self.journal.rushes();
+        let journal = self.journal.clone();
         loop {
             let pause = self.dice.millis(2_000, 40_000);
             let wanted = tokio::select! {
                 biased;
-                Ok(()) = rushes.changed() => *rushes.borrow_and_update(),
+                start = journal.rushed() => start,
                 () = sleep(pause) => None,
             };
             if !self.journal.is_paused() {
