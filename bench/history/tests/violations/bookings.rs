@@ -137,7 +137,7 @@ fn replays_repeat_the_first_answer() {
     let rehearsal = keyed(event(0, 1, Operation::Rehearse { intent: "r".into() }, Outcome::Done), "r");
     is_sound("rehearsed again", &[first.clone(), rehearsal.clone(), rehearsal], &finale);
     let cancels = [keyed(cancel(2, 3, 1, 1, 9), "c"), keyed(cancel(4, 5, 1, 1, 9), "c")];
-    is_sound("cancelled again", &[&[first.clone()], &cancels[..]].concat(), &nothing().cancelled(1, 1, 9));
+    is_sound("cancelled again", &[std::slice::from_ref(&first), &cancels[..]].concat(), &nothing().cancelled(1, 1, 9));
     let meanwhile = keyed(refused(book(0, 3, 1, 1, 9)), "k");
     is_sound("refused at the same time", &[first.clone(), meanwhile], &finale);
     let mut other = replayed(second);
