@@ -301,7 +301,10 @@ impl State {
     fn handle_loaded(&mut self, myself: &ActorRef<Msg>, loaded: Result<Option<Box<CalendarRecord>>, StoreError>) {
         match loaded {
             Ok(Some(record)) => {
-                self.status = status_of(&record);
+                let status = std::mem::replace(&mut self.status, status_of(&record));
+                if work::is_mended(status, self.status) {
+                    self.machine.handle_mended(self.context.store_now());
+                }
                 self.take_access(Access::new(&self.context, &record));
                 self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..record.facts.clone() });
                 let told = self.loads.handle_done();

@@ -12,7 +12,7 @@ use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Calendar, ConnectionStatus, ExternalState, ProviderKind};
 use agentcal_engine::ports::{
     CalendarRecord, CalendarRef, Credentials, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
-    SyncRequest,
+    SyncRequest, SyncState,
 };
 use agentcal_engine::shard::Shard;
 use chrono_tz::Tz;
@@ -262,7 +262,30 @@ async fn try_mend(context: &Context, access: &Access) -> Result<(), StoreError> 
     };
     if is_mended {
         store.set_connection_status(access.account_id, connection_id, ConnectionStatus::Active, None).await?;
+        if connection.status == ConnectionStatus::ReauthorizationRequired {
+            hasten_sleepers(context, access, &calendars).await?;
+        }
         reload_all(context, access);
+    }
+    Ok(())
+}
+
+/// Whether credentials that were refused are good again, so that waiting for that is over.
+pub(crate) fn is_mended(before: Option<ConnectionStatus>, after: Option<ConnectionStatus>) -> bool {
+    before == Some(ConnectionStatus::ReauthorizationRequired) && after == Some(ConnectionStatus::Active)
+}
+
+/// Calendars of the connection that sleep through a long wait for good credentials are due now. Those awake hear of it when
+/// they load.
+async fn hasten_sleepers(context: &Context, access: &Access, calendars: &[Calendar]) -> Result<(), StoreError> {
+    let store = &context.parts.store;
+    for calendar in calendars.iter().filter(|calendar| context.directory.peek(calendar.id).is_none()) {
+        let Some(record) = store.load_calendar(access.account_id, calendar.id).await? else { continue };
+        if record.sync.failures > 0 {
+            let state = SyncState { due_at: context.store_now(), ..record.sync };
+            let failure = SyncFailure { account_id: access.account_id, calendar_id: calendar.id, state };
+            store.save_sync_failure(&failure).await?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentcal_engine::facts::{Knowledge, UnknownReason};
 use agentcal_engine::model::{ConnectionStatus, SchedulingMode, WritebackState};
-use agentcal_engine::ports::{FactStore, ProviderError};
+use agentcal_engine::ports::{Clock, FactStore, ProviderError};
 
 use super::{Stage, hours, wait_for};
 
@@ -100,6 +100,25 @@ async fn failures_are_shown_at_the_connection_and_mended_by_a_success() {
     wait_for("it is well", || async { stage.connection().await.status == ConnectionStatus::Active }).await;
     wait_for("it is known", || async { stage.facts(calendar_id).await.as_of().is_some() }).await;
     wait_for("its sibling too", || async { stage.facts(stage.calendars()[1]).await.as_of().is_some() }).await;
+}
+
+/// Credentials were refused for a moment. One calendar waits an hour for better ones; another finds at its next poll that
+/// they are good.
+#[tokio::test(flavor = "multi_thread")]
+async fn good_credentials_end_the_wait_of_every_calendar_of_the_connection() {
+    let stage = Stage::set(2, SchedulingMode::Individual).await;
+    let (refused, spared) = (stage.calendars()[0], stage.calendars()[1]);
+    stage.provider.fail_syncs([ProviderError::Unauthorized("401".into())]);
+    stage.scheduler.bell(stage.account_id(), refused);
+    let reauthorization = Knowledge::Unknown(UnknownReason::ReauthorizationRequired);
+    wait_for("it is unknown", || async { stage.facts(refused).await.knowledge == reauthorization }).await;
+    let mended_after = stage.clock.now();
+    stage.scheduler.bell(stage.account_id(), spared);
+    wait_for("the connection is well", || async { stage.connection().await.status == ConnectionStatus::Active }).await;
+    wait_for("what was refused is asked again", || async {
+        stage.facts(refused).await.as_of().is_some_and(|as_of| as_of >= mended_after)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

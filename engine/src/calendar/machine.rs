@@ -120,6 +120,11 @@ impl<C> CalendarMachine<C> {
         self.with_sync(now, |sync| sync.handle_owner_changed(now));
     }
 
+    /// The connection works again, as another of its calendars found.
+    pub fn handle_mended(&mut self, now: Timestamp) {
+        self.with_sync(now, |sync| sync.handle_mended(now));
+    }
+
     /// The sweep came by: whatever is due may begin.
     pub fn handle_due(&mut self, now: Timestamp) {
         self.yields += 1;

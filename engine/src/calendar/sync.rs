@@ -208,6 +208,14 @@ impl SyncMachine {
         self.rung_at.get_or_insert(now);
     }
 
+    /// The connection works again, as another of its calendars found: what failed for its sake is tried at once.
+    pub fn handle_mended(&mut self, now: Timestamp) {
+        if self.state.failures > 0 {
+            self.not_before = Timestamp::EARLIEST;
+            self.handle_bell(now);
+        }
+    }
+
     /// The calendar's owner is another one, whose answers to invitations count from now on. They were not kept, so
     /// everything is read again; a run under way may have begun before the change and does not count.
     pub fn handle_owner_changed(&mut self, now: Timestamp) {

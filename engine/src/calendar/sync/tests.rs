@@ -223,6 +223,21 @@ fn failures_wait_longer_each_time_and_bells_wait_with_them() {
 }
 
 #[test]
+fn refused_credentials_are_tried_at_once_when_another_calendar_found_them_good() {
+    let mut machine = machine(synced(0));
+    machine.start(at(10));
+    fetched(&mut machine);
+    machine.handle_page(Err(ProviderError::Unauthorized("401".into())), at(11), &Zero);
+    while machine.poll_effect().is_some() {}
+    machine.handle_failure_saved(Saved::Done, at(12));
+    machine.handle_bell(at(20));
+    assert_eq!(machine.wants_run(at(1_000)), None, "hopeless: a bell waits, too");
+    machine.handle_mended(at(1_000));
+    assert_eq!(machine.wants_run(at(1_000)), Some(Why::Bell));
+    assert!(!machine.is_backing_off(at(1_000)));
+}
+
+#[test]
 fn success_after_failures_recovers() {
     let mut machine = machine(SyncState { failures: 7, due_at: at(0), last_error: Some("502".into()), ..synced(-900) });
     machine.start(at(0));
