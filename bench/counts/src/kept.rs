@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::Workload;
 
-/// Part of a kept count by which a new one may differ. Compilers of one version and processors of one family differ by
+/// How many hundredths of a kept count a new one may differ. Compilers of one version and processors of one family differ by
 /// less.
-pub(crate) const TOLERANCE: f64 = 0.05;
+pub(crate) const TOLERANCE_PERCENT: u64 = 5;
 
 const HEADER: &str = "\
 # Instructions per unit, as callgrind counts them in an optimised build. A test fails when one grows by more than a
@@ -54,11 +54,13 @@ impl Kept {
     /// How a count compares.
     pub(crate) fn judge(&self, workload: Workload, count: u64) -> Verdict {
         let Some(&kept) = self.instructions.get(workload.name()) else { return Verdict::New };
-        let part = count as f64 / kept as f64 - 1.0;
-        match part {
-            part if part > TOLERANCE => Verdict::Worse,
-            part if part < -TOLERANCE => Verdict::Better,
-            _ => Verdict::Same,
+        let tolerated = kept * TOLERANCE_PERCENT / 100;
+        if count > kept + tolerated {
+            Verdict::Worse
+        } else if count < kept - tolerated {
+            Verdict::Better
+        } else {
+            Verdict::Same
         }
     }
 }
