@@ -100,7 +100,7 @@ pub(crate) fn rfc3339(instant: Timestamp, zone: Tz) -> String {
 }
 
 /// Length of an instant without a fraction of a second.
-const TEXT_LEN: usize = 25;
+pub(crate) const TEXT_LEN: usize = 25;
 /// Where its time of day begins and ends.
 const TIME_OF_DAY: Range<usize> = 11..19;
 
@@ -141,6 +141,20 @@ impl InstantWriter {
         out.extend_from_slice(date_and_time);
         push_fraction(fraction_us, out);
         out.extend_from_slice(offset);
+    }
+
+    /// The text of an instant at a whole minute.
+    pub(crate) fn minute(&mut self, instant: Timestamp) -> &[u8; TEXT_LEN] {
+        let micros = instant.as_micros();
+        debug_assert_eq!(micros % MINUTE_US, 0, "{micros}");
+        if !self.alike.contains(&micros) {
+            self.move_to(instant);
+        }
+        let minutes = ((micros - self.midnight).unsigned_abs() / MINUTE_US.unsigned_abs()) as u32;
+        let hours = minutes / 60;
+        let ([h1, h2], [m1, m2]) = (two(hours), two(minutes - hours * 60));
+        self.text[TIME_OF_DAY].copy_from_slice(&[h1, h2, b':', m1, m2, b':', b'0', b'0']);
+        &self.text
     }
 
     /// Looks up the date and the offset of an instant, and for how long they stay the same.
@@ -289,6 +303,7 @@ mod tests {
                 writer.write(instant, &mut out);
                 let expected = instant.to_utc().with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, false);
                 assert_eq!(String::from_utf8_lossy(&out), expected, "{zone}");
+                assert_eq!(writer.minute(instant)[..], out, "{zone}");
                 instant = instant.plus_micros(7 * 3_600_000_000 + 13 * MINUTE_US);
             }
         }

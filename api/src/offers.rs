@@ -137,13 +137,22 @@ impl Offering {
 }
 
 impl SlotIds {
+    /// Makes a slot id written before for the same hosts the one of another start.
+    pub(crate) fn rewrite(&self, start: Timestamp, hosts: HostSet, slot_id: &mut [u8]) {
+        self.writer.rewrite(start, self.placed(hosts), slot_id);
+    }
+
     /// Appends the slot id of a start with the hosts of the question that are free then. Allocates nothing.
     pub(crate) fn write(&self, start: Timestamp, hosts: HostSet, out: &mut Vec<u8>) {
-        let hosts = match &self.places {
+        self.writer.write(start, self.placed(hosts), out);
+    }
+
+    /// Hosts of the question by their place in offers.
+    fn placed(&self, hosts: HostSet) -> HostSet {
+        match &self.places {
             None => hosts,
             Some(places) => hosts.iter().filter_map(|host| places.get(host).copied()).collect(),
-        };
-        self.writer.write(start, hosts, out);
+        }
     }
 }
 

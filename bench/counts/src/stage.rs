@@ -92,8 +92,11 @@ impl Stage {
     pub(crate) async fn ask_for_slots(&self, requests: u64, slots: u64) {
         for n in 0..requests {
             let body = self.ask("2026-12-01", "2027-01-28", &format!("&limit={slots}")).await;
-            let found = body.windows(12).filter(|window| window == b"\"start_time\"").count();
-            assert_eq!(found as u64, slots, "there are so many");
+            // Once, because counting them takes longer than writing them.
+            if n == 0 {
+                let found = body.windows(12).filter(|window| window == b"\"start_time\"").count();
+                assert_eq!(found as u64, slots, "there are so many");
+            }
             self.breathe(n).await;
         }
     }

@@ -1,19 +1,20 @@
 //! Offers: a slot's `slot_id`, a short keyed token. Booking by it takes exactly what was offered.
 //!
 //! An answer offers hundreds of slots, so what they share is worked out once: an [`OfferWriter`] derives a key from the
-//! account, the meeting and the terms, and each slot costs one short keyed hash (SipHash-2-4 with 128 bits, of which 80
-//! are kept). Whoever was not offered a slot would have to guess those within the offer's life, through our own limits.
+//! account, the meeting and the terms, and each slot costs one short keyed hash (SipHash-2-4, 64 bits). Whoever was not
+//! offered a slot would have to guess those within the offer's life, through our own limits.
 //!
 //! Layout before base 64: form (1), tag of the event type or user (3), expiry (4), for ad hoc meetings their length (2),
 //! start (4), set of hosts by their place in the event type (1 to 16, little end first, no trailing zeros), signature
-//! (10). Instants are minutes since 1970: windows are wall-clock minutes and offsets from UTC whole minutes, so slots
-//! begin at whole minutes. With up to eight hosts that makes 36 characters, prefix included.
+//! (8). Instants are minutes since 1970: windows are wall-clock minutes and offsets from UTC whole minutes, so slots
+//! begin at whole minutes. With up to eight hosts that makes 33 characters, prefix included.
 
+use std::array;
 use std::hash::Hasher;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip::SipHasher24;
 use subtle::ConstantTimeEq;
 
 use super::keys::{Purpose, SigningKeys};
@@ -29,7 +30,7 @@ pub const SLOT_ID_PREFIX: &str = "slot_";
 
 const FORM_EVENT_TYPE: u8 = 1;
 const FORM_AD_HOC: u8 = 2;
-const SIGNATURE_LEN: usize = 10;
+const SIGNATURE_LEN: usize = 8;
 const TAG_LEN: usize = 3;
 const INSTANT_LEN: usize = 4;
 const LENGTH_LEN: usize = 2;
@@ -45,6 +46,10 @@ const SHARED_TEXT_LEN: usize = SLOT_ID_PREFIX.len() + SHARED_LEN / 3 * 4;
 const OWN_LEN_MAX: usize = (LEN_MAX - SHARED_LEN).next_multiple_of(3);
 /// The same in characters.
 const OWN_TEXT_LEN_MAX: usize = OWN_LEN_MAX / 3 * 4;
+/// What is written for each slot of an event type with up to eight hosts: bytes that the shared characters do not say, and
+/// how many characters it makes.
+const USUAL_REST_LEN: usize = HEAD_LEN - SHARED_LEN;
+const USUAL_TEXT_LEN: usize = (USUAL_REST_LEN + INSTANT_LEN + 1 + SIGNATURE_LEN) / 3 * 4;
 /// The digits of base 64 for addresses (RFC 4648, section 5).
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// Longest token, in characters.
@@ -235,6 +240,43 @@ impl OfferWriter {
 
     /// Appends the slot id of a start, at a whole minute, with the hosts that are free then.
     pub fn write(&self, start: Timestamp, hosts: HostSet, out: &mut Vec<u8>) {
+        let (text, len) = self.own_text(start, hosts);
+        out.extend_from_slice(&self.text);
+        out.extend_from_slice(&text[..len]);
+    }
+
+    /// Makes a slot id that this writer wrote for the same hosts the one of another start. Their length is the same.
+    ///
+    /// # Panics
+    /// When `slot_id` is shorter than that.
+    pub fn rewrite(&self, start: Timestamp, hosts: HostSet, slot_id: &mut [u8]) {
+        let own = &mut slot_id[SHARED_TEXT_LEN..];
+        if let Some(text) = self.usual_text(start, hosts) {
+            own[..USUAL_TEXT_LEN].copy_from_slice(&text);
+        } else {
+            let (text, len) = self.own_text(start, hosts);
+            own[..len].copy_from_slice(&text[..len]);
+        }
+    }
+
+    /// As [`Self::own_text`], for up to eight hosts of an event type, which nearly all offers have: rest, start, hosts and
+    /// signature are 120 bits then, put together as numbers.
+    fn usual_text(&self, start: Timestamp, hosts: HostSet) -> Option<[u8; USUAL_TEXT_LEN]> {
+        const HALF: usize = USUAL_TEXT_LEN / 2;
+        let hosts = u8::try_from(hosts.bits()).ok().filter(|_| self.rest_len == USUAL_REST_LEN)?;
+        let [a, b, c, d] = minutes(start);
+        let signed = [a, b, c, d, hosts];
+        let mut hasher = self.hasher;
+        hasher.write(&signed);
+        let signature = hasher.finish();
+        let first =
+            self.rest[..USUAL_REST_LEN].iter().chain(&signed).fold(0, |bits, &byte| bits << 8 | u64::from(byte));
+        let halves = [first << 4 | signature >> 60, signature];
+        Some(array::from_fn(|place| DIGITS[(halves[place / HALF] >> (6 * (HALF - 1 - place % HALF)) & 63) as usize]))
+    }
+
+    /// The characters that differ from slot to slot, and how many they are.
+    fn own_text(&self, start: Timestamp, hosts: HostSet) -> ([u8; OWN_TEXT_LEN_MAX], usize) {
         debug_assert_eq!(start.as_micros() % MINUTE_US, 0, "slots begin at whole minutes");
         let mut bytes = [0; OWN_LEN_MAX];
         bytes[..self.rest.len()].copy_from_slice(&self.rest);
@@ -248,10 +290,7 @@ impl OfferWriter {
         let mut hasher = self.hasher;
         hasher.write(&bytes[self.rest_len..len]);
         bytes[len..len + SIGNATURE_LEN].copy_from_slice(&finished(&hasher));
-        len += SIGNATURE_LEN;
-        let (text, text_len) = own_text(&bytes, len);
-        out.extend_from_slice(&self.text);
-        out.extend_from_slice(&text[..text_len]);
+        own_text(&bytes, len + SIGNATURE_LEN)
     }
 }
 
@@ -334,7 +373,7 @@ fn own_text(bytes: &[u8; OWN_LEN_MAX], len: usize) -> ([u8; OWN_TEXT_LEN_MAX], u
 }
 
 fn finished(hasher: &SipHasher24) -> [u8; SIGNATURE_LEN] {
-    first(&hasher.finish128().as_bytes())
+    hasher.finish().to_be_bytes()
 }
 
 fn minutes(instant: Timestamp) -> [u8; INSTANT_LEN] {

@@ -1,5 +1,7 @@
 //! Writing the answer's bytes. An answer can have thousands of slots; each costs a few copies and no allocation.
 
+use std::ops::Range;
+
 use agentcal_engine::decision::{Host, HostSet, Slot};
 use agentcal_engine::facts::UnknownReason;
 use agentcal_engine::ids::{EventTypeId, UserId};
@@ -7,7 +9,7 @@ use agentcal_engine::time::Timestamp;
 use chrono_tz::Tz;
 
 use super::freshness::{Basis, reason_name};
-use crate::instant::InstantWriter;
+use crate::instant::{InstantWriter, TEXT_LEN};
 use crate::offers::SlotIds;
 
 /// Bytes of one slot with one user, a little more than it takes.
@@ -50,22 +52,22 @@ impl Answered<'_> {
         out
     }
 
-    /// Neighbours are mostly free with the same people, so what stands between the instants and the slot id is kept.
+    /// Neighbours are mostly free with the same people, and then differ in their instants and the end of their slot id
+    /// only.
     fn push_slots(&self, instants: &mut InstantWriter, out: &mut Vec<u8>) {
         let names: Vec<String> = self.hosts.iter().map(|host| host.user.id.to_string()).collect();
-        let (mut named, mut between) = (HostSet::EMPTY, Vec::new());
+        let mut written = WrittenSlot::default();
         for (index, slot) in self.slots.iter().enumerate() {
-            if index == 0 || slot.hosts != named {
-                named = slot.hosts;
-                write_between(named, &names, &mut between);
+            if index == 0 || slot.hosts != written.hosts {
+                written = WrittenSlot::new(slot.hosts, &names);
+                self.slot_ids.write(slot.start, slot.hosts, &mut written.bytes);
+                written.bytes.extend_from_slice(b"\"}");
+            } else {
+                self.slot_ids.rewrite(slot.start, slot.hosts, &mut written.bytes[written.slot_id..]);
             }
-            out.extend_from_slice(if index == 0 { b"{\"start_time\":\"".as_slice() } else { b",{\"start_time\":\"" });
-            instants.write(slot.start, out);
-            out.extend_from_slice(b"\",\"end_time\":\"");
-            instants.write(slot.end, out);
-            out.extend_from_slice(&between);
-            self.slot_ids.write(slot.start, slot.hosts, out);
-            out.extend_from_slice(b"\"}");
+            written.bytes[START].copy_from_slice(instants.minute(slot.start));
+            written.bytes[END].copy_from_slice(instants.minute(slot.end));
+            out.extend_from_slice(&written.bytes[usize::from(index == 0)..]);
         }
     }
 
@@ -86,17 +88,39 @@ impl Answered<'_> {
     }
 }
 
-/// From behind the end of a slot to its slot id.
-fn write_between(hosts: HostSet, names: &[String], between: &mut Vec<u8>) {
-    between.clear();
-    between.extend_from_slice(b"\",\"user_ids\":[");
-    for (place, host) in hosts.iter().enumerate() {
-        if place > 0 {
-            between.push(b',');
+/// A slot as it was written last, with the comma before it.
+#[derive(Default)]
+struct WrittenSlot {
+    hosts: HostSet,
+    bytes: Vec<u8>,
+    /// Where its slot id begins.
+    slot_id: usize,
+}
+
+const BEFORE_START: &[u8] = b",{\"start_time\":\"";
+const BEFORE_END: &[u8] = b"\",\"end_time\":\"";
+/// Where its instants stand.
+const START: Range<usize> = BEFORE_START.len()..BEFORE_START.len() + TEXT_LEN;
+const END: Range<usize> = START.end + BEFORE_END.len()..START.end + BEFORE_END.len() + TEXT_LEN;
+
+impl WrittenSlot {
+    /// Everything up to the slot id, with room for the instants.
+    fn new(hosts: HostSet, names: &[String]) -> Self {
+        let mut bytes = Vec::with_capacity(SLOT_LEN);
+        bytes.extend_from_slice(BEFORE_START);
+        bytes.extend_from_slice(&[b' '; TEXT_LEN]);
+        bytes.extend_from_slice(BEFORE_END);
+        bytes.extend_from_slice(&[b' '; TEXT_LEN]);
+        bytes.extend_from_slice(b"\",\"user_ids\":[");
+        for (place, host) in hosts.iter().enumerate() {
+            if place > 0 {
+                bytes.push(b',');
+            }
+            push_quoted(names.get(host).map_or("", String::as_str), &mut bytes);
         }
-        push_quoted(names.get(host).map_or("", String::as_str), between);
+        bytes.extend_from_slice(b"],\"slot_id\":\"");
+        Self { hosts, slot_id: bytes.len(), bytes }
     }
-    between.extend_from_slice(b"],\"slot_id\":\"");
 }
 
 fn push_instant(instant: Timestamp, instants: &mut InstantWriter, out: &mut Vec<u8>) {

@@ -25,7 +25,7 @@ async fn every_slot_has_an_id_of_its_own() {
     let reply = world.availability(&query).await.expect(200);
     let ids = slot_ids(&reply);
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-    assert!(ids.len() > 200 && ids.iter().all(|id| id.len() == 36), "{ids:?}");
+    assert!(ids.len() > 200 && ids.iter().all(|id| id.len() == 33), "{ids:?}");
     assert_eq!(slot_ids(&world.availability(&query).await), ids, "the same question at the same moment");
 }
 
