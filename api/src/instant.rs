@@ -297,7 +297,7 @@ mod tests {
         ];
         for zone in zones {
             let mut writer = InstantWriter::new(zone);
-            let mut instant = Timestamp::from_seconds(1_300_000_000);
+            let mut instant = Timestamp::from_seconds(1_299_999_960);
             while instant < Timestamp::from_seconds(2_000_000_000) {
                 let mut out = Vec::new();
                 writer.write(instant, &mut out);
