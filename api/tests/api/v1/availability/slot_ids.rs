@@ -15,7 +15,7 @@ fn slot_ids(reply: &Reply) -> Vec<String> {
 /// The hosts a slot id of an event type names, as bits.
 fn hosts_of(slot_id: &str) -> Vec<u8> {
     let bytes = URL_SAFE_NO_PAD.decode(slot_id.strip_prefix("slot_").expect("the prefix")).expect("base 64");
-    bytes[12..bytes.len() - 10].to_vec()
+    bytes[12..bytes.len() - 8].to_vec()
 }
 
 #[tokio::test]
