@@ -129,12 +129,42 @@ async fn decide_until_settled(
             }
             After::Answer(answer) => return Ok(*answer),
             After::Again => {}
+            After::UsedUp { is_performed } => return Ok(settled_before(context, request, is_performed).await),
             After::Fenced => {
                 context.fence();
                 return Ok(CommitAnswer::Unavailable(UnavailableReason::ShuttingDown));
             }
         }
     }
+}
+
+/// Somebody else settled this very commit. Performed, its answer is what there now is; refused, whoever waits has heard so.
+async fn settled_before(context: &Context, request: &CommitRequest, is_performed: bool) -> CommitAnswer {
+    if !is_performed {
+        return CommitAnswer::Unavailable(UnavailableReason::Deadline);
+    }
+    match what_is_there(context, request).await {
+        Ok(Some(made)) => CommitAnswer::Committed(made),
+        Ok(None) => STORE_UNAVAILABLE,
+        Err(error) => store_failed(&error),
+    }
+}
+
+/// What a request that was performed has made, as it now is.
+async fn what_is_there(context: &Context, request: &CommitRequest) -> Result<Option<Made>, StoreError> {
+    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
+    Ok(match &request.kind {
+        CommitKind::Reschedule { booking_id, .. } | CommitKind::Cancel { booking_id, .. } => {
+            store.booking(account_id, *booking_id).await?.map(|item| Made::Booking(Box::new(item.booking)))
+        }
+        CommitKind::Extend { hold_id, .. } => {
+            store.hold(account_id, *hold_id).await?.map(|item| Made::Hold(Box::new(item.hold)))
+        }
+        CommitKind::Release(HoldSelection::One(hold_id)) => Some(Made::Released(vec![*hold_id])),
+        // Which of them this very request gave back is not known any more; none is left, and that is what was asked.
+        CommitKind::Release(HoldSelection::Session(_)) => Some(Made::Released(Vec::new())),
+        CommitKind::Book(_) | CommitKind::Confirm(_) | CommitKind::Hold(_) => made_before(context, request).await?,
+    })
 }
 
 /// Whether a request makes something of nothing, so that nothing read of it can be outdated.
@@ -182,7 +212,8 @@ async fn plan(
     let now = context.store_now();
     let entropy = &*context.parts.entropy;
     let hold_limits = context.parts.settings.hold_limits;
-    let grounds = Grounds { request, config: &config, epoch: context.epoch, now, entropy, hold_limits };
+    let epoch = Some(context.epoch);
+    let grounds = Grounds { request, config: &config, epoch, is_shared: false, now, entropy, hold_limits };
     Ok(match &ask {
         Ask::Cancel(item) => Ok(cancel(&grounds, item)),
         Ask::Extend(item) => Ok(extend(&grounds, item)),

@@ -219,6 +219,11 @@ pub struct CommitPlan {
     pub shard: Shard,
     /// The ownership the leader acts under; `None` on the owner-less path.
     pub epoch: Option<Epoch>,
+    /// Whether another node may be performing the same commit: then the plan uses its id up, and finds it used.
+    pub is_shared: bool,
+    /// The latest end among holds that the decision took for expired. The plan is stale until the store's clock is past
+    /// it: the constraint does not see buffers, so nothing else would keep a fast clock from booking next to a live hold.
+    pub expired_until: Option<Timestamp>,
     /// What the decision rested on, ascending by key, none twice.
     pub expected_revisions: Vec<ExpectedRevision>,
     /// Changes to claims, in order.
@@ -250,6 +255,11 @@ pub enum Outcome {
     },
     /// The idempotency key was used before with another body. Nothing was done.
     IdempotencyMismatch,
+    /// The commit's id was used up before: it was performed, or it was refused for good. Nothing was done.
+    UsedUp {
+        /// Whether it was performed.
+        is_performed: bool,
+    },
     /// A revision or row count was not as the decision saw it, or the engine asked to try again. Nothing was done.
     Stale,
     /// The constraint refused a claim: the user's time is taken. Nothing was done.

@@ -1,6 +1,7 @@
 //! Which of the virtual shards an account's calendars belong to.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::AccountId;
@@ -21,6 +22,16 @@ impl Shard {
         Self((hash & u64::from(SHARD_COUNT - 1)) as u16)
     }
 
+    /// The shard of a number; `None` when there is no such shard.
+    pub const fn from_number(number: u16) -> Option<Self> {
+        if number < SHARD_COUNT { Some(Self(number)) } else { None }
+    }
+
+    /// All shards, ascending.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SHARD_COUNT).map(Self)
+    }
+
     /// The shard's number, below [`SHARD_COUNT`].
     pub const fn number(self) -> u16 {
         self.0
@@ -31,3 +42,8 @@ impl Shard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
+
+/// A running node; another start of the program is another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub Uuid);

@@ -48,9 +48,9 @@ impl View {
         self.now
     }
 
-    /// The epoch writers must hold.
-    pub fn epoch(&self) -> Epoch {
-        self.state.globals.epoch
+    /// The epoch that writers of an account must hold.
+    pub fn epoch_of(&self, account_id: AccountId) -> Epoch {
+        self.state.globals.epoch_of(account_id)
     }
 
     /// All accounts.

@@ -135,7 +135,7 @@ impl Truths<'_> {
         CalendarFacts::assemble(FactSource {
             calendar_id,
             account_id,
-            epoch: self.view.epoch(),
+            epoch: self.view.epoch_of(account_id),
             revision: 0,
             knowledge,
             instances,

@@ -21,6 +21,11 @@ pub enum After {
     Again,
     /// The process no longer owns what it commits to.
     Fenced,
+    /// Somebody else settled this very commit.
+    UsedUp {
+        /// Whether it was performed.
+        is_performed: bool,
+    },
 }
 
 /// The attempts of one commit.
@@ -56,6 +61,7 @@ impl Attempts {
             Outcome::IdempotencyMismatch => return After::Answer(Box::new(CommitAnswer::IdempotencyMismatch)),
             Outcome::HoldLimit { limit } => return After::Answer(Box::new(CommitAnswer::HoldLimit(limit))),
             Outcome::Fenced => return After::Fenced,
+            Outcome::UsedUp { is_performed } => return After::UsedUp { is_performed },
             Outcome::Overlap { user_id } => *self.overlaps.entry(user_id).or_default() += 1,
             Outcome::Stale => {}
         }

@@ -26,8 +26,10 @@ pub struct Grounds<'a> {
     pub request: &'a CommitRequest,
     /// The account's configuration.
     pub config: &'a AccountConfig,
-    /// The ownership the leader acts under.
-    pub epoch: Epoch,
+    /// The ownership the decision is made under; `None` on the owner-less path.
+    pub epoch: Option<Epoch>,
+    /// Whether another node may be performing the same commit.
+    pub is_shared: bool,
     /// The store's clock.
     pub now: Timestamp,
     /// Chance, for the ids of claims and records.
@@ -124,6 +126,18 @@ pub(super) fn plan(grounds: &Grounds<'_>, ask: &DecideAsk, chosen: &[&Host]) -> 
         revisions.write(RevisionKey::Calendar(host.user.home_calendar_id));
         revisions.write(RevisionKey::User(host.user.id));
     }
+    let mut planned = plan_request(grounds, ask, chosen, revisions);
+    planned.plan.expired_until = latest_expired(chosen, grounds.now);
+    planned
+}
+
+/// The latest end among holds of these hosts that count as expired at an instant.
+fn latest_expired(hosts: &[&Host], now: Timestamp) -> Option<Timestamp> {
+    let claims = hosts.iter().flat_map(|host| &host.facts).flat_map(|facts| &facts.claims);
+    claims.filter_map(|claim| claim.expires_at).filter(|&expires_at| expires_at <= now).max()
+}
+
+fn plan_request(grounds: &Grounds<'_>, ask: &DecideAsk, chosen: &[&Host], revisions: Revisions) -> Planned {
     match (&grounds.request.kind, &ask.subject) {
         (CommitKind::Book(book), _) => {
             let person = Person { attendee: &book.attendee, metadata: &book.metadata };
@@ -240,7 +254,9 @@ fn empty_plan(grounds: &Grounds<'_>, revisions: Revisions) -> CommitPlan {
         commit_id: request.commit_id,
         tenant: request.tenant,
         shard: Shard::of(request.tenant.account_id),
-        epoch: Some(grounds.epoch),
+        epoch: grounds.epoch,
+        is_shared: grounds.is_shared,
+        expired_until: None,
         expected_revisions: revisions.into_vec(),
         claims: Vec::new(),
         booking: None,

@@ -1,5 +1,6 @@
 //! What a caller may ask of a commit of bookings and holds, and what it may hear.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::time::Timestamp;
 pub const ALTERNATIVES_MAX: usize = 5;
 
 /// What is to be booked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meeting {
     /// On the terms of an event type.
     EventType(EventTypeId),
@@ -22,7 +23,7 @@ pub enum Meeting {
 }
 
 /// Who may be taken, and how the caller came by the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Choice {
     /// Anybody of the event type; a bare start.
     Any,
@@ -33,7 +34,7 @@ pub enum Choice {
 }
 
 /// A new booking.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BookRequest {
     /// The id the booking will have; minted where the request came in, so that repeating the request finds it.
     pub booking_id: BookingId,
@@ -50,7 +51,7 @@ pub struct BookRequest {
 }
 
 /// A booking to be made of a hold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfirmRequest {
     /// The id the booking will have; minted where the request came in, so that repeating the request finds it.
     pub booking_id: BookingId,
@@ -63,7 +64,7 @@ pub struct ConfirmRequest {
 }
 
 /// A slot to be kept for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldRequest {
     /// The id the hold will have; minted where the request came in, so that repeating the request finds it.
     pub hold_id: HoldId,
@@ -80,7 +81,7 @@ pub struct HoldRequest {
 }
 
 /// Which holds to give back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HoldSelection {
     /// One. Giving it back again, or after it expired, is a success.
     One(HoldId),
@@ -89,7 +90,7 @@ pub enum HoldSelection {
 }
 
 /// Who changes a booking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangedBy {
     /// Somebody with a key.
     Key,
@@ -98,7 +99,7 @@ pub enum ChangedBy {
 }
 
 /// A change to bookings and holds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CommitKind {
     /// Make a booking.
     Book(BookRequest),
@@ -153,7 +154,7 @@ impl CommitKind {
 }
 
 /// Whether to do it, or only to say what would come of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Intent {
     /// Do it.
     Commit,
@@ -162,7 +163,7 @@ pub enum Intent {
 }
 
 /// A change to bookings, and what must be known to make it once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommitRequest {
     /// Minted where the request came in; the same on every path and retry.
     pub commit_id: Uuid,
@@ -179,7 +180,7 @@ pub struct CommitRequest {
 }
 
 /// What a commit makes or changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Made {
     /// A booking, as it now is.
     Booking(Box<Booking>),
@@ -208,7 +209,7 @@ impl Made {
 }
 
 /// What became of a commit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CommitAnswer {
     /// Durable, published.
     Committed(Made),
@@ -245,7 +246,7 @@ impl CommitAnswer {
 }
 
 /// Why a time is not bookable, and what is instead.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The verdict on every host asked.
     pub decision: Decision,
@@ -256,7 +257,7 @@ pub struct Refusal {
 }
 
 /// A bookable time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alternative {
     /// When it begins.
     pub start: Timestamp,
@@ -267,7 +268,7 @@ pub struct Alternative {
 }
 
 /// Why a request makes no sense for what is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rejection {
     /// There is no such account.
     AccountMissing,
@@ -306,7 +307,7 @@ pub enum Rejection {
 }
 
 /// Why a request cannot be decided now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnavailableReason {
     /// The busy time of these hosts is not known, and without it nobody can be booked.
     FactsUnknown {

@@ -7,17 +7,21 @@ mod chance;
 mod fact_cache;
 mod fact_store;
 mod hold_store;
+mod ownership;
+mod peers;
 mod provider;
 mod sandbox;
 mod store;
 
 pub use booking_store::{BookingFilter, BookingStore, BookingStoreItem, WritebackJob, WritebackResult, WritebackStore};
 pub use chance::{Clock, Entropy};
-pub use fact_cache::{CacheError, FactCache};
+pub use fact_cache::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache};
 pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
+pub use ownership::{Membership, NodeRecord, Ownership, OwnershipStore, ShardMap};
+pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
     ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,

@@ -14,6 +14,7 @@ use crate::model::{
     User,
 };
 use crate::time::Timestamp;
+use uuid::Uuid;
 
 use super::{BookingStore, Credentials, DecisionStore, FactStore, HoldStore, WritebackStore};
 
@@ -157,7 +158,7 @@ pub trait TenantStore: Send + Sync {
         account_id: Option<AccountId>,
         key: &IdempotencyKey,
     ) -> Result<Write, StoreError>;
-    /// Deletes kept answers older than 24 h, at most `limit`; returns how many.
+    /// Deletes kept answers and used-up commit ids older than 24 h, at most `limit` of each; returns how many at most.
     async fn forget_old_answers(&self, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -298,6 +299,13 @@ pub trait ConnectionStore: Send + Sync {
 pub trait CommitStore: Send + Sync {
     /// Performs a plan whole, or not at all.
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError>;
+
+    /// Whether a commit's id was used up, and if so, whether by performing it.
+    async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError>;
+
+    /// Uses a commit's id up, so that nobody performs it any more; a no may only be said of a commit that nobody else
+    /// will say yes to. Returns whether it was performed before, which this does not change. Ids are kept for a day.
+    async fn use_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<bool, StoreError>;
 }
 
 /// Everything a store does.
@@ -311,6 +319,7 @@ pub trait Store:
     + WritebackStore
     + HoldStore
     + DecisionStore
+    + super::OwnershipStore
     + super::SandboxState
 {
 }
@@ -325,6 +334,7 @@ impl<T> Store for T where
         + WritebackStore
         + HoldStore
         + DecisionStore
+        + super::OwnershipStore
         + super::SandboxState
 {
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use agentcal_engine::facts::{CalendarFacts, Knowledge};
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::FactCache;
+use agentcal_engine::ports::{Beat, FactCache};
 use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::{TimeRange, Timestamp};
 use uuid::Uuid;
@@ -24,13 +24,18 @@ fn facts(calendar: u128, epoch: u64, revision: u64, as_of_seconds: i64) -> Arc<C
     })
 }
 
+/// Of the account that all facts here belong to.
+fn own_shard() -> Shard {
+    Shard::of(AccountId::from_uuid(Uuid::from_u128(1)))
+}
+
 async fn publish(cache: &impl FactCache, facts: &Arc<CalendarFacts>) {
     cache.publish(Shard::of(facts.account_id), Arc::clone(facts)).await.expect("published");
 }
 
 async fn read(cache: &impl FactCache, calendars: &[u128]) -> Vec<Option<Arc<CalendarFacts>>> {
     let ids: Vec<_> = calendars.iter().map(|&id| CalendarId::from_uuid(Uuid::from_u128(id))).collect();
-    cache.read(Shard::of(AccountId::from_uuid(Uuid::from_u128(1))), &ids).await.expect("readable")
+    cache.read(own_shard(), &ids).await.expect("readable").facts
 }
 
 /// What is published is read, whole.
@@ -83,6 +88,41 @@ pub async fn facts_are_found_only_in_their_shard(cache: impl FactCache) {
     let other = (2..).map(|n| Shard::of(AccountId::from_uuid(Uuid::from_u128(n)))).find(|shard| *shard != own);
     let other = other.expect("there is more than one shard");
     cache.publish(other, Arc::clone(&published)).await.expect("taken or not");
-    assert_eq!(cache.read(other, &[published.calendar_id]).await.expect("readable"), [None]);
+    assert_eq!(cache.read(other, &[published.calendar_id]).await.expect("readable").facts, [None]);
     assert_eq!(read(&cache, &[1]).await, [None]);
+}
+
+async fn read_beat(cache: &impl FactCache) -> Option<Beat> {
+    cache.read(own_shard(), &[]).await.expect("readable").beat
+}
+
+fn beat(epoch: u64, said_at_seconds: i64) -> Beat {
+    Beat { epoch: Epoch(epoch), said_at: Timestamp::from_seconds(said_at_seconds) }
+}
+
+/// A beat comes with the facts of its shard; a late one of a superseded owner changes nothing, and does not end a newer.
+pub async fn a_beat_speaks_for_its_ownership(cache: impl FactCache) {
+    assert_eq!(read_beat(&cache).await, None);
+    cache.beat(&[(own_shard(), beat(2, 10))]).await.expect("said");
+    assert_eq!(read_beat(&cache).await, Some(beat(2, 10)));
+    cache.beat(&[(own_shard(), beat(2, 11))]).await.expect("said");
+    assert_eq!(read_beat(&cache).await, Some(beat(2, 11)));
+    cache.beat(&[(own_shard(), beat(1, 99))]).await.expect("said");
+    assert_eq!(read_beat(&cache).await, Some(beat(2, 11)), "of an older owner");
+    cache.end_beat(own_shard(), Epoch(1)).await.expect("ended");
+    assert_eq!(read_beat(&cache).await, Some(beat(2, 11)), "not its own");
+    cache.end_beat(own_shard(), Epoch(2)).await.expect("ended");
+    assert_eq!(read_beat(&cache).await, None);
+}
+
+/// A mark is handed out once, to whoever owns the shard.
+pub async fn a_mark_is_taken_once(cache: impl FactCache) {
+    let [one, two] = [1, 2].map(|n| CalendarId::from_uuid(Uuid::from_u128(n)));
+    for calendar_id in [two, one, two] {
+        cache.mark_dirty(own_shard(), calendar_id).await.expect("marked");
+    }
+    let mut taken = cache.take_dirty(own_shard()).await.expect("taken");
+    taken.sort();
+    assert_eq!(taken, [one, two]);
+    assert_eq!(cache.take_dirty(own_shard()).await.expect("taken"), []);
 }

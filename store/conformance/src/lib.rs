@@ -17,9 +17,11 @@ pub mod hold_ends;
 pub mod hold_limits;
 pub mod holds;
 pub mod isolation;
+pub mod ownership;
 pub mod sandbox;
 pub mod sync;
 pub mod tenants;
+pub mod used_commits;
 pub mod world;
 pub mod writebacks;
 
@@ -94,6 +96,14 @@ macro_rules! each_store_case {
                 a_sequence_that_moved_on_refuses
                 a_revision_moves_with_every_commit
                 racers_for_one_slot_have_one_winner
+            }
+            used_commits {
+                a_shared_commit_is_performed_once
+                a_commit_refused_for_good_is_never_performed
+                a_plan_that_fails_uses_nothing_up
+                used_commits_belong_to_their_account
+                used_commits_are_forgotten_after_a_day
+                a_plan_waits_for_the_holds_it_looked_past
             }
             holds {
                 an_expired_hold_neither_blocks_nor_survives
@@ -185,6 +195,23 @@ macro_rules! store_suite {
     };
 }
 
+/// Makes a test of every case about leases and shards, for stores that several nodes share.
+#[macro_export]
+macro_rules! ownership_suite {
+    ($make:path) => {
+        $crate::store_tests! { $make,
+            ownership {
+                a_lease_lasts_from_its_renewal
+                the_map_comes_when_it_changed
+                only_what_nobody_alive_owns_is_taken
+                shards_are_handed_over_to_the_living
+                a_takeover_fences_its_shard_alone
+                racers_for_shards_share_them
+            }
+        }
+    };
+}
+
 /// A module of tests per module of cases.
 #[doc(hidden)]
 #[macro_export]
@@ -232,6 +259,8 @@ macro_rules! cache_suite {
             a_lower_version_never_replaces
             a_withdrawn_calendar_is_gone
             facts_are_found_only_in_their_shard
+            a_beat_speaks_for_its_ownership
+            a_mark_is_taken_once
         }
     };
     ($make:path; $($case:ident)*) => {$(

@@ -307,6 +307,8 @@ impl World {
             tenant: *tenant,
             shard: Shard::of(tenant.account_id),
             epoch: Some(self.epoch),
+            is_shared: false,
+            expired_until: None,
             expected_revisions: expected,
             claims: Vec::new(),
             booking: None,

@@ -1,13 +1,14 @@
 //! The fact cache of a single process: bounded, losable, one lock-free read per calendar.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::size_of;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::model::Claim;
-use agentcal_engine::ports::{CacheError, FactCache};
-use agentcal_engine::shard::Shard;
+use agentcal_engine::ports::{Beat, CacheError, CacheRead, FactCache};
+use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
 use moka::ops::compute::Op;
@@ -22,13 +23,26 @@ const ENTRY_BYTES: usize = 256;
 #[derive(Clone, Debug)]
 pub struct MemoryFactCache {
     facts: Cache<(Shard, CalendarId), Arc<CalendarFacts>>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What owners say of shards, and what they are to look at. Bounded by the numbers of shards and of calendars awake.
+#[derive(Debug, Default)]
+struct Notes {
+    beats: BTreeMap<Shard, Beat>,
+    dirty: BTreeMap<Shard, BTreeSet<CalendarId>>,
 }
 
 impl MemoryFactCache {
     /// A cache whose facts take about this many bytes at most.
     pub fn with_capacity(bytes: u64) -> Self {
         let facts = Cache::builder().max_capacity(bytes).weigher(|_, facts: &Arc<CalendarFacts>| weight(facts)).build();
-        Self { facts }
+        Self { facts, notes: Arc::default() }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        // Every change of the notes is one step, so a panic beside the lock left nothing half done.
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,22 +62,45 @@ impl FactCache for MemoryFactCache {
         Ok(())
     }
 
-    async fn read(
-        &self,
-        shard: Shard,
-        calendar_ids: &[CalendarId],
-    ) -> Result<Vec<Option<Arc<CalendarFacts>>>, CacheError> {
+    async fn read(&self, shard: Shard, calendar_ids: &[CalendarId]) -> Result<CacheRead, CacheError> {
         let read = |&calendar_id: &CalendarId| {
             let facts = self.facts.get(&(shard, calendar_id))?;
             // A value says itself what it is; one that stands in the wrong place is no value.
             (facts.calendar_id == calendar_id && Shard::of(facts.account_id) == shard).then_some(facts)
         };
-        Ok(calendar_ids.iter().map(read).collect())
+        let beat = self.notes().beats.get(&shard).copied();
+        Ok(CacheRead { beat, facts: calendar_ids.iter().map(read).collect() })
     }
 
     async fn withdraw(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
         self.facts.invalidate(&(shard, calendar_id));
         Ok(())
+    }
+
+    async fn beat(&self, beats: &[(Shard, Beat)]) -> Result<(), CacheError> {
+        let mut notes = self.notes();
+        for &(shard, beat) in beats {
+            let present = notes.beats.entry(shard).or_insert(beat);
+            *present = (*present).max(beat);
+        }
+        Ok(())
+    }
+
+    async fn end_beat(&self, shard: Shard, epoch: Epoch) -> Result<(), CacheError> {
+        let mut notes = self.notes();
+        if notes.beats.get(&shard).is_some_and(|beat| beat.epoch <= epoch) {
+            notes.beats.remove(&shard);
+        }
+        Ok(())
+    }
+
+    async fn mark_dirty(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
+        self.notes().dirty.entry(shard).or_default().insert(calendar_id);
+        Ok(())
+    }
+
+    async fn take_dirty(&self, shard: Shard) -> Result<Vec<CalendarId>, CacheError> {
+        Ok(self.notes().dirty.remove(&shard).unwrap_or_default().into_iter().collect())
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{Result, sealed_error, store_error};
 use crate::open::SqliteStore;
+use crate::used_commits;
 
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -104,7 +105,7 @@ impl SqliteStore {
         replace.bind(sealed).bind(now.as_micros()).execute(connection).await.map(drop).map_err(store_error)
     }
 
-    /// Deletes answers that no longer count, at most `limit` of each table.
+    /// Deletes answers that no longer count and ids of commits as old, at most `limit` of each.
     pub(crate) async fn forget_answers(&self, limit: u32) -> Result<u64> {
         let mut work = self.begin_write().await?;
         let until = (self.now() - KEPT_FOR).as_micros();
@@ -114,8 +115,9 @@ impl SqliteStore {
             let done = sqlx::query(table.forget).bind(until).bind(left).execute(&mut *work).await;
             forgotten += i64::try_from(done.map_err(store_error)?.rows_affected()).unwrap_or(i64::MAX);
         }
+        let used = used_commits::forget(&mut work, self.now() - KEPT_FOR, limit).await?;
         work.commit().await.map_err(store_error)?;
-        Ok(forgotten.unsigned_abs())
+        Ok(forgotten.unsigned_abs().max(used))
     }
 }
 

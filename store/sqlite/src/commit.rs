@@ -1,10 +1,11 @@
 //! The commit: one transaction, whole or not at all.
 //!
-//! Order: tenant; idempotency; epoch; revisions that are read; revisions that are raised; then the changes; then the kept
+//! Order: tenant; idempotency; the commit's id; epoch; revisions that are read; revisions that are raised; then the changes; then the kept
 //! answer. `BEGIN IMMEDIATE` has locked everything before the first read, so the store's clock is read once
 //! right after it, and nothing that was compared can change before the end.
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
+use agentcal_engine::ids::AccountId;
 use agentcal_engine::invariants::holds_are_whole;
 use agentcal_engine::model::Tenant;
 use agentcal_engine::ports::{CommitStore, StoreError};
@@ -13,6 +14,7 @@ use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
 use crate::answers::Kept;
 use crate::claims::Changed;
@@ -20,7 +22,7 @@ use crate::error::{Result, store_error};
 use crate::holds::HoldChanged;
 use crate::open::SqliteStore;
 use crate::text::{Named, to_u64};
-use crate::{booking, claims, decisions, holds, revisions, writeback};
+use crate::{booking, claims, decisions, holds, revisions, used_commits, writeback};
 
 #[async_trait]
 impl CommitStore for SqliteStore {
@@ -33,8 +35,14 @@ impl CommitStore for SqliteStore {
         if let Some(outcome) = self.answered_before(&mut work, plan, now).await? {
             return Ok(outcome);
         }
+        if let Some(is_performed) = used_before(&mut work, plan, now).await? {
+            return Ok(Outcome::UsedUp { is_performed });
+        }
         if plan.epoch.is_some_and(|held| held != ground.epoch) {
             return Ok(Outcome::Fenced);
+        }
+        if plan.expired_until.is_some_and(|end| end > now) {
+            return Ok(Outcome::Stale);
         }
         let account_id = plan.tenant.account_id;
         if !revisions::stand(&mut work, account_id, &plan.expected_revisions, ground.config_revision).await? {
@@ -51,6 +59,28 @@ impl CommitStore for SqliteStore {
         work.commit().await.map_err(store_error)?;
         Ok(Outcome::Committed { revisions })
     }
+
+    async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError> {
+        used_commits::find(&mut *self.reader().await?, account_id, commit_id).await
+    }
+
+    async fn use_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<bool, StoreError> {
+        let mut work = self.begin_write().await?;
+        if used_commits::insert(&mut work, account_id, commit_id, false, self.now()).await? {
+            work.commit().await.map_err(store_error)?;
+            return Ok(false);
+        }
+        Ok(used_commits::find(&mut work, account_id, commit_id).await?.unwrap_or(false))
+    }
+}
+
+/// Uses up the id of a commit that others may be performing; whether it had been performed, where it was used up before.
+async fn used_before(work: &mut SqliteConnection, plan: &CommitPlan, now: Timestamp) -> Result<Option<bool>> {
+    let (account_id, commit_id) = (plan.tenant.account_id, plan.commit_id);
+    if !plan.is_shared || used_commits::insert(work, account_id, commit_id, true, now).await? {
+        return Ok(None);
+    }
+    used_commits::find(work, account_id, commit_id).await
 }
 
 impl SqliteStore {

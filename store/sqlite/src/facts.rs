@@ -24,15 +24,10 @@ use crate::{claims, connection, revisions};
 #[async_trait]
 impl FactStore for SqliteStore {
     async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
-        // At least the clock's milliseconds: a restored file then begins above every epoch it ever had.
-        let floor = self.now().as_micros() / 1_000;
         let mut work = self.begin_write().await?;
-        let update = sqlx::query_scalar(
-            "UPDATE store_state SET epoch = CASE WHEN epoch < $1 THEN $1 ELSE epoch + 1 END WHERE id = 1 RETURNING epoch",
-        );
-        let epoch: i64 = update.bind(floor).fetch_one(&mut *work).await.map_err(store_error)?;
+        let epoch = raise_epoch(&mut work, self.now()).await?;
         work.commit().await.map_err(store_error)?;
-        Ok(Epoch(to_u64(epoch)?))
+        Ok(epoch)
     }
 
     async fn store_now(&self) -> Result<Timestamp, StoreError> {
@@ -132,6 +127,17 @@ impl FactStore for SqliteStore {
         }
         work.commit().await.map_err(store_error)
     }
+}
+
+/// Raises the store's epoch. At least to the clock's milliseconds: a restored file then begins above every epoch it ever
+/// had.
+pub(crate) async fn raise_epoch(work: &mut SqliteConnection, now: Timestamp) -> Result<Epoch> {
+    let floor = now.as_micros() / 1_000;
+    let update = sqlx::query_scalar(
+        "UPDATE store_state SET epoch = CASE WHEN epoch < $1 THEN $1 ELSE epoch + 1 END WHERE id = 1 RETURNING epoch",
+    );
+    let epoch: i64 = update.bind(floor).fetch_one(work).await.map_err(store_error)?;
+    Ok(Epoch(to_u64(epoch)?))
 }
 
 /// A row of two ids.

@@ -4,17 +4,19 @@
 //! the changes, the booking's row first, because claims and effects point to it; then the kept answer.
 
 use agentcal_engine::commit::{Access, CommitPlan, Outcome, RevisionKey};
+use agentcal_engine::ids::AccountId;
 use agentcal_engine::invariants::holds_are_whole;
 use agentcal_engine::ports::{CommitStore, StoreError};
 use agentcal_engine::shard::Shard;
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::settings::Planted;
 use crate::state::answers::{Keeper, Kept, keep, kept};
 use crate::state::claims::Changed;
 use crate::state::frame::tenant_rows;
 use crate::state::holds::HoldChanged;
-use crate::state::{Done, Work, bookings, claims, holds, writebacks};
+use crate::state::{AccountRows, Done, UsedCommit, Work, bookings, claims, holds, writebacks};
 use crate::store::SimStore;
 
 #[async_trait]
@@ -28,10 +30,25 @@ impl CommitStore for SimStore {
         })
         .await
     }
+
+    async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError> {
+        let used = |rows: &AccountRows| rows.used_commits.get(&commit_id).map(|used| used.is_performed);
+        self.read(|state, _| state.account(account_id).and_then(used)).await
+    }
+
+    async fn use_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<bool, StoreError> {
+        self.write(|work| Ok(Done::Keep(use_up(work, account_id, commit_id, false).unwrap_or(false)))).await
+    }
 }
 
 fn commit(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Outcome, StoreError> {
-    if let Some(outcome) = answered_before(work, plan).or_else(|| refusal(work, plan)) {
+    if let Some(outcome) = answered_before(work, plan) {
+        return Ok(outcome);
+    }
+    if let Some(is_performed) = used_before(work, plan) {
+        return Ok(Outcome::UsedUp { is_performed });
+    }
+    if let Some(outcome) = refusal(work, plan) {
         return Ok(outcome);
     }
     let Some(revisions) = raise(work, plan) else { return Ok(Outcome::Stale) };
@@ -57,10 +74,31 @@ fn answered_before(work: &Work<'_>, plan: &CommitPlan) -> Option<Outcome> {
     }
 }
 
+/// Uses up the id of a commit that others may be performing; whether it had been performed, where it was used up before.
+fn used_before(work: &mut Work<'_>, plan: &CommitPlan) -> Option<bool> {
+    if !plan.is_shared {
+        return None;
+    }
+    use_up(work, plan.tenant.account_id, plan.commit_id, true)
+}
+
+fn use_up(work: &mut Work<'_>, account_id: AccountId, commit_id: Uuid, is_performed: bool) -> Option<bool> {
+    let used_at = work.now();
+    let rows = work.account_mut(account_id)?;
+    if let Some(used) = rows.used_commits.get(&commit_id) {
+        return Some(used.is_performed);
+    }
+    rows.used_commits.insert(commit_id, UsedCommit { is_performed, used_at });
+    None
+}
+
 /// Why the plan may not begin: its leader was superseded, or what it was decided on has changed.
 fn refusal(work: &Work<'_>, plan: &CommitPlan) -> Option<Outcome> {
-    if plan.epoch.is_some_and(|held| held != work.state().globals.epoch) {
+    if plan.epoch.is_some_and(|held| held != work.state().globals.epoch_of(plan.tenant.account_id)) {
         return Some(Outcome::Fenced);
+    }
+    if plan.expired_until.is_some_and(|end| end > work.now()) {
+        return Some(Outcome::Stale);
     }
     let rows = work.account(plan.tenant.account_id)?;
     let stands = plan.expected_revisions.iter().all(|expected| {

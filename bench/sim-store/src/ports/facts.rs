@@ -1,5 +1,7 @@
 //! Facts and sync, for calendar actors.
 
+use std::sync::Arc;
+
 use agentcal_engine::facts::{ExternalInstance, FactSource};
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{
@@ -28,7 +30,12 @@ impl FactStore for SimStore {
         calendar_id: CalendarId,
     ) -> Result<Option<CalendarRecord>, StoreError> {
         self.read(|state, present| {
-            sync::calendar_record(state.account(account_id)?, calendar_id, state.globals.epoch, present.now)
+            sync::calendar_record(
+                state.account(account_id)?,
+                calendar_id,
+                state.globals.epoch_of(account_id),
+                present.now,
+            )
         })
         .await
     }
@@ -39,7 +46,7 @@ impl FactStore for SimStore {
         calendar_id: CalendarId,
     ) -> Result<Option<FactSource>, StoreError> {
         self.read(|state, present| {
-            sync::facts(state.account(account_id)?, calendar_id, state.globals.epoch, present.now)
+            sync::facts(state.account(account_id)?, calendar_id, state.globals.epoch_of(account_id), present.now)
         })
         .await
     }
@@ -91,8 +98,13 @@ impl FactStore for SimStore {
 fn raise_epoch(work: &mut Work<'_>) -> Epoch {
     let floor = u64::try_from(work.now().as_micros() / 1_000).unwrap_or(0);
     let globals = work.globals();
-    globals.epoch = Epoch(floor.max(globals.epoch.0 + 1));
-    globals.epoch
+    let highest = globals.shards.iter().map(|ownership| ownership.epoch.0).max().unwrap_or(0);
+    let epoch = Epoch(floor.max(highest + 1));
+    for ownership in Arc::make_mut(&mut globals.shards) {
+        ownership.epoch = epoch;
+    }
+    globals.map_version += 1;
+    epoch
 }
 
 fn due_calendars(state: &State, now: Timestamp, limit: u32) -> Vec<DueCalendar> {

@@ -7,6 +7,7 @@ mod connections;
 mod decisions;
 mod facts;
 mod holds;
+mod ownership;
 mod sandbox;
 mod tenants;
 mod writebacks;

@@ -6,7 +6,7 @@ use agentcal_engine::commit::{IdempotencyKey, IdempotentAnswer};
 use agentcal_engine::ids::{AccountId, OrganizationId};
 use agentcal_engine::ports::Write;
 
-use super::{AnswerRow, Present, State, Work};
+use super::{AnswerRow, Present, State, UsedCommit, Work};
 use crate::settings::Planted;
 
 /// How long an answer is kept.
@@ -78,7 +78,10 @@ pub(crate) fn forget_old(work: &mut Work<'_>, limit: u32) -> u64 {
     let is_old = |row: &AnswerRow| row.created_at <= until;
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut forgotten = 0;
-    let with_old = |rows: &super::AccountRows| rows.answers.values().any(is_old);
+    let is_used_long_ago = |used: &UsedCommit| used.used_at <= until;
+    let with_old = |rows: &super::AccountRows| {
+        rows.answers.values().any(is_old) || rows.used_commits.values().any(is_used_long_ago)
+    };
     let ids: Vec<AccountId> = work.state().all_rows().filter(|(_, rows)| with_old(rows)).map(|(id, _)| id).collect();
     for id in ids {
         let Some(rows) = work.account_mut(id) else { continue };
@@ -86,6 +89,8 @@ pub(crate) fn forget_old(work: &mut Work<'_>, limit: u32) -> u64 {
         old.truncate(left);
         let gone = rows.answers.remove_all(&old);
         (left, forgotten) = (left - gone, forgotten + gone);
+        let used = rows.used_commits.keys_where(is_used_long_ago);
+        rows.used_commits.remove_all(&used);
     }
     let globals = work.globals();
     let mut old = globals.answers.keys_where(is_old);

@@ -29,9 +29,12 @@ use agentcal_engine::model::{
     Account, ApiKey, AvailabilityRules, Booking, Calendar, Claim, Connection, DecisionRecord, EventType, ExternalState,
     Hold, Organization, User, WritebackState,
 };
-use agentcal_engine::ports::{ChangeCounters, Credentials, SandboxEvent, SyncState, WrittenEvent};
-use agentcal_engine::shard::Epoch;
+use agentcal_engine::ports::{
+    ChangeCounters, Credentials, NodeRecord, Ownership, SandboxEvent, SyncState, WrittenEvent,
+};
+use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT, Shard};
 use agentcal_engine::time::{TimeRange, Timestamp};
+use uuid::Uuid;
 
 use crate::settings::Planted;
 pub(crate) use table::Table;
@@ -47,13 +50,46 @@ pub(crate) struct State {
 }
 
 /// What stands above accounts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Globals {
-    pub(crate) epoch: Epoch,
+    pub(crate) nodes: Table<NodeId, Member>,
+    /// Who owns each shard, by its number.
+    pub(crate) shards: Arc<Vec<Ownership>>,
+    /// Raised by every change of an owner or an epoch.
+    pub(crate) map_version: u64,
     pub(crate) changes: ChangeCounters,
     pub(crate) organizations: Table<OrganizationId, Organization>,
     pub(crate) keys: Table<KeyId, ApiKey>,
     pub(crate) answers: Table<(OrganizationId, [u8; 32]), AnswerRow>,
+}
+
+/// A node and its lease.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) record: NodeRecord,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl Default for Globals {
+    fn default() -> Self {
+        let nobody = Ownership { owner: None, epoch: Epoch(0) };
+        Self {
+            nodes: Table::default(),
+            shards: Arc::new(vec![nobody; usize::from(SHARD_COUNT)]),
+            map_version: 1,
+            changes: ChangeCounters::default(),
+            organizations: Table::default(),
+            keys: Table::default(),
+            answers: Table::default(),
+        }
+    }
+}
+
+impl Globals {
+    /// The ownership that writers of an account must hold.
+    pub(crate) fn epoch_of(&self, account_id: AccountId) -> Epoch {
+        self.shards[usize::from(Shard::of(account_id).number())].epoch
+    }
 }
 
 /// Everything of one account. Deleting it deletes all of this.
@@ -72,6 +108,15 @@ pub(crate) struct AccountRows {
     pub(crate) decisions: Table<DecisionId, DecisionRecord>,
     pub(crate) writebacks: Table<(BookingId, CalendarId), WritebackRow>,
     pub(crate) answers: Table<[u8; 32], AnswerRow>,
+    /// Ids of commits nobody may perform any more; whether they were performed.
+    pub(crate) used_commits: Table<Uuid, UsedCommit>,
+}
+
+/// A commit's id that was used up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsedCommit {
+    pub(crate) is_performed: bool,
+    pub(crate) used_at: Timestamp,
 }
 
 /// A calendar with what was found in it.
@@ -150,6 +195,7 @@ impl AccountRows {
             decisions: Table::default(),
             writebacks: Table::default(),
             answers: Table::default(),
+            used_commits: Table::default(),
         }
     }
 }

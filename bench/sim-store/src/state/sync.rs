@@ -105,7 +105,7 @@ fn echoes(rows: &AccountRows, calendar_id: CalendarId) -> Vec<PendingEcho> {
 
 /// Saves one page. `None`: fenced or gone, and nothing is kept.
 pub(crate) fn save(work: &mut Work<'_>, save: &SaveSync) -> Done<Option<u64>> {
-    if work.globals().epoch != save.epoch {
+    if work.state().globals.epoch_of(save.account_id) != save.epoch {
         return Done::Undo(None);
     }
     let Some(rows) = work.account_mut(save.account_id) else { return Done::Undo(None) };

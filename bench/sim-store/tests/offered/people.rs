@@ -316,6 +316,8 @@ impl Writer<'_> {
             tenant: *past.tenant,
             shard: Shard::of(past.tenant.account_id),
             epoch: None,
+            is_shared: false,
+            expired_until: None,
             expected_revisions,
             claims: Vec::new(),
             booking: None,

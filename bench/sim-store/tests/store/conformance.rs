@@ -8,6 +8,7 @@ use agentcal_store_conformance::{TestClock, run_store_suite};
 use crate::common::make;
 
 agentcal_store_conformance::store_suite!(make);
+agentcal_store_conformance::ownership_suite!(make);
 
 /// The same cases while transactions overlap in time and change places.
 #[tokio::test(start_paused = true)]

@@ -126,7 +126,8 @@ impl Case {
         let grounds = Grounds {
             request: &request,
             config: &self.config,
-            epoch: Epoch(3),
+            epoch: Some(Epoch(3)),
+            is_shared: false,
             now: self.now,
             entropy: &Zero,
             hold_limits: LIMITS,

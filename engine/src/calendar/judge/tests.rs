@@ -60,7 +60,7 @@ fn request(kind: CommitKind) -> CommitRequest {
 
 fn grounds<'a>(request: &'a CommitRequest, config: &'a AccountConfig) -> Grounds<'a> {
     let hold_limits = HoldLimits::default();
-    Grounds { request, config, epoch: Epoch(3), now: at(0), entropy: &Zero, hold_limits }
+    Grounds { request, config, epoch: Some(Epoch(3)), is_shared: false, now: at(0), entropy: &Zero, hold_limits }
 }
 
 fn booking_of(planned: &Planned) -> &Booking {

@@ -25,7 +25,15 @@ fn request(kind: CommitKind) -> CommitRequest {
 }
 
 fn grounds<'a>(request: &'a CommitRequest, config: &'a AccountConfig, now: Timestamp) -> Grounds<'a> {
-    Grounds { request, config, epoch: Epoch(3), now, entropy: &Zero, hold_limits: HoldLimits::default() }
+    Grounds {
+        request,
+        config,
+        epoch: Some(Epoch(3)),
+        is_shared: false,
+        now,
+        entropy: &Zero,
+        hold_limits: HoldLimits::default(),
+    }
 }
 
 fn account_of_two() -> AccountConfig {
