@@ -21,15 +21,16 @@ use crate::claims::Changed;
 use crate::error::{Result, store_error};
 use crate::holds::HoldChanged;
 use crate::open::SqliteStore;
+use crate::scope::Scope;
 use crate::text::{Named, to_u64};
-use crate::{booking, claims, decisions, holds, revisions, used_commits, writeback};
+use crate::{booking, claims, decisions, expected, holds, used_commits, writeback};
 
 #[async_trait]
 impl CommitStore for SqliteStore {
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError> {
         debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
         debug_assert_eq!(holds_are_whole(plan), Ok(()), "{plan:?}");
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         let now = self.now();
         let Some(ground) = ground(&mut work, &plan.tenant).await? else { return Ok(Outcome::Stale) };
         if let Some(outcome) = self.answered_before(&mut work, plan, now).await? {
@@ -45,10 +46,10 @@ impl CommitStore for SqliteStore {
             return Ok(Outcome::Stale);
         }
         let account_id = plan.tenant.account_id;
-        if !revisions::stand(&mut work, account_id, &plan.expected_revisions, ground.config_revision).await? {
+        if !expected::stand(&mut work, account_id, &plan.expected_revisions, ground.config_revision).await? {
             return Ok(Outcome::Stale);
         }
-        let raised = revisions::raise_written(&mut work, account_id, &plan.expected_revisions).await?;
+        let raised = expected::raise_written(&mut work, account_id, &plan.expected_revisions).await?;
         let Some(revisions) = raised else { return Ok(Outcome::Stale) };
         if let Some(outcome) = perform(&mut work, plan, now).await? {
             return Ok(outcome);
@@ -61,11 +62,11 @@ impl CommitStore for SqliteStore {
     }
 
     async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError> {
-        used_commits::find(&mut *self.reader().await?, account_id, commit_id).await
+        used_commits::find(&mut *self.reader(Scope::All).await?, account_id, commit_id).await
     }
 
     async fn use_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<bool, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         if used_commits::insert(&mut work, account_id, commit_id, false, self.now()).await? {
             work.commit().await.map_err(store_error)?;
             return Ok(false);

@@ -9,10 +9,7 @@ use agentcal_engine::ports::{Clock, Entropy, StoreError};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyRing;
 use sqlx::SqlitePool;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-
-use crate::error::{Result, store_error};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 /// Connections that read. Each is a thread, so few.
 const READERS_MAX: u32 = 4;
@@ -104,10 +101,6 @@ impl SqliteStore {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
-        self.readers.acquire().await.map_err(store_error)
     }
 }
 

@@ -4,6 +4,7 @@ use sqlx::migrate::Migrator;
 
 use crate::error::{Result, store_error};
 use crate::open::{OpenError, SqliteStore};
+use crate::scope::Scope;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -45,7 +46,7 @@ impl SqliteStore {
     }
 
     async fn applied_versions(&self) -> Result<Vec<i64>> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
         let tables: i64 = sqlx::query_scalar(table).fetch_one(&mut *reader).await.map_err(store_error)?;
         if tables == 0 {

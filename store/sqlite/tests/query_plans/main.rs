@@ -23,11 +23,11 @@ const WHOLE_TABLES: [&str; 2] = [
 
 /// Statements that read everything of an account because it is small and asked for whole: its configuration.
 const WHOLE_ACCOUNTS: [&str; 6] = [
-    "SELECT * FROM users WHERE account_id = $1 ORDER BY user_id",
-    "SELECT * FROM event_types WHERE account_id = $1 ORDER BY event_type_id",
+    "SELECT account_id, user_id, name, email, timezone, calendar_id, home_calendar_id, rules, created_at FROM users",
+    "SELECT account_id, event_type_id, name, slug, duration_minutes",
     "SELECT user_id, calendar_id FROM user_busy_calendars",
     "SELECT event_type_id, user_id FROM event_type_hosts",
-    "SELECT c.*, s.synced_at FROM calendars",
+    "SELECT c.account_id, c.calendar_id, c.connection_id",
     "DELETE FROM accounts",
 ];
 

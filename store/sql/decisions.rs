@@ -6,22 +6,24 @@ use agentcal_engine::ids::{AccountId, DecisionId};
 use agentcal_engine::model::{DecisionRecord, Tenant};
 use agentcal_engine::ports::{DecisionFilter, DecisionStore, ListPage, PageRequest, StoreError};
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use crate::error::{Result, Violation, store_error, violation};
-use crate::open::SqliteStore;
+use crate::db::{Db, DbConnection, DbStore};
+use crate::error::{Result, store_error};
 use crate::rows::{into_page, probe};
+use crate::scope::Scope;
 use crate::text::{from_json, to_json};
+use crate::words;
 use crate::work::has_tenant;
 
 /// How long a record is kept.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[async_trait]
-impl DecisionStore for SqliteStore {
+impl DecisionStore for DbStore {
     async fn record_decisions(&self, records: &[DecisionRecord]) -> Result<(), StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         for record in records {
             insert(&mut work, record).await?;
         }
@@ -33,7 +35,7 @@ impl DecisionStore for SqliteStore {
         account_id: AccountId,
         decision_id: DecisionId,
     ) -> Result<Option<DecisionRecord>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::Account(account_id)).await?;
         let select = sqlx::query_scalar("SELECT record FROM decisions WHERE account_id = $1 AND decision_id = $2");
         let select = select.bind(account_id.as_uuid()).bind(decision_id.as_uuid());
         let record: Option<String> = select.fetch_optional(&mut *reader).await.map_err(store_error)?;
@@ -46,7 +48,7 @@ impl DecisionStore for SqliteStore {
         filter: &DecisionFilter,
         page: &PageRequest,
     ) -> Result<ListPage<DecisionRecord>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(tenant.account_id)).await?;
         if !has_tenant(&mut reader, tenant).await? {
             return Ok(ListPage { rows: Vec::new(), next: None });
         }
@@ -58,18 +60,16 @@ impl DecisionStore for SqliteStore {
     }
 
     async fn forget_old_decisions(&self, limit: u32) -> Result<u64, StoreError> {
-        let mut work = self.begin_write().await?;
-        let delete = sqlx::query(
-            "DELETE FROM decisions WHERE rowid IN (SELECT rowid FROM decisions WHERE decided_at <= $1 LIMIT $2)",
-        );
-        let delete = delete.bind((self.now() - KEPT_FOR).as_micros()).bind(limit);
+        let mut work = self.begin_write(Scope::All).await?;
+        let until = self.now_on(&mut work).await? - KEPT_FOR;
+        let delete = sqlx::query(words::FORGET_DECISIONS).bind(until.as_micros()).bind(i64::from(limit));
         let done = delete.execute(&mut *work).await.map_err(store_error)?;
         work.commit().await.map_err(store_error)?;
         Ok(done.rows_affected())
     }
 }
 
-fn list_statement(account_id: AccountId, filter: &DecisionFilter, page: &PageRequest) -> QueryBuilder<Sqlite> {
+fn list_statement(account_id: AccountId, filter: &DecisionFilter, page: &PageRequest) -> QueryBuilder<Db> {
     let mut select = QueryBuilder::new("SELECT decided_at, decision_id, record FROM decisions WHERE account_id = ");
     select.push_bind(account_id.as_uuid());
     if let Some(booking_id) = filter.booking_id {
@@ -86,16 +86,14 @@ fn list_statement(account_id: AccountId, filter: &DecisionFilter, page: &PageReq
 }
 
 /// Writes a record. One of an account that is gone is left out, and one that is there already stays.
-pub(crate) async fn insert(connection: &mut SqliteConnection, record: &DecisionRecord) -> Result<()> {
+pub(crate) async fn insert(connection: &mut DbConnection, record: &DecisionRecord) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO decisions (account_id, decision_id, booking_id, hold_id, decided_at, record) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, decision_id) DO NOTHING",
+         SELECT account_id, $2, $3, $4, $5, $6 FROM accounts WHERE account_id = $1 \
+         ON CONFLICT (account_id, decision_id) DO NOTHING",
     );
     let insert = insert.bind(record.account_id.as_uuid()).bind(record.id.as_uuid());
     let insert = insert.bind(record.booking_id.map(|id| id.as_uuid())).bind(record.hold_id.map(|id| id.as_uuid()));
-    match insert.bind(record.decided_at.as_micros()).bind(to_json(record)).execute(connection).await {
-        Ok(_) => Ok(()),
-        Err(error) if violation(&error) == Some(Violation::ForeignKey) => Ok(()),
-        Err(error) => Err(store_error(error)),
-    }
+    let insert = insert.bind(record.decided_at.as_micros()).bind(to_json(record));
+    insert.execute(connection).await.map(drop).map_err(store_error)
 }

@@ -4,10 +4,11 @@ use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{SandboxEvent, SandboxState, StoreError};
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, Violation, store_error, violation};
-use crate::open::SqliteStore;
+use crate::locks;
+use crate::scope::Scope;
 use crate::text::{range, to_i64, to_u64};
 
 #[derive(sqlx::FromRow)]
@@ -32,14 +33,14 @@ impl EventRow {
 }
 
 #[async_trait]
-impl SandboxState for SqliteStore {
+impl SandboxState for DbStore {
     async fn sandbox_changes(
         &self,
         account_id: AccountId,
         calendar_id: CalendarId,
         after: u64,
     ) -> Result<Vec<SandboxEvent>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::Account(account_id)).await?;
         let select = sqlx::query_as::<_, EventRow>(
             "SELECT event_id, start_at, end_at, blocks, change_number FROM sandbox_events \
              WHERE account_id = $1 AND calendar_id = $2 AND change_number > $3 ORDER BY change_number",
@@ -56,7 +57,8 @@ impl SandboxState for SqliteStore {
         event: &SandboxEvent,
         expected_change: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(account_id)).await?;
+        locks::calendar(&mut work, account_id, calendar_id).await?;
         let present = change_of(&mut work, account_id, calendar_id, &event.event_id).await?;
         if expected_change.is_some_and(|expected| expected != present) {
             return Ok(None);
@@ -72,7 +74,7 @@ impl SandboxState for SqliteStore {
 
 /// The change that made an event as it is; 0 when it is not there or was deleted.
 async fn change_of(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     event_id: &str,
@@ -86,7 +88,7 @@ async fn change_of(
     to_u64(change.unwrap_or(0))
 }
 
-async fn last_change(work: &mut SqliteConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<u64> {
+async fn last_change(work: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<u64> {
     let select = sqlx::query_scalar(
         "SELECT change_number FROM sandbox_events WHERE account_id = $1 AND calendar_id = $2 \
          ORDER BY change_number DESC LIMIT 1",
@@ -98,7 +100,7 @@ async fn last_change(work: &mut SqliteConnection, account_id: AccountId, calenda
 
 /// False when there is no such calendar.
 async fn put(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     event: &SandboxEvent,

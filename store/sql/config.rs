@@ -8,14 +8,14 @@ use agentcal_engine::model::{Account, AvailabilityRules, Calendar, EventType, Te
 use agentcal_engine::ports::{AccountConfig, ConfigStore, ListPage, PageRequest, StoreError, Write};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, store_error};
 use crate::event_types::{self, EventTypeRow};
-use crate::open::SqliteStore;
 use crate::revisions;
 use crate::rows::{AccountRow, CalendarRow, before, into_page, probe};
+use crate::scope::Scope;
 use crate::text::{Named, to_json};
 use crate::users::{self, UserRow};
 use crate::work::{Begun, Expected};
@@ -24,9 +24,9 @@ type UserWithRules = (User, AvailabilityRules);
 type EventTypeWithRules = (EventType, Option<AvailabilityRules>);
 
 #[async_trait]
-impl ConfigStore for SqliteStore {
+impl ConfigStore for DbStore {
     async fn account_config(&self, account_id: AccountId) -> Result<Option<AccountConfig>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let Some(account) = account(&mut reader, account_id).await? else { return Ok(None) };
         let Some(config_revision) = revisions::read(&mut reader, account_id, RevisionKey::Config).await? else {
             return Err(StoreError::Corrupt("an account without a config revision".to_owned()));
@@ -94,7 +94,7 @@ impl ConfigStore for SqliteStore {
     }
 
     async fn list_users(&self, tenant: &Tenant, page: &PageRequest) -> Result<ListPage<User>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(tenant.account_id)).await?;
         let (created_at, id) = before(page);
         let select = sqlx::query_as::<_, UserRow>(
             "SELECT u.account_id, u.user_id, u.name, u.email, u.timezone, u.calendar_id, u.home_calendar_id, u.rules, \
@@ -173,13 +173,9 @@ impl ConfigStore for SqliteStore {
     }
 
     async fn list_event_types(&self, tenant: &Tenant, page: &PageRequest) -> Result<ListPage<EventType>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(tenant.account_id)).await?;
         let (created_at, id) = before(page);
-        let select = sqlx::query_as::<_, EventTypeRow>(
-            "SELECT e.* FROM event_types AS e JOIN accounts AS a ON a.account_id = e.account_id \
-             WHERE e.account_id = $1 AND a.organization_id = $2 AND a.mode = $3 \
-             AND (e.created_at, e.event_type_id) < ($4, $5) ORDER BY e.created_at DESC, e.event_type_id DESC LIMIT $6",
-        );
+        let select = sqlx::query_as::<_, EventTypeRow>(event_types::SELECT_PAGE);
         let select = select.bind(tenant.account_id.as_uuid()).bind(tenant.organization_id.as_uuid());
         let select = select.bind(tenant.mode.name()).bind(created_at).bind(id).bind(probe(page));
         let mut event_types = Vec::new();
@@ -202,7 +198,7 @@ impl ConfigStore for SqliteStore {
     }
 }
 
-impl SqliteStore {
+impl DbStore {
     async fn put_rules(
         &self,
         tenant: &Tenant,
@@ -221,7 +217,7 @@ impl SqliteStore {
     }
 }
 
-async fn account(connection: &mut SqliteConnection, account_id: AccountId) -> Result<Option<Account>> {
+async fn account(connection: &mut DbConnection, account_id: AccountId) -> Result<Option<Account>> {
     let select = sqlx::query_as::<_, AccountRow>(
         "SELECT account_id, organization_id, mode, name, timezone, metadata, created_at FROM accounts \
          WHERE account_id = $1",
@@ -230,11 +226,14 @@ async fn account(connection: &mut SqliteConnection, account_id: AccountId) -> Re
     row.map(AccountRow::into_engine).transpose()
 }
 
-async fn all_users(connection: &mut SqliteConnection, account_id: AccountId) -> Result<Vec<UserWithRules>> {
+async fn all_users(connection: &mut DbConnection, account_id: AccountId) -> Result<Vec<UserWithRules>> {
     let select =
         "SELECT user_id, calendar_id FROM user_busy_calendars WHERE account_id = $1 ORDER BY user_id, position";
     let mut busy = grouped(connection, account_id, select).await?;
-    let select = sqlx::query_as::<_, UserRow>("SELECT * FROM users WHERE account_id = $1 ORDER BY user_id");
+    let select = sqlx::query_as::<_, UserRow>(
+        "SELECT account_id, user_id, name, email, timezone, calendar_id, home_calendar_id, rules, created_at FROM users \
+         WHERE account_id = $1 ORDER BY user_id",
+    );
     let rows = select.bind(account_id.as_uuid()).fetch_all(connection).await.map_err(store_error)?;
     let with_busy = |row: UserRow| {
         let ids = busy.remove(&row.id().as_uuid()).unwrap_or_default();
@@ -243,12 +242,11 @@ async fn all_users(connection: &mut SqliteConnection, account_id: AccountId) -> 
     rows.into_iter().map(with_busy).collect()
 }
 
-async fn all_event_types(connection: &mut SqliteConnection, account_id: AccountId) -> Result<Vec<EventTypeWithRules>> {
+async fn all_event_types(connection: &mut DbConnection, account_id: AccountId) -> Result<Vec<EventTypeWithRules>> {
     let select =
         "SELECT event_type_id, user_id FROM event_type_hosts WHERE account_id = $1 ORDER BY event_type_id, position";
     let mut hosts = grouped(connection, account_id, select).await?;
-    let select =
-        sqlx::query_as::<_, EventTypeRow>("SELECT * FROM event_types WHERE account_id = $1 ORDER BY event_type_id");
+    let select = sqlx::query_as::<_, EventTypeRow>(event_types::SELECT_ALL);
     let rows = select.bind(account_id.as_uuid()).fetch_all(connection).await.map_err(store_error)?;
     let with_hosts = |row: EventTypeRow| {
         let ids = hosts.remove(&row.id().as_uuid()).unwrap_or_default();
@@ -257,9 +255,10 @@ async fn all_event_types(connection: &mut SqliteConnection, account_id: AccountI
     rows.into_iter().map(with_hosts).collect()
 }
 
-async fn all_calendars(connection: &mut SqliteConnection, account_id: AccountId) -> Result<Vec<Calendar>> {
+async fn all_calendars(connection: &mut DbConnection, account_id: AccountId) -> Result<Vec<Calendar>> {
     let select = sqlx::query_as::<_, CalendarRow>(
-        "SELECT c.*, s.synced_at FROM calendars AS c LEFT JOIN sync_states AS s \
+        "SELECT c.account_id, c.calendar_id, c.connection_id, c.provider, c.provider_calendar_id, c.name, c.timezone, c.writable, \
+         c.watch_state, c.watch_expires_at, c.created_at, s.synced_at FROM calendars AS c LEFT JOIN sync_states AS s \
          ON s.account_id = c.account_id AND s.calendar_id = c.calendar_id WHERE c.account_id = $1 ORDER BY c.calendar_id",
     );
     let rows = select.bind(account_id.as_uuid()).fetch_all(connection).await.map_err(store_error)?;
@@ -268,7 +267,7 @@ async fn all_calendars(connection: &mut SqliteConnection, account_id: AccountId)
 
 /// Pairs of ids, the second ones gathered by the first in the order of the rows.
 async fn grouped(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     select: &'static str,
 ) -> Result<BTreeMap<Uuid, Vec<Uuid>>> {

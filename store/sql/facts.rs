@@ -11,27 +11,25 @@ use agentcal_engine::ports::{
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, store_error};
-use crate::open::SqliteStore;
 use crate::rows::{AccountRow, CalendarRow};
+use crate::scope::Scope;
 use crate::sync;
-use crate::text::{Named, range, to_i64, to_u64};
-use crate::{claims, connection, revisions};
+use crate::text::{Named, range, to_i64};
+use crate::{claims, connection, locks, revisions};
 
 #[async_trait]
-impl FactStore for SqliteStore {
+impl FactStore for DbStore {
     async fn raise_epoch(&self) -> Result<Epoch, StoreError> {
-        let mut work = self.begin_write().await?;
-        let epoch = raise_epoch(&mut work, self.now()).await?;
-        work.commit().await.map_err(store_error)?;
-        Ok(epoch)
+        self.raise_every_epoch().await
     }
 
     async fn store_now(&self) -> Result<Timestamp, StoreError> {
-        Ok(self.now())
+        let mut reader = self.reader(Scope::All).await?;
+        self.now_on(&mut reader).await
     }
 
     async fn load_calendar(
@@ -39,9 +37,10 @@ impl FactStore for SqliteStore {
         account_id: AccountId,
         calendar_id: CalendarId,
     ) -> Result<Option<CalendarRecord>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let Some(known) = known_calendar(&mut reader, account_id, calendar_id).await? else { return Ok(None) };
-        let facts = fact_source(&mut reader, &known, self.now()).await?;
+        let now = self.now_on(&mut reader).await?;
+        let facts = fact_source(&mut reader, &known, now).await?;
         let tenant = tenant_of(&mut reader, account_id).await?;
         let user_emails = emails_of(&mut reader, account_id, calendar_id).await?;
         let Known { calendar, connection, sync } = known;
@@ -53,22 +52,23 @@ impl FactStore for SqliteStore {
         account_id: AccountId,
         calendar_id: CalendarId,
     ) -> Result<Option<FactSource>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
+        let now = self.now_on(&mut reader).await?;
         match known_calendar(&mut reader, account_id, calendar_id).await? {
-            Some(known) => fact_source(&mut reader, &known, self.now()).await.map(Some),
+            Some(known) => fact_source(&mut reader, &known, now).await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn account_of_calendar(&self, calendar_id: CalendarId) -> Result<Option<AccountId>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_scalar::<_, Uuid>("SELECT account_id FROM calendars WHERE calendar_id = $1");
         let id = select.bind(calendar_id.as_uuid()).fetch_optional(&mut *reader).await.map_err(store_error)?;
         Ok(id.map(AccountId::from_uuid))
     }
 
     async fn save_sync(&self, save: &SaveSync) -> Result<Option<u64>, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(save.account_id)).await?;
         let revision = sync::save(&mut work, save).await?;
         if revision.is_some() {
             work.commit().await.map_err(store_error)?;
@@ -77,18 +77,19 @@ impl FactStore for SqliteStore {
     }
 
     async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(failure.account_id)).await?;
         let revision = sync::save_failure(&mut work, failure).await?;
         work.commit().await.map_err(store_error)?;
         Ok(revision)
     }
 
     async fn due_calendars(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, (Uuid, Uuid)>(
             "SELECT account_id, calendar_id FROM sync_states WHERE due_at <= $1 ORDER BY due_at LIMIT $2",
         );
-        let rows = select.bind(now.as_micros()).bind(limit).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let rows =
+            select.bind(now.as_micros()).bind(i64::from(limit)).fetch_all(&mut *reader).await.map_err(store_error)?;
         Ok(rows.into_iter().map(due_calendar).collect())
     }
 
@@ -97,7 +98,7 @@ impl FactStore for SqliteStore {
         account_id: AccountId,
         calendar_id: CalendarId,
     ) -> Result<Vec<ExternalInstance>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let Some(state) = sync::state(&mut reader, account_id, calendar_id).await? else { return Ok(Vec::new()) };
         let select = sqlx::query_as::<_, InstanceRow>(
             "SELECT start_at, end_at, booking_id, blocks FROM external_instances \
@@ -115,7 +116,8 @@ impl FactStore for SqliteStore {
         calendar_id: CalendarId,
         observations: &[ExternalObservation],
     ) -> Result<(), StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(account_id)).await?;
+        locks::calendar(&mut work, account_id, calendar_id).await?;
         for observation in observations {
             let update = sqlx::query(
                 "UPDATE writebacks SET external_state = $4 \
@@ -127,17 +129,6 @@ impl FactStore for SqliteStore {
         }
         work.commit().await.map_err(store_error)
     }
-}
-
-/// Raises the store's epoch. At least to the clock's milliseconds: a restored file then begins above every epoch it ever
-/// had.
-pub(crate) async fn raise_epoch(work: &mut SqliteConnection, now: Timestamp) -> Result<Epoch> {
-    let floor = now.as_micros() / 1_000;
-    let update = sqlx::query_scalar(
-        "UPDATE store_state SET epoch = CASE WHEN epoch < $1 THEN $1 ELSE epoch + 1 END WHERE id = 1 RETURNING epoch",
-    );
-    let epoch: i64 = update.bind(floor).fetch_one(work).await.map_err(store_error)?;
-    Ok(Epoch(to_u64(epoch)?))
 }
 
 /// A row of two ids.
@@ -171,12 +162,13 @@ struct Known {
 }
 
 async fn known_calendar(
-    reader: &mut SqliteConnection,
+    reader: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
 ) -> Result<Option<Known>> {
     let select = sqlx::query_as::<_, CalendarRow>(
-        "SELECT c.*, s.synced_at FROM calendars AS c LEFT JOIN sync_states AS s \
+        "SELECT c.account_id, c.calendar_id, c.connection_id, c.provider, c.provider_calendar_id, c.name, c.timezone, c.writable, \
+         c.watch_state, c.watch_expires_at, c.created_at, s.synced_at FROM calendars AS c LEFT JOIN sync_states AS s \
          ON s.account_id = c.account_id AND s.calendar_id = c.calendar_id \
          WHERE c.account_id = $1 AND c.calendar_id = $2",
     );
@@ -191,7 +183,7 @@ async fn known_calendar(
     Ok(Some(Known { calendar, connection, sync }))
 }
 
-async fn fact_source(reader: &mut SqliteConnection, known: &Known, now: Timestamp) -> Result<FactSource> {
+async fn fact_source(reader: &mut DbConnection, known: &Known, now: Timestamp) -> Result<FactSource> {
     let Known { calendar, connection, sync } = known;
     let (account_id, calendar_id) = (calendar.account_id, calendar.id);
     let revision = revisions::read(reader, account_id, RevisionKey::Calendar(calendar_id)).await?;
@@ -200,7 +192,7 @@ async fn fact_source(reader: &mut SqliteConnection, known: &Known, now: Timestam
     Ok(FactSource {
         calendar_id,
         account_id,
-        epoch: epoch(reader).await?,
+        epoch: locks::epoch(reader, account_id).await?,
         revision,
         knowledge: sync.knowledge(calendar.provider, connection.as_ref()),
         instances: instances(reader, account_id, calendar_id, sync.generation, ended_after).await?,
@@ -209,15 +201,8 @@ async fn fact_source(reader: &mut SqliteConnection, known: &Known, now: Timestam
     })
 }
 
-/// The epoch writers must hold.
-pub(crate) async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch> {
-    let select = sqlx::query_scalar("SELECT epoch FROM store_state WHERE id = 1");
-    let epoch: i64 = select.fetch_one(connection).await.map_err(store_error)?;
-    Ok(Epoch(to_u64(epoch)?))
-}
-
 async fn instances(
-    reader: &mut SqliteConnection,
+    reader: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     generation: u64,
@@ -233,11 +218,7 @@ async fn instances(
 }
 
 /// Where bookings with a waiting change were last written. `due_at` is named so that the index of pending rows serves.
-async fn echoes(
-    reader: &mut SqliteConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-) -> Result<Vec<PendingEcho>> {
+async fn echoes(reader: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<Vec<PendingEcho>> {
     let select = sqlx::query_as::<_, (Uuid, i64, i64)>(
         "SELECT booking_id, written_start_at, written_end_at FROM writebacks \
          WHERE account_id = $1 AND calendar_id = $2 AND state = 'pending' AND written_start_at IS NOT NULL \
@@ -251,7 +232,7 @@ async fn echoes(
     rows.into_iter().map(echo).collect()
 }
 
-async fn tenant_of(reader: &mut SqliteConnection, account_id: AccountId) -> Result<Tenant> {
+async fn tenant_of(reader: &mut DbConnection, account_id: AccountId) -> Result<Tenant> {
     let select = sqlx::query_as::<_, AccountRow>(
         "SELECT account_id, organization_id, mode, name, timezone, metadata, created_at FROM accounts \
          WHERE account_id = $1",
@@ -261,11 +242,7 @@ async fn tenant_of(reader: &mut SqliteConnection, account_id: AccountId) -> Resu
     Ok(Tenant { organization_id: account.organization_id, mode: account.mode, account_id: account.id })
 }
 
-async fn emails_of(
-    reader: &mut SqliteConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-) -> Result<Vec<String>> {
+async fn emails_of(reader: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<Vec<String>> {
     let select = sqlx::query_scalar("SELECT email FROM users WHERE account_id = $1 AND calendar_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     let mut emails: Vec<String> = select.fetch_all(reader).await.map_err(store_error)?;

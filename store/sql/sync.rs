@@ -7,13 +7,12 @@ use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Connection, ProviderKind, Watch};
 use agentcal_engine::ports::{ResourceChange, SaveSync, SyncCursor, SyncFailure, SyncState};
 use agentcal_engine::time::{TimeRange, Timestamp};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::DbConnection;
 use crate::error::{Result, store_error};
-use crate::facts::epoch;
 use crate::text::{Named, range, to_i64, to_u32, to_u64};
-use crate::{connection, revisions};
+use crate::{connection, locks, revisions};
 
 #[derive(sqlx::FromRow)]
 struct StateRow {
@@ -46,7 +45,7 @@ impl StateRow {
 
 /// Where a calendar's sync stands; `None` when it is gone or internal.
 pub(crate) async fn state(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
 ) -> Result<Option<SyncState>> {
@@ -60,11 +59,12 @@ pub(crate) async fn state(
 }
 
 /// Saves one page. `None`: fenced or gone, and nothing may be committed.
-pub(crate) async fn save(work: &mut SqliteConnection, save: &SaveSync) -> Result<Option<u64>> {
+pub(crate) async fn save(work: &mut DbConnection, save: &SaveSync) -> Result<Option<u64>> {
     let (account_id, calendar_id) = (save.account_id, save.calendar_id);
-    if epoch(work).await? != save.epoch {
+    if locks::held_epoch(work, account_id).await? != save.epoch {
         return Ok(None);
     }
+    locks::calendar(work, account_id, calendar_id).await?;
     let Some(before) = state(work, account_id, calendar_id).await? else { return Ok(None) };
     let counts = save.generation == before.generation;
     if save.begins_shadow && !counts {
@@ -85,7 +85,7 @@ pub(crate) async fn save(work: &mut SqliteConnection, save: &SaveSync) -> Result
 
 /// Ends a sync: the state, the watch and the generation that counts from now on.
 async fn finish(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     save: &SaveSync,
     before: &SyncState,
     after: &SyncState,
@@ -107,8 +107,9 @@ async fn finish(
 }
 
 /// Saves a failure. `None`: gone.
-pub(crate) async fn save_failure(work: &mut SqliteConnection, failure: &SyncFailure) -> Result<Option<u64>> {
+pub(crate) async fn save_failure(work: &mut DbConnection, failure: &SyncFailure) -> Result<Option<u64>> {
     let (account_id, calendar_id) = (failure.account_id, failure.calendar_id);
+    locks::calendar(work, account_id, calendar_id).await?;
     let Some(before) = state(work, account_id, calendar_id).await? else { return Ok(None) };
     write_state(work, account_id, calendar_id, &failure.state, Rows::AsTheyWere).await?;
     let known_otherwise = knows_otherwise(work, account_id, calendar_id, &before, &failure.state).await?;
@@ -116,7 +117,7 @@ pub(crate) async fn save_failure(work: &mut SqliteConnection, failure: &SyncFail
 }
 
 async fn raise_if(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     raise: bool,
@@ -129,7 +130,7 @@ async fn raise_if(
 
 /// Whether a calendar is known in another way, or for another window. A later `as_of` alone is not another way.
 async fn knows_otherwise(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     before: &SyncState,
@@ -156,7 +157,7 @@ type InstanceColumns = (i64, i64, Option<Uuid>, bool);
 
 /// Puts a resource's instances in place of those it had in the generation; whether that changed anything.
 async fn replace_resource(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     generation: u64,
@@ -210,7 +211,7 @@ enum Rows {
 }
 
 async fn write_state(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     state: &SyncState,
@@ -219,20 +220,21 @@ async fn write_state(
     let update = sqlx::query(
         "UPDATE sync_states SET sync_cursor = $3, window_start = $4, window_end = $5, synced_at = $6, generation = $7, \
          failures = $8, due_at = $9, quiet_syncs = $10, last_error = $11, \
-         rows_changed = CASE WHEN $12 THEN 0 ELSE rows_changed END WHERE account_id = $1 AND calendar_id = $2",
+         rows_changed = CASE WHEN $12 THEN FALSE ELSE rows_changed END WHERE account_id = $1 AND calendar_id = $2",
     );
     let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     let update = update.bind(state.cursor.as_ref().map(|cursor| &cursor.0));
     let update = update.bind(state.window.map(|window| window.start.as_micros()));
     let update = update.bind(state.window.map(|window| window.end.as_micros()));
     let update = update.bind(state.synced_at.map(Timestamp::as_micros)).bind(to_i64(state.generation));
-    let update = update.bind(state.failures).bind(state.due_at.as_micros()).bind(state.quiet_syncs);
+    let update =
+        update.bind(i64::from(state.failures)).bind(state.due_at.as_micros()).bind(i64::from(state.quiet_syncs));
     let update = update.bind(&state.last_error).bind(rows == Rows::Settled);
     update.execute(work).await.map(drop).map_err(store_error)
 }
 
 async fn write_watch(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     watch: Watch,
@@ -245,13 +247,13 @@ async fn write_watch(
     update.execute(work).await.map(drop).map_err(store_error)
 }
 
-async fn mark_rows_changed(work: &mut SqliteConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<()> {
-    let update = sqlx::query("UPDATE sync_states SET rows_changed = 1 WHERE account_id = $1 AND calendar_id = $2");
+async fn mark_rows_changed(work: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<()> {
+    let update = sqlx::query("UPDATE sync_states SET rows_changed = TRUE WHERE account_id = $1 AND calendar_id = $2");
     let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     update.execute(work).await.map(drop).map_err(store_error)
 }
 
-async fn are_rows_changed(work: &mut SqliteConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<bool> {
+async fn are_rows_changed(work: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<bool> {
     let select = sqlx::query_scalar("SELECT rows_changed FROM sync_states WHERE account_id = $1 AND calendar_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     select.fetch_one(work).await.map_err(store_error)
@@ -259,7 +261,7 @@ async fn are_rows_changed(work: &mut SqliteConnection, account_id: AccountId, ca
 
 /// Whether two generations say different things.
 async fn differ(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     one: u64,
@@ -281,7 +283,7 @@ async fn differ(
 }
 
 async fn delete_generation(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     generation: u64,
@@ -294,7 +296,7 @@ async fn delete_generation(
 
 /// Two ranges instead of one inequality, so that the rows that stay are not even looked at.
 async fn delete_other_generations(
-    work: &mut SqliteConnection,
+    work: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     generation: u64,

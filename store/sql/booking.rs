@@ -10,33 +10,39 @@ use agentcal_engine::model::{
 use agentcal_engine::ports::{BookingFilter, BookingStore, BookingStoreItem, ListPage, PageRequest, StoreError};
 use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::claims;
+use crate::db::{Db, DbConnection, DbStore};
 use crate::error::{Result, Violation, store_error, violation};
-use crate::open::SqliteStore;
 use crate::rows::{into_page, probe};
+use crate::scope::Scope;
 use crate::text::{Named, email_key, from_json, phone_key, range, to_json, to_u32, to_u64, zone};
 use crate::work::has_tenant;
 
 /// Ids named in one statement.
 const IDS_PER_STATEMENT: usize = 200;
+/// Bookings of an account.
+const SELECT_BOOKINGS: &str = "SELECT account_id, booking_id, event_type_id, title, location, start_at, end_at, status, timezone, attendee_name, \
+     attendee_email, attendee_phone, attendee_timezone, metadata, sequence, attendee_reschedules, cancel_reason, \
+     created_at FROM bookings WHERE account_id = ";
 /// The longest booking.
 const MAX_DURATION_US: i64 = DURATION_MINUTES_MAX as i64 * MINUTE_US;
 
 #[async_trait]
-impl BookingStore for SqliteStore {
+impl BookingStore for DbStore {
     async fn booking(
         &self,
         account_id: AccountId,
         booking_id: BookingId,
     ) -> Result<Option<BookingStoreItem>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let mut found = load(&mut reader, account_id, &[booking_id.as_uuid()]).await?;
         let Some(booking) = found.remove(&booking_id) else { return Ok(None) };
         let owner = ClaimOwner::Booking(booking_id);
-        let claim_count = claims::count_live(&mut reader, account_id, owner, self.now()).await?;
+        let now = self.now_on(&mut reader).await?;
+        let claim_count = claims::count_live(&mut reader, account_id, owner, now).await?;
         Ok(Some(BookingStoreItem { booking, claim_count }))
     }
 
@@ -47,7 +53,7 @@ impl BookingStore for SqliteStore {
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<ListPage<Booking>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(tenant.account_id)).await?;
         if !has_tenant(&mut reader, tenant).await? {
             return Ok(ListPage { rows: Vec::new(), next: None });
         }
@@ -67,7 +73,7 @@ impl BookingStore for SqliteStore {
         user_ids: &[UserId],
         now: Timestamp,
     ) -> Result<Vec<(UserId, u64)>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let mut counts = Vec::new();
         for &user_id in user_ids {
             let select = sqlx::query_scalar(
@@ -91,7 +97,7 @@ fn list_statement(
     filter: &BookingFilter,
     now: Timestamp,
     page: &PageRequest,
-) -> QueryBuilder<Sqlite> {
+) -> QueryBuilder<Db> {
     let mut select = match filter.user_id {
         Some(user_id) => {
             let mut select = QueryBuilder::new(
@@ -132,7 +138,7 @@ fn list_statement(
     select
 }
 
-fn push_status(select: &mut QueryBuilder<Sqlite>, bookings: &str, status: BookingStatus, now: Timestamp) {
+fn push_status(select: &mut QueryBuilder<Db>, bookings: &str, status: BookingStatus, now: Timestamp) {
     let stored = if status == BookingStatus::Completed { BookingStatus::Confirmed } else { status };
     select.push(format_args!(" AND {bookings}.status = ")).push_bind(stored.name());
     match status {
@@ -232,14 +238,14 @@ impl HostRow {
 
 /// Bookings by id, with their hosts.
 pub(crate) async fn load(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<BookingId, Booking>> {
     let mut found = BTreeMap::new();
     for ids in ids.chunks(IDS_PER_STATEMENT) {
         let mut hosts = load_hosts(connection, account_id, ids).await?;
-        let mut select = of_ids("SELECT * FROM bookings WHERE account_id = ", account_id, "booking_id", ids);
+        let mut select = of_ids(SELECT_BOOKINGS, account_id, "booking_id", ids);
         let rows = select.build_query_as::<BookingRow>().fetch_all(&mut *connection).await.map_err(store_error)?;
         for row in rows {
             let hosts = hosts.remove(&row.booking_id).unwrap_or_default();
@@ -250,7 +256,7 @@ pub(crate) async fn load(
 }
 
 async fn load_hosts(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<Uuid, Vec<BookingHost>>> {
@@ -270,7 +276,7 @@ async fn load_hosts(
     Ok(hosts)
 }
 
-fn of_ids(select: &'static str, account_id: AccountId, column: &'static str, ids: &[Uuid]) -> QueryBuilder<Sqlite> {
+fn of_ids(select: &'static str, account_id: AccountId, column: &'static str, ids: &[Uuid]) -> QueryBuilder<Db> {
     let mut select = QueryBuilder::new(select);
     select.push_bind(account_id.as_uuid()).push(" AND ").push(column).push(" IN (");
     let mut list = select.separated(", ");
@@ -283,7 +289,7 @@ fn of_ids(select: &'static str, account_id: AccountId, column: &'static str, ids
 
 /// Performs the change to a booking's own row inside a commit; false when it is not as the decision saw it.
 pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     change: &BookingChange,
 ) -> Result<bool> {
@@ -299,7 +305,8 @@ pub(crate) async fn apply(
                 "UPDATE bookings SET status = 'cancelled', cancel_reason = $4, sequence = sequence + 1 \
                  WHERE account_id = $1 AND booking_id = $2 AND sequence = $3 AND status = 'confirmed'",
             );
-            let update = update.bind(account_id.as_uuid()).bind(booking_id.as_uuid()).bind(sequence).bind(reason);
+            let update = update.bind(account_id.as_uuid()).bind(booking_id.as_uuid()).bind(i64::from(*sequence));
+            let update = update.bind(reason);
             let done = update.execute(connection).await.map_err(store_error)?;
             Ok(done.rows_affected() == 1)
         }
@@ -307,7 +314,7 @@ pub(crate) async fn apply(
 }
 
 /// False when there is a booking of this id already.
-async fn insert(connection: &mut SqliteConnection, booking: &Booking) -> Result<bool> {
+async fn insert(connection: &mut DbConnection, booking: &Booking) -> Result<bool> {
     let insert = sqlx::query(
         "INSERT INTO bookings (account_id, booking_id, event_type_id, title, location, start_at, end_at, status, \
          timezone, attendee_name, attendee_email, attendee_email_key, attendee_phone, attendee_phone_key, \
@@ -321,7 +328,7 @@ async fn insert(connection: &mut SqliteConnection, booking: &Booking) -> Result<
     let insert = insert.bind(booking.status.name()).bind(booking.timezone.name()).bind(name);
     let insert = insert.bind(email).bind(email.as_deref().map(email_key));
     let insert = insert.bind(phone).bind(phone.as_deref().map(phone_key)).bind(timezone.map(|tz| tz.name()));
-    let insert = insert.bind(to_json(&booking.metadata)).bind(booking.sequence).bind(&booking.cancel_reason);
+    let insert = insert.bind(to_json(&booking.metadata)).bind(i64::from(booking.sequence)).bind(&booking.cancel_reason);
     match insert.bind(booking.created_at.as_micros()).execute(&mut *connection).await {
         Ok(_) => insert_hosts(connection, booking).await.map(|()| true),
         Err(error) if violation(&error) == Some(Violation::Unique) => Ok(false),
@@ -329,7 +336,7 @@ async fn insert(connection: &mut SqliteConnection, booking: &Booking) -> Result<
     }
 }
 
-async fn insert_hosts(connection: &mut SqliteConnection, booking: &Booking) -> Result<()> {
+async fn insert_hosts(connection: &mut DbConnection, booking: &Booking) -> Result<()> {
     for (position, host) in (0i64..).zip(&booking.hosts) {
         let insert = sqlx::query(
             "INSERT INTO booking_hosts (account_id, booking_id, position, user_id, calendar_id, start_at) \
@@ -351,7 +358,7 @@ struct Expected {
 }
 
 async fn reschedule(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     Expected { booking_id, sequence }: Expected,
     to: TimeRange,
@@ -361,8 +368,8 @@ async fn reschedule(
         "UPDATE bookings SET start_at = $4, end_at = $5, attendee_reschedules = $6, sequence = sequence + 1 \
          WHERE account_id = $1 AND booking_id = $2 AND sequence = $3 AND status = 'confirmed'",
     );
-    let update = update.bind(account_id.as_uuid()).bind(booking_id.as_uuid()).bind(sequence);
-    let update = update.bind(to.start.as_micros()).bind(to.end.as_micros()).bind(attendee_reschedules);
+    let update = update.bind(account_id.as_uuid()).bind(booking_id.as_uuid()).bind(i64::from(sequence));
+    let update = update.bind(to.start.as_micros()).bind(to.end.as_micros()).bind(i64::from(attendee_reschedules));
     if update.execute(&mut *connection).await.map_err(store_error)?.rows_affected() != 1 {
         return Ok(false);
     }

@@ -8,27 +8,30 @@ use agentcal_engine::model::{Hold, HoldState, Tenant};
 use agentcal_engine::ports::{HoldStore, HoldStoreItem, StoreError};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
+use crate::db::{Db, DbArguments, DbConnection, DbStore};
 use crate::error::{Result, Violation, store_error, violation};
-use crate::open::SqliteStore;
+use crate::scope::Scope;
 use crate::text::{Named, from_json, range, to_json, to_u32};
-use crate::{claims, revisions};
+use crate::{claims, revisions, words};
 
 /// How long a hold's row outlives the hold.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[async_trait]
-impl HoldStore for SqliteStore {
+impl HoldStore for DbStore {
     async fn hold(&self, account_id: AccountId, hold_id: HoldId) -> Result<Option<HoldStoreItem>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::Account(account_id)).await?;
+        let now = self.now_on(&mut reader).await?;
         let select = sqlx::query_as::<_, HoldRow>(
-            "SELECT h.*, (SELECT count(*) FROM claims AS c WHERE c.account_id = h.account_id \
+            "SELECT h.account_id, h.hold_id, h.event_type_id, h.start_at, h.end_at, h.user_ids, h.session_id, h.state, \
+             h.booking_id, h.expires_at, h.created_at, (SELECT count(*) FROM claims AS c WHERE c.account_id = h.account_id \
              AND c.hold_id = h.hold_id AND c.expires_at > $3) AS claim_count \
              FROM holds AS h WHERE h.account_id = $1 AND h.hold_id = $2",
         );
-        let select = select.bind(account_id.as_uuid()).bind(hold_id.as_uuid()).bind(self.now().as_micros());
+        let select = select.bind(account_id.as_uuid()).bind(hold_id.as_uuid()).bind(now.as_micros());
         let row = select.fetch_optional(&mut *reader).await.map_err(store_error)?;
         row.map(HoldRow::into_engine).transpose()
     }
@@ -38,34 +41,26 @@ impl HoldStore for SqliteStore {
         account_id: AccountId,
         session_id: &str,
     ) -> Result<Vec<HoldStoreItem>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::Account(account_id)).await?;
+        let now = self.now_on(&mut reader).await?;
         let select = sqlx::query_as::<_, HoldRow>(
-            "SELECT h.*, (SELECT count(*) FROM claims AS c WHERE c.account_id = h.account_id \
+            "SELECT h.account_id, h.hold_id, h.event_type_id, h.start_at, h.end_at, h.user_ids, h.session_id, h.state, \
+             h.booking_id, h.expires_at, h.created_at, (SELECT count(*) FROM claims AS c WHERE c.account_id = h.account_id \
              AND c.hold_id = h.hold_id AND c.expires_at > $3) AS claim_count FROM holds AS h \
              WHERE h.account_id = $1 AND h.session_id = $2 AND h.state = 'active' AND h.expires_at > $3 \
              ORDER BY h.hold_id",
         );
-        let select = select.bind(account_id.as_uuid()).bind(session_id).bind(self.now().as_micros());
+        let select = select.bind(account_id.as_uuid()).bind(session_id).bind(now.as_micros());
         let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
         rows.into_iter().map(HoldRow::into_engine).collect()
     }
 
     async fn tidy_holds(&self, limit: u32) -> Result<u64, StoreError> {
-        let mut work = self.begin_write().await?;
-        let now = self.now();
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
         let mut gone = 0;
-        for (delete, until) in [
-            (
-                "DELETE FROM claims WHERE rowid IN \
-                 (SELECT rowid FROM claims WHERE kind = 'hold' AND expires_at <= $1 LIMIT $2)",
-                now,
-            ),
-            (
-                "DELETE FROM holds WHERE rowid IN (SELECT rowid FROM holds WHERE expires_at <= $1 LIMIT $2)",
-                now - KEPT_AFTER_END,
-            ),
-        ] {
-            let done = sqlx::query(delete).bind(until.as_micros()).bind(limit).execute(&mut *work).await;
+        for (delete, until) in [(words::TIDY_CLAIMS, now), (words::TIDY_HOLDS, now - KEPT_AFTER_END)] {
+            let done = sqlx::query(delete).bind(until.as_micros()).bind(i64::from(limit)).execute(&mut *work).await;
             gone += done.map_err(store_error)?.rows_affected();
         }
         work.commit().await.map_err(store_error)?;
@@ -125,7 +120,7 @@ pub(crate) enum HoldChanged {
 
 /// Performs one change inside a commit. The claims were changed before it, so a limit on a host counts the hold's own.
 pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     tenant: &Tenant,
     change: &HoldChange,
     now: Timestamp,
@@ -164,14 +159,14 @@ pub(crate) async fn apply(
 }
 
 async fn changed_one(
-    connection: &mut SqliteConnection,
-    update: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    connection: &mut DbConnection,
+    update: sqlx::query::Query<'_, Db, DbArguments>,
 ) -> Result<HoldChanged> {
     let done = update.execute(connection).await.map_err(store_error)?;
     Ok(if done.rows_affected() == 1 { HoldChanged::Done } else { HoldChanged::Stale })
 }
 
-async fn insert(connection: &mut SqliteConnection, tenant: &Tenant, hold: &Hold) -> Result<HoldChanged> {
+async fn insert(connection: &mut DbConnection, tenant: &Tenant, hold: &Hold) -> Result<HoldChanged> {
     let insert = sqlx::query(
         "INSERT INTO holds (account_id, hold_id, organization_id, mode, event_type_id, start_at, end_at, user_ids, \
          session_id, state, booking_id, expires_at, created_at) \
@@ -192,18 +187,21 @@ async fn insert(connection: &mut SqliteConnection, tenant: &Tenant, hold: &Hold)
 /// The first limit a new hold meets, if any: of a host, whose claims are counted with the hold's own, then of the
 /// session, then of the organization.
 async fn limit_met(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     tenant: &Tenant,
     hold: &Hold,
     limits: HoldLimits,
     now: Timestamp,
 ) -> Result<Option<HoldLimit>> {
     let (account_id, now) = (tenant.account_id.as_uuid(), now.as_micros());
-    let mut select = QueryBuilder::<Sqlite>::new("SELECT 'organization', NULL, count(*) FROM holds WHERE mode = ");
+    let mut select =
+        QueryBuilder::<Db>::new("SELECT 'organization', CAST(NULL AS uuid), count(*) FROM holds WHERE mode = ");
     select.push_bind(tenant.mode.name()).push(" AND organization_id = ").push_bind(tenant.organization_id.as_uuid());
     select.push(" AND state = 'active' AND expires_at > ").push_bind(now);
     if let Some(session_id) = &hold.session_id {
-        select.push(" UNION ALL SELECT 'session', NULL, count(*) FROM holds WHERE account_id = ").push_bind(account_id);
+        select
+            .push(" UNION ALL SELECT 'session', CAST(NULL AS uuid), count(*) FROM holds WHERE account_id = ")
+            .push_bind(account_id);
         select.push(" AND session_id = ").push_bind(session_id);
         select.push(" AND state = 'active' AND expires_at > ").push_bind(now);
     }
@@ -228,7 +226,7 @@ async fn limit_met(
 
 /// A user goes: the live holds on it are released, with the time of their other hosts, whose revisions rise.
 pub(crate) async fn end_of_user(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
     now: Timestamp,

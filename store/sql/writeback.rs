@@ -6,30 +6,30 @@ use agentcal_engine::model::WritebackState;
 use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, store_error};
 use crate::facts::due_calendar;
-use crate::open::SqliteStore;
+use crate::scope::Scope;
 use crate::text::{Named, range, to_i64, to_u32, to_u64};
-use crate::{booking, revisions};
+use crate::{booking, locks, revisions};
 
 #[async_trait]
-impl WritebackStore for SqliteStore {
+impl WritebackStore for DbStore {
     async fn pending_writebacks(
         &self,
         account_id: AccountId,
         calendar_id: CalendarId,
         limit: u32,
     ) -> Result<Vec<WritebackJob>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let select = sqlx::query_as::<_, JobRow>(
             "SELECT booking_id, calendar_id, version, attempts, due_at, written_event_id, written_etag, \
              written_start_at, written_end_at FROM writebacks \
              WHERE account_id = $1 AND calendar_id = $2 AND state = 'pending' ORDER BY due_at, booking_id LIMIT $3",
         );
-        let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(limit);
+        let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(i64::from(limit));
         let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
         jobs(&mut reader, account_id, rows).await
     }
@@ -40,7 +40,7 @@ impl WritebackStore for SqliteStore {
         calendar_id: CalendarId,
         ended_before: Timestamp,
     ) -> Result<Vec<WritebackJob>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let select = sqlx::query_as::<_, JobRow>(
             "SELECT booking_id, calendar_id, version, attempts, due_at, written_event_id, written_etag, \
              written_start_at, written_end_at FROM writebacks \
@@ -53,18 +53,20 @@ impl WritebackStore for SqliteStore {
     }
 
     async fn calendars_with_due_writebacks(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, (Uuid, Uuid)>(
             "SELECT account_id, calendar_id FROM (SELECT account_id, calendar_id, min(due_at) AS first_due \
              FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
              ORDER BY first_due LIMIT $2",
         );
-        let rows = select.bind(now.as_micros()).bind(limit).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let rows =
+            select.bind(now.as_micros()).bind(i64::from(limit)).fetch_all(&mut *reader).await.map_err(store_error)?;
         Ok(rows.into_iter().map(due_calendar).collect())
     }
 
     async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(result.account_id)).await?;
+        locks::calendar(&mut work, result.account_id, result.calendar_id).await?;
         if !record(&mut work, result).await? {
             return Ok(None);
         }
@@ -87,7 +89,7 @@ struct JobRow {
     written_end_at: Option<i64>,
 }
 
-async fn jobs(reader: &mut SqliteConnection, account_id: AccountId, rows: Vec<JobRow>) -> Result<Vec<WritebackJob>> {
+async fn jobs(reader: &mut DbConnection, account_id: AccountId, rows: Vec<JobRow>) -> Result<Vec<WritebackJob>> {
     let ids = rows.iter().map(|row| row.booking_id).collect::<Vec<_>>();
     let mut bookings = booking::load(reader, account_id, &ids).await?;
     let mut jobs = Vec::with_capacity(rows.len());
@@ -111,7 +113,7 @@ async fn jobs(reader: &mut SqliteConnection, account_id: AccountId, rows: Vec<Jo
 /// Performs an effect inside a commit: the booking's row for this calendar becomes pending, now, with a raised version.
 /// A calendar that is gone can be written no more, which must not keep anybody from cancelling: its row says so.
 pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     effect: &Effect,
     now: Timestamp,
@@ -136,11 +138,7 @@ pub(crate) async fn apply(
     Ok(upsert.execute(connection).await.map_err(store_error)?.rows_affected() == 1)
 }
 
-async fn has_calendar(
-    connection: &mut SqliteConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-) -> Result<bool> {
+async fn has_calendar(connection: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<bool> {
     let select = sqlx::query_scalar("SELECT count(*) FROM calendars WHERE account_id = $1 AND calendar_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     let count: i64 = select.fetch_one(connection).await.map_err(store_error)?;
@@ -149,7 +147,7 @@ async fn has_calendar(
 
 /// Keeps a result; false when there is no such row. A result of an older version never ends the job: the booking changed
 /// while it was tried, so all that is kept is where the event now stands.
-async fn record(work: &mut SqliteConnection, result: &WritebackResult) -> Result<bool> {
+async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<bool> {
     let select = sqlx::query_scalar(
         "SELECT version FROM writebacks WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
     );
@@ -166,20 +164,20 @@ async fn record(work: &mut SqliteConnection, result: &WritebackResult) -> Result
     Ok(true)
 }
 
-async fn write_result(work: &mut SqliteConnection, result: &WritebackResult) -> Result<()> {
+async fn write_result(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {
     let update = sqlx::query(
         "UPDATE writebacks SET state = $4, attempts = $5, due_at = $6, last_error = $7, \
          external_state = CASE WHEN $8 IS NULL THEN external_state ELSE $8 END \
          WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
     );
     let update = update.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
-    let update = update.bind(result.calendar_id.as_uuid()).bind(result.state.name()).bind(result.attempts);
+    let update = update.bind(result.calendar_id.as_uuid()).bind(result.state.name()).bind(i64::from(result.attempts));
     let update = update.bind(result.due_at.as_micros()).bind(&result.last_error);
     let update = update.bind(result.external_state.map(Named::name));
     update.execute(work).await.map(drop).map_err(store_error)
 }
 
-async fn write_event(work: &mut SqliteConnection, result: &WritebackResult) -> Result<()> {
+async fn write_event(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {
     let update = sqlx::query(
         "UPDATE writebacks SET written_event_id = $4, written_etag = $5, written_start_at = $6, written_end_at = $7 \
          WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",

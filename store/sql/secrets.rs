@@ -2,11 +2,11 @@
 
 use agentcal_engine::ids::{AccountId, OrganizationId};
 use agentcal_store_vault::{DataKey, KeyOwner, WrappedKey};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, sealed_error, store_error};
-use crate::open::SqliteStore;
+use crate::scope::Scope;
 
 /// Data keys rewrapped in one transaction.
 const REWRAP_BATCH: i64 = 256;
@@ -51,9 +51,9 @@ fn table_of(owner: KeyOwner) -> (&'static KeyTable, Uuid) {
     }
 }
 
-impl SqliteStore {
+impl DbStore {
     /// Makes a new owner's data key.
-    pub(crate) async fn create_data_key(&self, connection: &mut SqliteConnection, owner: KeyOwner) -> Result<()> {
+    pub(crate) async fn create_data_key(&self, connection: &mut DbConnection, owner: KeyOwner) -> Result<()> {
         let (table, id) = table_of(owner);
         let key = DataKey::generate(self.entropy.as_ref());
         let wrapped = self.keyring.wrap(owner, &key, self.entropy.as_ref());
@@ -62,7 +62,7 @@ impl SqliteStore {
     }
 
     /// An owner's data key; `None` when there is no such owner.
-    pub(crate) async fn data_key(&self, connection: &mut SqliteConnection, owner: KeyOwner) -> Result<Option<DataKey>> {
+    pub(crate) async fn data_key(&self, connection: &mut DbConnection, owner: KeyOwner) -> Result<Option<DataKey>> {
         let (table, id) = table_of(owner);
         let select = sqlx::query_as::<_, (String, Vec<u8>)>(table.select).bind(id);
         let Some((key_id, bytes)) = select.fetch_optional(connection).await.map_err(store_error)? else {
@@ -87,7 +87,7 @@ impl SqliteStore {
     }
 
     async fn rewrap_batch(&self, table: &KeyTable) -> Result<u64> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         let active = self.keyring.key_ids().next().unwrap_or_default().to_owned();
         let select = sqlx::query_as::<_, (Uuid, String, Vec<u8>)>(table.wrapped_by_others);
         let rows = select.bind(active).bind(REWRAP_BATCH).fetch_all(&mut *work).await.map_err(store_error)?;
@@ -106,7 +106,7 @@ impl SqliteStore {
     /// Ids of keys that wrap something here and are not in the ring: what they wrap cannot be read.
     pub async fn missing_key_ids(&self) -> Result<Vec<String>> {
         let used = "SELECT wrapped_by FROM account_keys UNION SELECT wrapped_by FROM organization_keys";
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let mut ids: Vec<String> = sqlx::query_scalar(used).fetch_all(&mut *reader).await.map_err(store_error)?;
         ids.retain(|id| self.keyring.key_ids().all(|known| known != id));
         Ok(ids)
@@ -115,7 +115,7 @@ impl SqliteStore {
     /// Ids of keys that wrap something here and do not open it: they are not in the ring, or another key has their id there.
     /// Tries one data key of each, so that a wrong ring shows before anything is served.
     pub async fn unreadable_key_ids(&self) -> Result<Vec<String>> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let mut unreadable = Vec::new();
         for table in [&ACCOUNT_KEYS, &ORGANIZATION_KEYS] {
             let wrappers: Vec<String> =

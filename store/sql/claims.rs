@@ -6,9 +6,9 @@ use agentcal_engine::model::{Claim, ClaimOwner, DURATION_MINUTES_MAX};
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, REFUSAL_ENDS_WORK};
 use crate::error::{Result, Violation, store_error, violation};
 use crate::text::{range, to_u32};
 
@@ -57,7 +57,7 @@ impl ClaimRow {
 
 /// Claims published with a calendar that end after an instant, ascending by start.
 pub(crate) async fn of_home(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     home: CalendarId,
     ending_after: Timestamp,
@@ -74,7 +74,7 @@ pub(crate) async fn of_home(
 
 /// How many claims an owner has that are live.
 pub(crate) async fn count_live(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     owner: ClaimOwner,
     now: Timestamp,
@@ -101,7 +101,7 @@ pub(crate) enum Changed {
 
 /// Performs one change inside a commit.
 pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     shard: Shard,
     change: &ClaimChange,
@@ -123,8 +123,12 @@ pub(crate) async fn apply(
     }
 }
 
-/// An expired hold in the way is rare, so the claim is tried first: a refused statement leaves nothing.
-async fn insert(connection: &mut SqliteConnection, shard: Shard, claim: &Claim, now: Timestamp) -> Result<Changed> {
+/// An expired hold in the way is rare, so the claim is tried first where a refused statement leaves nothing.
+async fn insert(connection: &mut DbConnection, shard: Shard, claim: &Claim, now: Timestamp) -> Result<Changed> {
+    if REFUSAL_ENDS_WORK {
+        delete_expired(connection, claim.account_id, claim.user_id, claim.range, now).await?;
+        return try_insert(connection, shard, claim).await;
+    }
     let tried = try_insert(connection, shard, claim).await?;
     let is_refused = matches!(tried, Changed::Overlap(_));
     if is_refused && delete_expired(connection, claim.account_id, claim.user_id, claim.range, now).await? > 0 {
@@ -133,7 +137,7 @@ async fn insert(connection: &mut SqliteConnection, shard: Shard, claim: &Claim, 
     Ok(tried)
 }
 
-async fn try_insert(connection: &mut SqliteConnection, shard: Shard, claim: &Claim) -> Result<Changed> {
+async fn try_insert(connection: &mut DbConnection, shard: Shard, claim: &Claim) -> Result<Changed> {
     let (hold_id, booking_id, kind) = match claim.owner {
         ClaimOwner::Hold(id) => (Some(id.as_uuid()), None, "hold"),
         ClaimOwner::Booking(id) => (None, Some(id.as_uuid()), "booking"),
@@ -143,11 +147,11 @@ async fn try_insert(connection: &mut SqliteConnection, shard: Shard, claim: &Cla
          booking_id, event_type_id, buffer_before_minutes, buffer_after_minutes, expires_at, session_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     );
-    let insert = insert.bind(claim.account_id.as_uuid()).bind(claim.id.as_uuid()).bind(shard.number());
+    let insert = insert.bind(claim.account_id.as_uuid()).bind(claim.id.as_uuid()).bind(i32::from(shard.number()));
     let insert = insert.bind(claim.user_id.as_uuid()).bind(claim.home_calendar_id.as_uuid());
     let insert = insert.bind(claim.range.start.as_micros()).bind(claim.range.end.as_micros());
     let insert = insert.bind(kind).bind(hold_id).bind(booking_id).bind(claim.event_type_id.map(|id| id.as_uuid()));
-    let insert = insert.bind(claim.buffer_before_minutes).bind(claim.buffer_after_minutes);
+    let insert = insert.bind(i64::from(claim.buffer_before_minutes)).bind(i64::from(claim.buffer_after_minutes));
     let insert = insert.bind(claim.expires_at.map(Timestamp::as_micros)).bind(&claim.session_id);
     match insert.execute(connection).await {
         Ok(_) => Ok(Changed::Done),
@@ -160,7 +164,7 @@ async fn try_insert(connection: &mut SqliteConnection, shard: Shard, claim: &Cla
 }
 
 async fn move_all(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     owner: ClaimOwner,
     to: TimeRange,
@@ -171,6 +175,9 @@ async fn move_all(
     for &user_id in &users {
         delete_expired(connection, account_id, user_id, to, now).await?;
     }
+    if REFUSAL_ENDS_WORK && let Some(taken) = first_taken(connection, account_id, owner, &users, to).await? {
+        return Ok(Changed::Overlap(taken));
+    }
     let (update, id) = by_owner(
         owner,
         "UPDATE claims SET start_at = $3, end_at = $4 WHERE account_id = $1 AND booking_id = $2",
@@ -180,7 +187,12 @@ async fn move_all(
     match update.bind(to.start.as_micros()).bind(to.end.as_micros()).execute(&mut *connection).await {
         Ok(done) => Ok(counted(done.rows_affected(), claim_count)),
         Err(error) if violation(&error) == Some(Violation::Overlap) => {
-            first_taken(connection, account_id, owner, &users, to).await
+            let taken = match REFUSAL_ENDS_WORK {
+                true => None,
+                false => first_taken(connection, account_id, owner, &users, to).await?,
+            };
+            // Two claims of one owner and one user: moving both to one range can never be done.
+            Ok(taken.or(users.first().copied()).map_or(Changed::Stale, Changed::Overlap))
         }
         Err(error) => Err(store_error(error)),
     }
@@ -188,7 +200,7 @@ async fn move_all(
 
 /// A hold's live claims become the booking's, where they stand.
 async fn confirm(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     (hold_id, booking_id): (HoldId, BookingId),
     claim_count: u32,
@@ -205,7 +217,7 @@ async fn confirm(
 
 /// A hold's live claims end at another time.
 async fn extend(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     (hold_id, expires_at): (HoldId, Timestamp),
     claim_count: u32,
@@ -219,7 +231,7 @@ async fn extend(
 }
 
 async fn delete_all(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     owner: ClaimOwner,
     claim_count: u32,
@@ -240,7 +252,7 @@ fn counted(rows: u64, claim_count: u32) -> Changed {
 
 /// Expired holds of a user that stand in the way go, by the store's clock; how many.
 async fn delete_expired(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
     within: TimeRange,
@@ -258,7 +270,7 @@ async fn delete_expired(
 
 /// The holds that take a user's time now.
 pub(crate) async fn live_holds_on(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
     now: Timestamp,
@@ -273,7 +285,7 @@ pub(crate) async fn live_holds_on(
 
 /// Gives back all claims of a hold; whose they were, and with which calendars they were published.
 pub(crate) async fn free(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     hold_id: HoldId,
 ) -> Result<Vec<(UserId, CalendarId)>> {
@@ -285,7 +297,7 @@ pub(crate) async fn free(
     Ok(freed.into_iter().map(|(user, home)| (UserId::from_uuid(user), CalendarId::from_uuid(home))).collect())
 }
 
-async fn users_of(connection: &mut SqliteConnection, account_id: AccountId, owner: ClaimOwner) -> Result<Vec<UserId>> {
+async fn users_of(connection: &mut DbConnection, account_id: AccountId, owner: ClaimOwner) -> Result<Vec<UserId>> {
     let (select, id) = by_owner(
         owner,
         "SELECT user_id FROM claims WHERE account_id = $1 AND booking_id = $2",
@@ -298,14 +310,14 @@ async fn users_of(connection: &mut SqliteConnection, account_id: AccountId, owne
     Ok(ids.into_iter().map(UserId::from_uuid).collect())
 }
 
-/// Whose time it was that refused a move; the trigger cannot say.
+/// Whose time refuses a move; the constraint does not say.
 async fn first_taken(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     owner: ClaimOwner,
     users: &[UserId],
     to: TimeRange,
-) -> Result<Changed> {
+) -> Result<Option<UserId>> {
     let (select, id) = by_owner(
         owner,
         "SELECT count(*) FROM claims WHERE account_id = $1 AND user_id = $3 AND start_at > $4 AND start_at < $5 \
@@ -318,11 +330,10 @@ async fn first_taken(
         let count = count.bind(to.start.plus_micros(-MAX_DURATION_US).as_micros());
         let count = count.bind(to.end.as_micros()).bind(to.start.as_micros());
         if count.fetch_one(&mut *connection).await.map_err(store_error)? > 0 {
-            return Ok(Changed::Overlap(user_id));
+            return Ok(Some(user_id));
         }
     }
-    // Two claims of one owner and one user: moving both to one range can never be done.
-    Ok(users.first().map_or(Changed::Stale, |&user_id| Changed::Overlap(user_id)))
+    Ok(None)
 }
 
 /// The statement for the owner's kind, and the owner's id.

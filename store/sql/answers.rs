@@ -6,12 +6,12 @@ use agentcal_engine::commit::{IdempotencyKey, IdempotentAnswer};
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{Binding, KeyOwner, Purpose};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, sealed_error, store_error};
-use crate::open::SqliteStore;
-use crate::used_commits;
+use crate::scope::Scope;
+use crate::{used_commits, words};
 
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,8 +39,7 @@ const ACCOUNT_ANSWERS: AnswerTable = AnswerTable {
     replace: "INSERT INTO account_answers (account_id, scope, fingerprint, answer, created_at) \
               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account_id, scope) DO UPDATE SET \
               fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at",
-    forget: "DELETE FROM account_answers WHERE (account_id, scope) IN \
-             (SELECT account_id, scope FROM account_answers WHERE created_at <= $1 LIMIT $2)",
+    forget: words::FORGET_ACCOUNT_ANSWERS,
 };
 
 const ORGANIZATION_ANSWERS: AnswerTable = AnswerTable {
@@ -49,8 +48,7 @@ const ORGANIZATION_ANSWERS: AnswerTable = AnswerTable {
     replace: "INSERT INTO organization_answers (organization_id, scope, fingerprint, answer, created_at) \
               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, scope) DO UPDATE SET \
               fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at",
-    forget: "DELETE FROM organization_answers WHERE (organization_id, scope) IN \
-             (SELECT organization_id, scope FROM organization_answers WHERE created_at <= $1 LIMIT $2)",
+    forget: words::FORGET_ORGANIZATION_ANSWERS,
 };
 
 fn table_of(owner: KeyOwner) -> (&'static AnswerTable, Uuid) {
@@ -64,11 +62,11 @@ fn binding(owner: KeyOwner, scope: &[u8; 32]) -> Binding<'_> {
     Binding { owner, purpose: Purpose::KeptAnswer, row: scope }
 }
 
-impl SqliteStore {
+impl DbStore {
     /// What is kept under a key by its owner.
     pub(crate) async fn kept(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut DbConnection,
         owner: KeyOwner,
         key: &IdempotencyKey,
         now: Timestamp,
@@ -92,7 +90,7 @@ impl SqliteStore {
     /// Keeps an answer; one too old to count makes room.
     pub(crate) async fn keep(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut DbConnection,
         owner: KeyOwner,
         idempotent: &IdempotentAnswer,
         now: Timestamp,
@@ -107,15 +105,15 @@ impl SqliteStore {
 
     /// Deletes answers that no longer count and ids of commits as old, at most `limit` of each.
     pub(crate) async fn forget_answers(&self, limit: u32) -> Result<u64> {
-        let mut work = self.begin_write().await?;
-        let until = (self.now() - KEPT_FOR).as_micros();
+        let mut work = self.begin_write(Scope::All).await?;
+        let until = self.now_on(&mut work).await? - KEPT_FOR;
         let mut forgotten = 0;
         for table in [&ACCOUNT_ANSWERS, &ORGANIZATION_ANSWERS] {
             let left = i64::from(limit).saturating_sub(forgotten);
-            let done = sqlx::query(table.forget).bind(until).bind(left).execute(&mut *work).await;
+            let done = sqlx::query(table.forget).bind(until.as_micros()).bind(left).execute(&mut *work).await;
             forgotten += i64::try_from(done.map_err(store_error)?.rows_affected()).unwrap_or(i64::MAX);
         }
-        let used = used_commits::forget(&mut work, self.now() - KEPT_FOR, limit).await?;
+        let used = used_commits::forget(&mut work, until, limit).await?;
         work.commit().await.map_err(store_error)?;
         Ok(forgotten.unsigned_abs().max(used))
     }

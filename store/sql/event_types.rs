@@ -4,11 +4,27 @@ use agentcal_engine::ids::{AccountId, EventTypeId, UserId};
 use agentcal_engine::model::{AttendeePolicy, AvailabilityRules, EventType};
 use agentcal_engine::ports::Write;
 use agentcal_engine::time::Timestamp;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{Db, DbArguments, DbConnection};
 use crate::error::{Result, Violation, store_error, violation};
 use crate::text::{Named, from_json, to_u32};
+
+/// The event types of an account.
+pub(crate) const SELECT_ALL: &str = "SELECT account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, buffer_before_minutes, \
+    buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, max_bookings_per_day, \
+    scheduling_mode, public, location, require_slot_id, on_stale, cancel_notice_hours, reschedule_notice_hours, \
+    reschedules_max, rules, created_at \
+    FROM event_types WHERE account_id = $1 ORDER BY event_type_id";
+
+/// A page of them.
+pub(crate) const SELECT_PAGE: &str = "SELECT e.account_id, e.event_type_id, e.name, e.slug, e.duration_minutes, e.slot_interval_minutes, \
+     e.buffer_before_minutes, e.buffer_after_minutes, e.buffer_mode, e.min_notice_hours, e.booking_window_days, \
+     e.max_bookings_per_day, e.scheduling_mode, e.public, e.location, e.require_slot_id, e.on_stale, \
+     e.cancel_notice_hours, e.reschedule_notice_hours, e.reschedules_max, e.rules, e.created_at \
+     FROM event_types AS e JOIN accounts AS a ON a.account_id = e.account_id \
+     WHERE e.account_id = $1 AND a.organization_id = $2 AND a.mode = $3 \
+     AND (e.created_at, e.event_type_id) < ($4, $5) ORDER BY e.created_at DESC, e.event_type_id DESC LIMIT $6";
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct EventTypeRow {
@@ -74,7 +90,7 @@ impl EventTypeRow {
 }
 
 /// Writes an event type with its hosts.
-pub(crate) async fn insert(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {
+pub(crate) async fn insert(connection: &mut DbConnection, event_type: &EventType) -> Result<Write> {
     let insert = sqlx::query(
         "INSERT INTO event_types (account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, \
          buffer_before_minutes, buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, \
@@ -91,7 +107,7 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, event_type: &Event
 }
 
 /// Replaces an event type and its hosts; its rules stay.
-pub(crate) async fn update(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {
+pub(crate) async fn update(connection: &mut DbConnection, event_type: &EventType) -> Result<Write> {
     let update = sqlx::query(
         "UPDATE event_types SET name = $3, slug = $4, duration_minutes = $5, slot_interval_minutes = $6, \
          buffer_before_minutes = $7, buffer_after_minutes = $8, buffer_mode = $9, min_notice_hours = $10, \
@@ -113,7 +129,7 @@ pub(crate) async fn update(connection: &mut SqliteConnection, event_type: &Event
 
 /// Deletes an event type; its bookings stay.
 pub(crate) async fn delete(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     event_type_id: EventTypeId,
 ) -> Result<Write> {
@@ -125,7 +141,7 @@ pub(crate) async fn delete(
 
 /// The hosts of an event type, in its order.
 pub(crate) async fn hosts(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     event_type_id: EventTypeId,
 ) -> Result<Vec<UserId>> {
@@ -137,7 +153,7 @@ pub(crate) async fn hosts(
     Ok(ids.into_iter().map(UserId::from_uuid).collect())
 }
 
-type Statement<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+type Statement<'q> = sqlx::query::Query<'q, Db, DbArguments>;
 
 /// Binds `$1` to `$20`, in the order both statements name them.
 fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statement<'q> {
@@ -146,25 +162,25 @@ fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statem
         .bind(event_type.id.as_uuid())
         .bind(&event_type.name)
         .bind(&event_type.slug)
-        .bind(event_type.duration_minutes)
-        .bind(event_type.slot_interval_minutes)
-        .bind(event_type.buffer_before_minutes)
-        .bind(event_type.buffer_after_minutes)
+        .bind(i64::from(event_type.duration_minutes))
+        .bind(i64::from(event_type.slot_interval_minutes))
+        .bind(i64::from(event_type.buffer_before_minutes))
+        .bind(i64::from(event_type.buffer_after_minutes))
         .bind(event_type.buffer_mode.name())
-        .bind(event_type.min_notice_hours)
-        .bind(event_type.booking_window_days)
-        .bind(event_type.max_bookings_per_day)
+        .bind(i64::from(event_type.min_notice_hours))
+        .bind(i64::from(event_type.booking_window_days))
+        .bind(event_type.max_bookings_per_day.map(i64::from))
         .bind(event_type.scheduling_mode.name())
         .bind(event_type.public)
         .bind(&event_type.location)
         .bind(event_type.require_slot_id)
         .bind(event_type.on_stale.name())
-        .bind(event_type.attendee_policy.cancel_notice_hours)
-        .bind(event_type.attendee_policy.reschedule_notice_hours)
-        .bind(event_type.attendee_policy.reschedules_max)
+        .bind(event_type.attendee_policy.cancel_notice_hours.map(i64::from))
+        .bind(event_type.attendee_policy.reschedule_notice_hours.map(i64::from))
+        .bind(event_type.attendee_policy.reschedules_max.map(i64::from))
 }
 
-async fn insert_hosts(connection: &mut SqliteConnection, event_type: &EventType) -> Result<Write> {
+async fn insert_hosts(connection: &mut DbConnection, event_type: &EventType) -> Result<Write> {
     for (position, user_id) in (0i64..).zip(&event_type.user_ids) {
         let insert = sqlx::query(
             "INSERT INTO event_type_hosts (account_id, event_type_id, position, user_id) VALUES ($1, $2, $3, $4)",

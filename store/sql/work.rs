@@ -6,26 +6,15 @@ use agentcal_engine::model::Tenant;
 use agentcal_engine::ports::Write;
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
-use sqlx::sqlite::Sqlite;
-use sqlx::{SqliteConnection, Transaction};
 
 use crate::answers::Kept;
+use crate::db::{DbConnection, DbStore, Work};
 use crate::error::{Result, store_error};
-use crate::open::SqliteStore;
-use crate::revisions;
+use crate::scope::Scope;
 use crate::text::Named;
+use crate::{locks, revisions};
 
-impl SqliteStore {
-    /// A transaction that alone writes from here on. Dropped, it leaves nothing behind.
-    pub(crate) async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)
-    }
-
-    /// A transaction that sees one state of the store.
-    pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.readers.begin().await.map_err(store_error)
-    }
-
+impl DbStore {
     /// Begins a write to an account's configuration, unless idempotency, the tenant or the revision already answer it.
     pub(crate) async fn begin_config<'a>(
         &'a self,
@@ -33,18 +22,18 @@ impl SqliteStore {
         idempotency: Option<&'a IdempotentAnswer>,
         expected: Expected,
     ) -> Result<Begun<'a>> {
-        let mut work = self.begin_write().await?;
-        let now = self.now();
+        let mut work = self.begin_write(Scope::Account(tenant.account_id)).await?;
         if !has_tenant(&mut work, tenant).await? {
             return Ok(Begun::Ended(Write::Missing));
         }
+        let revision = locks::config(&mut work, tenant.account_id).await?;
+        let now = self.now_on(&mut work).await?;
         let owner = KeyOwner::Account(tenant.account_id);
         if let Some(idempotent) = idempotency
             && let Some(answered) = answered(self.kept(&mut work, owner, &idempotent.key, now).await?)
         {
             return Ok(Begun::Ended(answered));
         }
-        let revision = revisions::read(&mut work, tenant.account_id, RevisionKey::Config).await?;
         match expected {
             Expected::At(expected) if revision != Some(expected) => Ok(Begun::Ended(Write::Stale)),
             _ => Ok(Begun::Fresh(ConfigWork { store: self, work, account_id: tenant.account_id, idempotency, now })),
@@ -71,8 +60,8 @@ pub(crate) enum Begun<'a> {
 
 /// A write to configuration under way.
 pub(crate) struct ConfigWork<'a> {
-    store: &'a SqliteStore,
-    work: Transaction<'static, Sqlite>,
+    store: &'a DbStore,
+    work: Work,
     account_id: AccountId,
     idempotency: Option<&'a IdempotentAnswer>,
     /// The store's clock when the transaction began.
@@ -81,7 +70,7 @@ pub(crate) struct ConfigWork<'a> {
 
 impl ConfigWork<'_> {
     /// The connection to write on.
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection(&mut self) -> &mut DbConnection {
         &mut self.work
     }
 
@@ -111,7 +100,7 @@ pub(crate) fn answered(kept: Kept) -> Option<Write> {
 }
 
 /// Whether the account is there, and of this organization and mode.
-pub(crate) async fn has_tenant(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> {
+pub(crate) async fn has_tenant(connection: &mut DbConnection, tenant: &Tenant) -> Result<bool> {
     let select = sqlx::query_scalar(
         "SELECT count(*) FROM accounts WHERE account_id = $1 AND organization_id = $2 AND mode = $3",
     );
@@ -121,13 +110,13 @@ pub(crate) async fn has_tenant(connection: &mut SqliteConnection, tenant: &Tenan
 }
 
 /// Tells other processes that an account's configuration changed.
-pub(crate) async fn raise_config_changes(connection: &mut SqliteConnection) -> Result<()> {
+pub(crate) async fn raise_config_changes(connection: &mut DbConnection) -> Result<()> {
     let update = sqlx::query("UPDATE store_state SET config_changes = config_changes + 1 WHERE id = 1");
     update.execute(connection).await.map(drop).map_err(store_error)
 }
 
 /// Tells other processes that organizations or keys changed.
-pub(crate) async fn raise_keys_changes(connection: &mut SqliteConnection) -> Result<()> {
+pub(crate) async fn raise_keys_changes(connection: &mut DbConnection) -> Result<()> {
     let update = sqlx::query("UPDATE store_state SET keys_changes = keys_changes + 1 WHERE id = 1");
     update.execute(connection).await.map(drop).map_err(store_error)
 }

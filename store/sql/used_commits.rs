@@ -2,14 +2,15 @@
 
 use agentcal_engine::ids::AccountId;
 use agentcal_engine::time::Timestamp;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::DbConnection;
 use crate::error::{Result, store_error};
+use crate::words;
 
 /// Whether an id was used up, and if so, whether by performing the commit.
 pub(crate) async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     commit_id: Uuid,
 ) -> Result<Option<bool>> {
@@ -19,7 +20,7 @@ pub(crate) async fn find(
 
 /// Uses an id up; false when it was used up before, or the account is gone.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     commit_id: Uuid,
     is_performed: bool,
@@ -35,11 +36,8 @@ pub(crate) async fn insert(
 }
 
 /// Deletes ids used up until an instant, at most `limit`; returns how many.
-pub(crate) async fn forget(connection: &mut SqliteConnection, until: Timestamp, limit: u32) -> Result<u64> {
-    let delete = sqlx::query(
-        "DELETE FROM used_commits WHERE (account_id, commit_id) IN \
-         (SELECT account_id, commit_id FROM used_commits WHERE used_at <= $1 LIMIT $2)",
-    );
+pub(crate) async fn forget(connection: &mut DbConnection, until: Timestamp, limit: u32) -> Result<u64> {
+    let delete = sqlx::query(words::FORGET_USED_COMMITS);
     let delete = delete.bind(until.as_micros()).bind(i64::from(limit));
     Ok(delete.execute(connection).await.map_err(store_error)?.rows_affected())
 }

@@ -5,12 +5,12 @@ use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::model::{AvailabilityRules, DURATION_MINUTES_MAX, ProviderKind, User};
 use agentcal_engine::ports::Write;
 use agentcal_engine::time::{MINUTE_US, Timestamp};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::DbConnection;
 use crate::error::{Result, Violation, store_error, violation};
 use crate::text::{Named, from_json, to_json, zone};
-use crate::{holds, revisions};
+use crate::{holds, locks, revisions};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct UserRow {
@@ -47,7 +47,7 @@ impl UserRow {
 }
 
 /// Writes a user; [`Write::Missing`] when it names a calendar that is not of its account.
-pub(crate) async fn insert(connection: &mut SqliteConnection, user: &User, rules: &AvailabilityRules) -> Result<Write> {
+pub(crate) async fn insert(connection: &mut DbConnection, user: &User, rules: &AvailabilityRules) -> Result<Write> {
     if !has_calendars(connection, user, user.created_at).await? {
         return Ok(Write::Missing);
     }
@@ -66,8 +66,11 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, user: &User, rules
 }
 
 /// Replaces a user; its claims follow its home.
-pub(crate) async fn update(connection: &mut SqliteConnection, user: &User, now: Timestamp) -> Result<Write> {
+pub(crate) async fn update(connection: &mut DbConnection, user: &User, now: Timestamp) -> Result<Write> {
     let Some(old_home) = home_of(connection, user.account_id, user.id).await? else { return Ok(Write::Missing) };
+    if old_home != user.home_calendar_id {
+        locks::account(connection, user.account_id).await?;
+    }
     if !has_calendars(connection, user, now).await? {
         return Ok(Write::Missing);
     }
@@ -103,12 +106,13 @@ pub(crate) struct Moments {
 
 /// Deletes a user, unless it is still needed. Live holds on it end; what expired goes with it.
 pub(crate) async fn delete(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
     Moments { now, store_now }: Moments,
 ) -> Result<Write> {
     let Some(home) = home_of(connection, account_id, user_id).await? else { return Ok(Write::Missing) };
+    locks::account(connection, account_id).await?;
     if has_bookings_after(connection, account_id, user_id, now).await? {
         return Ok(Write::Refused("future_bookings"));
     }
@@ -133,7 +137,7 @@ pub(crate) async fn delete(
 
 /// The calendars a user's busy time is read from besides its own, in its order.
 pub(crate) async fn busy_calendars(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
 ) -> Result<Vec<CalendarId>> {
@@ -147,7 +151,7 @@ pub(crate) async fn busy_calendars(
 
 /// Publishes a user's claims with another calendar from now on, and raises what that concerns there.
 pub(crate) async fn move_home(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
     home: CalendarId,
@@ -162,7 +166,7 @@ pub(crate) async fn move_home(
 
 /// Makes an internal calendar; false when the id is another's.
 pub(crate) async fn insert_internal_calendar(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     timezone: &str,
@@ -171,7 +175,7 @@ pub(crate) async fn insert_internal_calendar(
     let insert = sqlx::query(
         "INSERT INTO calendars (account_id, calendar_id, connection_id, provider, provider_calendar_id, name, timezone, \
          writable, watch_state, watch_expires_at, created_at) \
-         VALUES ($1, $2, NULL, 'internal', '', '', $3, 0, 'none', NULL, $4)",
+         VALUES ($1, $2, NULL, 'internal', '', '', $3, FALSE, 'none', NULL, $4)",
     );
     let insert = insert.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(timezone).bind(now.as_micros());
     match insert.execute(&mut *connection).await {
@@ -185,7 +189,7 @@ pub(crate) async fn insert_internal_calendar(
 
 /// A user's address and the calendar it owns by it.
 async fn owner_of(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
 ) -> Result<(String, Option<CalendarId>)> {
@@ -198,7 +202,7 @@ async fn owner_of(
 /// A calendar whose connection does not say whose it is belongs to its users. When these change, other answers to
 /// invitations count, and those were not kept: the cursor no longer stands for the facts, and the next sync is a full one.
 async fn forget_cursor(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     calendar_id: Option<CalendarId>,
 ) -> Result<()> {
@@ -211,7 +215,7 @@ async fn forget_cursor(
 }
 
 /// A calendar that lost a user: raised, or deleted when it was that user's internal one.
-async fn leave_home(connection: &mut SqliteConnection, account_id: AccountId, home: CalendarId) -> Result<()> {
+async fn leave_home(connection: &mut DbConnection, account_id: AccountId, home: CalendarId) -> Result<()> {
     if provider_of(connection, account_id, home).await? != Some(ProviderKind::Internal) {
         return revisions::raise_calendar(connection, account_id, home).await.map(drop);
     }
@@ -222,7 +226,7 @@ async fn leave_home(connection: &mut SqliteConnection, account_id: AccountId, ho
 }
 
 /// Whether every calendar a user names is there for it; makes its internal home where it has none yet.
-async fn has_calendars(connection: &mut SqliteConnection, user: &User, now: Timestamp) -> Result<bool> {
+async fn has_calendars(connection: &mut DbConnection, user: &User, now: Timestamp) -> Result<bool> {
     for &calendar_id in user.calendar_id.iter().chain(&user.busy_calendar_ids) {
         match provider_of(connection, user.account_id, calendar_id).await? {
             None | Some(ProviderKind::Internal) => return Ok(false),
@@ -235,7 +239,7 @@ async fn has_calendars(connection: &mut SqliteConnection, user: &User, now: Time
     }
 }
 
-async fn has_internal_home(connection: &mut SqliteConnection, user: &User, now: Timestamp) -> Result<bool> {
+async fn has_internal_home(connection: &mut DbConnection, user: &User, now: Timestamp) -> Result<bool> {
     let home = user.home_calendar_id;
     match provider_of(connection, user.account_id, home).await? {
         None => insert_internal_calendar(connection, user.account_id, home, user.timezone.name(), now).await,
@@ -245,7 +249,7 @@ async fn has_internal_home(connection: &mut SqliteConnection, user: &User, now: 
 }
 
 async fn provider_of(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
 ) -> Result<Option<ProviderKind>> {
@@ -255,11 +259,7 @@ async fn provider_of(
     name.as_deref().map(Named::named).transpose()
 }
 
-async fn home_of(
-    connection: &mut SqliteConnection,
-    account_id: AccountId,
-    user_id: UserId,
-) -> Result<Option<CalendarId>> {
+async fn home_of(connection: &mut DbConnection, account_id: AccountId, user_id: UserId) -> Result<Option<CalendarId>> {
     let select = sqlx::query_scalar("SELECT home_calendar_id FROM users WHERE account_id = $1 AND user_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(user_id.as_uuid());
     let home: Option<Uuid> = select.fetch_optional(connection).await.map_err(store_error)?;
@@ -267,7 +267,7 @@ async fn home_of(
 }
 
 async fn has_bookings_after(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,
     now: Timestamp,
@@ -283,7 +283,7 @@ async fn has_bookings_after(
     Ok(count > 0)
 }
 
-async fn is_only_host(connection: &mut SqliteConnection, account_id: AccountId, user_id: UserId) -> Result<bool> {
+async fn is_only_host(connection: &mut DbConnection, account_id: AccountId, user_id: UserId) -> Result<bool> {
     let select = sqlx::query_scalar(
         "SELECT count(*) FROM event_type_hosts AS mine WHERE mine.account_id = $1 AND mine.user_id = $2 AND NOT EXISTS \
          (SELECT 1 FROM event_type_hosts AS other WHERE other.account_id = mine.account_id \
@@ -294,7 +294,7 @@ async fn is_only_host(connection: &mut SqliteConnection, account_id: AccountId, 
     Ok(count > 0)
 }
 
-async fn insert_busy_calendars(connection: &mut SqliteConnection, user: &User) -> Result<()> {
+async fn insert_busy_calendars(connection: &mut DbConnection, user: &User) -> Result<()> {
     for (position, calendar_id) in (0i64..).zip(&user.busy_calendar_ids) {
         let insert = sqlx::query(
             "INSERT INTO user_busy_calendars (account_id, user_id, position, calendar_id) VALUES ($1, $2, $3, $4)",
@@ -305,11 +305,7 @@ async fn insert_busy_calendars(connection: &mut SqliteConnection, user: &User) -
     Ok(())
 }
 
-async fn delete_busy_calendars(
-    connection: &mut SqliteConnection,
-    account_id: AccountId,
-    user_id: UserId,
-) -> Result<()> {
+async fn delete_busy_calendars(connection: &mut DbConnection, account_id: AccountId, user_id: UserId) -> Result<()> {
     let delete = sqlx::query("DELETE FROM user_busy_calendars WHERE account_id = $1 AND user_id = $2");
     let delete = delete.bind(account_id.as_uuid()).bind(user_id.as_uuid());
     delete.execute(connection).await.map(drop).map_err(store_error)

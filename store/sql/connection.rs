@@ -7,22 +7,21 @@ use agentcal_engine::ports::{ConnectionStore, Credentials, ListPage, PageRequest
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{Binding, KeyOwner, Purpose};
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, Violation, corrupt, sealed_error, store_error, violation};
-use crate::open::SqliteStore;
-use crate::revisions;
 use crate::rows::{CalendarRow, ConnectionRow, before, into_page, probe};
+use crate::scope::Scope;
 use crate::text::{Named, to_json};
-use crate::users;
 use crate::work::{Begun, Expected};
+use crate::{locks, revisions, users};
 
 /// What is said of a writeback whose calendar was disconnected.
 const DISCONNECTED: &str = "the calendar was disconnected";
 
 #[async_trait]
-impl ConnectionStore for SqliteStore {
+impl ConnectionStore for DbStore {
     async fn create_connection(
         &self,
         tenant: &Tenant,
@@ -56,7 +55,7 @@ impl ConnectionStore for SqliteStore {
         account_id: AccountId,
         connection_id: ConnectionId,
     ) -> Result<Option<(Connection, Vec<Calendar>)>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let Some(connection) = lookup(&mut reader, account_id, connection_id).await? else { return Ok(None) };
         let calendars = calendars_of(&mut reader, account_id, connection_id).await?;
         Ok(Some((connection, calendars)))
@@ -67,7 +66,7 @@ impl ConnectionStore for SqliteStore {
         tenant: &Tenant,
         page: &PageRequest,
     ) -> Result<ListPage<(Connection, Vec<Calendar>)>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(tenant.account_id)).await?;
         let (created_at, id) = before(page);
         let select = sqlx::query_as::<_, ConnectionRow>(
             "SELECT c.account_id, c.connection_id, c.provider, c.display_name, c.owner_addresses, c.status, \
@@ -91,7 +90,7 @@ impl ConnectionStore for SqliteStore {
         account_id: AccountId,
         connection_id: ConnectionId,
     ) -> Result<Option<Credentials>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::Account(account_id)).await?;
         let select =
             sqlx::query_scalar("SELECT credentials FROM connections WHERE account_id = $1 AND connection_id = $2");
         let select = select.bind(account_id.as_uuid()).bind(connection_id.as_uuid());
@@ -111,7 +110,11 @@ impl ConnectionStore for SqliteStore {
         status: ConnectionStatus,
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(account_id)).await?;
+        let calendars = calendars_of(&mut work, account_id, connection_id).await?;
+        for calendar in &calendars {
+            locks::calendar(&mut work, account_id, calendar.id).await?;
+        }
         let Some(old) = lookup(&mut work, account_id, connection_id).await? else { return Ok(()) };
         if old.status == status && old.status_reason.as_deref() == reason {
             return Ok(());
@@ -122,7 +125,7 @@ impl ConnectionStore for SqliteStore {
         let update = update.bind(account_id.as_uuid()).bind(connection_id.as_uuid()).bind(status.name()).bind(reason);
         update.execute(&mut *work).await.map_err(store_error)?;
         if refuses_credentials(old.status) != refuses_credentials(status) {
-            for calendar in calendars_of(&mut work, account_id, connection_id).await? {
+            for calendar in &calendars {
                 revisions::raise_calendar(&mut work, account_id, calendar.id).await?;
             }
         }
@@ -145,6 +148,7 @@ impl ConnectionStore for SqliteStore {
         if lookup(work.connection(), account_id, connection_id).await?.is_none() {
             return work.finish(Write::Missing).await;
         }
+        locks::account(work.connection(), account_id).await?;
         for calendar in calendars_of(work.connection(), account_id, connection_id).await? {
             if !rehome_users(work.connection(), account_id, calendar.id, internal_homes, now).await? {
                 return work.finish(Write::Stale).await;
@@ -155,15 +159,15 @@ impl ConnectionStore for SqliteStore {
         let delete = delete.bind(account_id.as_uuid()).bind(connection_id.as_uuid());
         delete.execute(work.connection()).await.map_err(store_error)?;
         let write = work.finish(Write::Done).await?;
-        self.fold_journal().await;
+        self.after_deletion().await;
         Ok(write)
     }
 }
 
-impl SqliteStore {
+impl DbStore {
     async fn seal_credentials(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut DbConnection,
         of: &Connection,
         credentials: &Credentials,
     ) -> Result<Vec<u8>> {
@@ -187,7 +191,7 @@ fn refuses_credentials(status: ConnectionStatus) -> bool {
 
 /// A connection.
 pub(crate) async fn lookup(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     connection_id: ConnectionId,
 ) -> Result<Option<Connection>> {
@@ -201,12 +205,13 @@ pub(crate) async fn lookup(
 }
 
 async fn calendars_of(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     connection_id: ConnectionId,
 ) -> Result<Vec<Calendar>> {
     let select = sqlx::query_as::<_, CalendarRow>(
-        "SELECT c.*, s.synced_at FROM calendars AS c LEFT JOIN sync_states AS s \
+        "SELECT c.account_id, c.calendar_id, c.connection_id, c.provider, c.provider_calendar_id, c.name, c.timezone, c.writable, \
+         c.watch_state, c.watch_expires_at, c.created_at, s.synced_at FROM calendars AS c LEFT JOIN sync_states AS s \
          ON s.account_id = c.account_id AND s.calendar_id = c.calendar_id \
          WHERE c.account_id = $1 AND c.connection_id = $2 ORDER BY c.calendar_id",
     );
@@ -215,11 +220,7 @@ async fn calendars_of(
     rows.into_iter().map(CalendarRow::into_engine).collect()
 }
 
-async fn insert_connection(
-    connection: &mut SqliteConnection,
-    new: &Connection,
-    sealed_credentials: Vec<u8>,
-) -> Result<()> {
+async fn insert_connection(connection: &mut DbConnection, new: &Connection, sealed_credentials: Vec<u8>) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO connections (account_id, connection_id, provider, display_name, owner_addresses, status, \
          status_reason, credentials, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -231,7 +232,7 @@ async fn insert_connection(
 }
 
 /// Writes a calendar that is due for a full sync at once; false when its id is another's.
-async fn insert_calendar(connection: &mut SqliteConnection, calendar: &Calendar, due_at: Timestamp) -> Result<bool> {
+async fn insert_calendar(connection: &mut DbConnection, calendar: &Calendar, due_at: Timestamp) -> Result<bool> {
     let insert = sqlx::query(
         "INSERT INTO calendars (account_id, calendar_id, connection_id, provider, provider_calendar_id, name, timezone, \
          writable, watch_state, watch_expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -248,7 +249,7 @@ async fn insert_calendar(connection: &mut SqliteConnection, calendar: &Calendar,
     }
     let insert = sqlx::query(
         "INSERT INTO sync_states (account_id, calendar_id, generation, failures, due_at, quiet_syncs, rows_changed) \
-         VALUES ($1, $2, 0, 0, $3, 0, 0)",
+         VALUES ($1, $2, 0, 0, $3, 0, FALSE)",
     );
     let insert = insert.bind(calendar.account_id.as_uuid()).bind(calendar.id.as_uuid()).bind(due_at.as_micros());
     insert.execute(&mut *connection).await.map_err(store_error)?;
@@ -258,7 +259,7 @@ async fn insert_calendar(connection: &mut SqliteConnection, calendar: &Calendar,
 
 /// Gives every user that lives in a calendar an internal home; false when none was offered for one of them.
 async fn rehome_users(
-    connection: &mut SqliteConnection,
+    connection: &mut DbConnection,
     account_id: AccountId,
     calendar_id: CalendarId,
     internal_homes: &[(UserId, CalendarId)],
@@ -287,11 +288,7 @@ async fn rehome_users(
 }
 
 /// Deletes a calendar nobody lives in any more, with its facts; what waits to be written to it never will be.
-async fn delete_calendar(
-    connection: &mut SqliteConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-) -> Result<()> {
+async fn delete_calendar(connection: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<()> {
     let update = sqlx::query(
         "UPDATE writebacks SET state = 'failed', last_error = $3 \
          WHERE account_id = $1 AND calendar_id = $2 AND state = 'pending'",

@@ -7,23 +7,23 @@ use agentcal_engine::ports::{ChangeCounters, KeyRecord, ListPage, PageRequest, S
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 
 use crate::answers::Kept;
+use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, Violation, store_error, violation};
-use crate::open::SqliteStore;
-use crate::revisions;
 use crate::rows::{AccountRow, KeyRow, OrganizationRow, before, into_page, probe};
+use crate::scope::Scope;
 use crate::text::{Named, to_json, to_u64};
 use crate::work::{Begun, Expected, answered, has_tenant, raise_config_changes, raise_keys_changes};
+use crate::{locks, revisions, words};
 
 const SELECT_ORGANIZATION: &str =
     "SELECT organization_id, name, created_at FROM organizations WHERE organization_id = $1";
 
 #[async_trait]
-impl TenantStore for SqliteStore {
+impl TenantStore for DbStore {
     async fn create_organization(&self, organization: &Organization) -> Result<(), StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         let insert = sqlx::query("INSERT INTO organizations (organization_id, name, created_at) VALUES ($1, $2, $3)");
         let insert = insert.bind(organization.id.as_uuid()).bind(&organization.name);
         insert.bind(organization.created_at.as_micros()).execute(&mut *work).await.map_err(store_error)?;
@@ -33,14 +33,14 @@ impl TenantStore for SqliteStore {
     }
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, OrganizationRow>(SELECT_ORGANIZATION).bind(id.as_uuid());
         let row = select.fetch_optional(&mut *reader).await.map_err(store_error)?;
         Ok(row.map(OrganizationRow::into_engine))
     }
 
     async fn list_organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, OrganizationRow>(
             "SELECT organization_id, name, created_at FROM organizations ORDER BY created_at, organization_id",
         );
@@ -49,14 +49,14 @@ impl TenantStore for SqliteStore {
     }
 
     async fn create_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         insert_key(&mut work, key).await?;
         raise_keys_changes(&mut work).await?;
         work.commit().await.map_err(store_error)
     }
 
     async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::All).await?;
         let update = sqlx::query("UPDATE api_keys SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL");
         let done = update.bind(id.as_uuid()).bind(now.as_micros()).execute(&mut *work).await.map_err(store_error)?;
         raise_keys_changes(&mut work).await?;
@@ -65,7 +65,7 @@ impl TenantStore for SqliteStore {
     }
 
     async fn list_keys(&self, organization_id: OrganizationId) -> Result<Vec<ApiKey>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, KeyRow>(
             "SELECT key_id, organization_id, kind, mode, hash, hint, allowed_origins, created_at, revoked_at \
              FROM api_keys WHERE organization_id = $1 ORDER BY created_at DESC, key_id DESC",
@@ -75,7 +75,7 @@ impl TenantStore for SqliteStore {
     }
 
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(Scope::All).await?;
         let select = sqlx::query_as::<_, KeyRow>(
             "SELECT key_id, organization_id, kind, mode, hash, hint, allowed_origins, created_at, revoked_at \
              FROM api_keys WHERE hash = $1 AND revoked_at IS NULL",
@@ -90,7 +90,7 @@ impl TenantStore for SqliteStore {
     }
 
     async fn change_counters(&self) -> Result<ChangeCounters, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as("SELECT keys_changes, config_changes FROM store_state WHERE id = 1");
         let (keys, config): (i64, i64) = select.fetch_one(&mut *reader).await.map_err(store_error)?;
         Ok(ChangeCounters { keys: to_u64(keys)?, config: to_u64(config)? })
@@ -101,8 +101,9 @@ impl TenantStore for SqliteStore {
         account: &Account,
         idempotency: Option<&IdempotentAnswer>,
     ) -> Result<Write, StoreError> {
-        let mut work = self.begin_write().await?;
-        let (owner, now) = (KeyOwner::Organization(account.organization_id), self.now());
+        let mut work = self.begin_write(Scope::Account(account.id)).await?;
+        locks::organization(&mut work, account.organization_id).await?;
+        let (owner, now) = (KeyOwner::Organization(account.organization_id), self.now_on(&mut work).await?);
         if let Some(idempotent) = idempotency
             && let Some(answered) = answered(self.kept(&mut work, owner, &idempotent.key, now).await?)
         {
@@ -127,7 +128,7 @@ impl TenantStore for SqliteStore {
         mode: Mode,
         id: AccountId,
     ) -> Result<Option<Account>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::Account(id)).await?;
         let select = sqlx::query_as::<_, AccountRow>(
             "SELECT account_id, organization_id, mode, name, timezone, metadata, created_at FROM accounts \
              WHERE account_id = $1 AND organization_id = $2 AND mode = $3",
@@ -143,7 +144,7 @@ impl TenantStore for SqliteStore {
         mode: Mode,
         page: &PageRequest,
     ) -> Result<ListPage<Account>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Scope::All).await?;
         let (created_at, id) = before(page);
         let select = sqlx::query_as::<_, AccountRow>(
             "SELECT account_id, organization_id, mode, name, timezone, metadata, created_at FROM accounts \
@@ -179,9 +180,10 @@ impl TenantStore for SqliteStore {
         tenant: &Tenant,
         idempotency: Option<&IdempotentAnswer>,
     ) -> Result<Write, StoreError> {
-        let mut work = self.begin_write().await?;
+        let mut work = self.begin_write(Scope::Account(tenant.account_id)).await?;
         // The answer is kept above the account, because nothing in the account outlives it.
-        let (owner, now) = (KeyOwner::Organization(tenant.organization_id), self.now());
+        locks::organization(&mut work, tenant.organization_id).await?;
+        let (owner, now) = (KeyOwner::Organization(tenant.organization_id), self.now_on(&mut work).await?);
         if let Some(idempotent) = idempotency
             && let Some(answered) = answered(self.kept(&mut work, owner, &idempotent.key, now).await?)
         {
@@ -190,14 +192,17 @@ impl TenantStore for SqliteStore {
         if !has_tenant(&mut work, tenant).await? {
             return Ok(Write::Missing);
         }
-        let delete = sqlx::query("DELETE FROM accounts WHERE account_id = $1").bind(tenant.account_id.as_uuid());
-        delete.execute(&mut *work).await.map_err(store_error)?;
+        locks::account(&mut work, tenant.account_id).await?;
+        for delete in words::DELETE_ACCOUNT {
+            let delete = sqlx::query(delete).bind(tenant.account_id.as_uuid());
+            delete.execute(&mut *work).await.map_err(store_error)?;
+        }
         raise_config_changes(&mut work).await?;
         if let Some(idempotent) = idempotency {
             self.keep(&mut work, owner, idempotent, now).await?;
         }
         work.commit().await.map_err(store_error)?;
-        self.fold_journal().await;
+        self.after_deletion().await;
         Ok(Write::Done)
     }
 
@@ -207,13 +212,14 @@ impl TenantStore for SqliteStore {
         account_id: Option<AccountId>,
         key: &IdempotencyKey,
     ) -> Result<Write, StoreError> {
-        let mut reader = self.begin_read().await?;
+        let mut reader = self.begin_read(account_id.map_or(Scope::All, Scope::Account)).await?;
+        let now = self.now_on(&mut reader).await?;
         let owners = [account_id.map(KeyOwner::Account), Some(KeyOwner::Organization(organization_id))];
         for owner in owners.into_iter().flatten() {
             if !owns(&mut reader, organization_id, owner).await? {
                 continue;
             }
-            match self.kept(&mut reader, owner, key, self.now()).await? {
+            match self.kept(&mut reader, owner, key, now).await? {
                 Kept::Nothing => {}
                 Kept::Answer(answer) => return Ok(Write::Replayed(answer)),
                 Kept::OtherRequest => return Ok(Write::IdempotencyMismatch),
@@ -228,7 +234,7 @@ impl TenantStore for SqliteStore {
 }
 
 /// Whether the owner is the organization or one of its accounts.
-async fn owns(connection: &mut SqliteConnection, organization_id: OrganizationId, owner: KeyOwner) -> Result<bool> {
+async fn owns(connection: &mut DbConnection, organization_id: OrganizationId, owner: KeyOwner) -> Result<bool> {
     let KeyOwner::Account(account_id) = owner else { return Ok(true) };
     let select = sqlx::query_scalar("SELECT count(*) FROM accounts WHERE account_id = $1 AND organization_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(organization_id.as_uuid());
@@ -236,7 +242,7 @@ async fn owns(connection: &mut SqliteConnection, organization_id: OrganizationId
     Ok(count == 1)
 }
 
-async fn insert_key(connection: &mut SqliteConnection, key: &ApiKey) -> Result<()> {
+async fn insert_key(connection: &mut DbConnection, key: &ApiKey) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO api_keys (key_id, organization_id, kind, mode, hash, hint, allowed_origins, created_at, revoked_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -249,7 +255,7 @@ async fn insert_key(connection: &mut SqliteConnection, key: &ApiKey) -> Result<(
 }
 
 /// False when there is no such organization.
-async fn insert_account(connection: &mut SqliteConnection, account: &Account) -> Result<bool> {
+async fn insert_account(connection: &mut DbConnection, account: &Account) -> Result<bool> {
     let insert = sqlx::query(
         "INSERT INTO accounts (account_id, organization_id, mode, name, timezone, metadata, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",

@@ -1,0 +1,28 @@
+//! Statements whose words differ between the engines.
+
+/// Deletes an account; what is in it follows.
+pub(crate) const DELETE_ACCOUNT: [&str; 1] = ["DELETE FROM accounts WHERE account_id = $1"];
+
+/// Deletes claims of holds that expired until `$1`.
+pub(crate) const TIDY_CLAIMS: &str = "DELETE FROM claims WHERE rowid IN \
+     (SELECT rowid FROM claims WHERE kind = 'hold' AND expires_at <= $1 LIMIT $2)";
+
+/// Deletes holds that ended until `$1`.
+pub(crate) const TIDY_HOLDS: &str =
+    "DELETE FROM holds WHERE rowid IN (SELECT rowid FROM holds WHERE expires_at <= $1 LIMIT $2)";
+
+/// Deletes decision records from until `$1`.
+pub(crate) const FORGET_DECISIONS: &str =
+    "DELETE FROM decisions WHERE rowid IN (SELECT rowid FROM decisions WHERE decided_at <= $1 LIMIT $2)";
+
+/// Deletes answers kept in accounts until `$1`.
+pub(crate) const FORGET_ACCOUNT_ANSWERS: &str = "DELETE FROM account_answers WHERE (account_id, scope) IN \
+     (SELECT account_id, scope FROM account_answers WHERE created_at <= $1 LIMIT $2)";
+
+/// Deletes answers kept above accounts until `$1`.
+pub(crate) const FORGET_ORGANIZATION_ANSWERS: &str = "DELETE FROM organization_answers WHERE (organization_id, scope) IN \
+     (SELECT organization_id, scope FROM organization_answers WHERE created_at <= $1 LIMIT $2)";
+
+/// Deletes ids of commits used up until `$1`.
+pub(crate) const FORGET_USED_COMMITS: &str = "DELETE FROM used_commits WHERE (account_id, commit_id) IN \
+     (SELECT account_id, commit_id FROM used_commits WHERE used_at <= $1 LIMIT $2)";
