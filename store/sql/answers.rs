@@ -14,7 +14,7 @@ use crate::scope::Scope;
 use crate::{used_commits, words};
 
 /// How long an answer is kept.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is kept under a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +58,8 @@ fn table_of(owner: KeyOwner) -> (&'static AnswerTable, Uuid) {
     }
 }
 
-fn binding(owner: KeyOwner, scope: &[u8; 32]) -> Binding<'_> {
+/// What a sealed answer is bound to.
+pub(crate) fn binding(owner: KeyOwner, scope: &[u8; 32]) -> Binding<'_> {
     Binding { owner, purpose: Purpose::KeptAnswer, row: scope }
 }
 

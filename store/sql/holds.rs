@@ -15,7 +15,7 @@ use crate::db::{Db, DbArguments, DbConnection, DbStore};
 use crate::error::{Result, Violation, store_error, violation};
 use crate::scope::Scope;
 use crate::text::{Named, from_json, range, to_json, to_u32};
-use crate::{claims, revisions, words};
+use crate::{claims, locks, revisions, words};
 
 /// How long a hold's row outlives the hold.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
@@ -193,6 +193,7 @@ async fn limit_met(
     limits: HoldLimits,
     now: Timestamp,
 ) -> Result<Option<HoldLimit>> {
+    locks::count_organization(connection, tenant.organization_id).await?;
     let (account_id, now) = (tenant.account_id.as_uuid(), now.as_micros());
     let mut select =
         QueryBuilder::<Db>::new("SELECT 'organization', CAST(NULL AS uuid), count(*) FROM holds WHERE mode = ");

@@ -187,19 +187,22 @@ macro_rules! each_store_case {
 }
 
 /// Makes a test of every case of the store port. `$make` is an async function from a clock to an empty store and whatever
-/// must outlive it.
+/// must outlive it. `$available` is a function that says whether there is what it needs; without it, the tests end.
 #[macro_export]
 macro_rules! store_suite {
     ($make:path) => {
         $crate::each_store_case! { store_tests, $make }
+    };
+    ($make:path, where $available:path) => {
+        $crate::each_store_case! { store_tests, $make, where $available }
     };
 }
 
 /// Makes a test of every case about leases and shards, for stores that several nodes share.
 #[macro_export]
 macro_rules! ownership_suite {
-    ($make:path) => {
-        $crate::store_tests! { $make,
+    ($make:path $(, where $available:path)?) => {
+        $crate::store_tests! { $make $(, where $available)?,
             ownership {
                 a_lease_lasts_from_its_renewal
                 the_map_comes_when_it_changed
@@ -223,6 +226,19 @@ macro_rules! store_tests {
                 #[tokio::test]
                 async fn $case() {
                     $crate::$module::$case($crate::World::new($make).await).await;
+                }
+            )*
+        }
+    )*};
+    ($make:path, where $available:path, $($module:ident { $($case:ident)* })*) => {$(
+        mod $module {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    if $available() {
+                        $crate::$module::$case($crate::World::new($make).await).await;
+                    }
                 }
             )*
         }

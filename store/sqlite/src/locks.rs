@@ -37,3 +37,8 @@ pub(crate) async fn account(_: &mut DbConnection, _: AccountId) -> Result<()> {
 pub(crate) async fn organization(_: &mut DbConnection, _: OrganizationId) -> Result<()> {
     Ok(())
 }
+
+/// Holds of all accounts of an organization may be counted to the end.
+pub(crate) async fn count_organization(_: &mut DbConnection, _: OrganizationId) -> Result<()> {
+    Ok(())
+}

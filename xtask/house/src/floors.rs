@@ -13,12 +13,14 @@ struct Room {
 const ENGINE: &str = "agentcal-engine";
 const VAULT: &str = "agentcal-store-vault";
 const SQLITE: &str = "agentcal-store-sqlite";
+const POSTGRES: &str = "agentcal-store-postgres";
 const MEMORY: &str = "agentcal-store-memory";
 const CONFORMANCE: &str = "agentcal-store-conformance";
 const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
 const SANDBOX: &str = "agentcal-provider-sandbox";
 const ACTORS: &str = "agentcal-actors";
+const PEERS: &str = "agentcal-peers";
 const API: &str = "agentcal-api";
 const WEB: &str = "agentcal-web";
 const HISTORY: &str = "agentcal-history";
@@ -30,17 +32,19 @@ const HOUSE: &[Room] = &[
     Room { name: ENGINE, imports: &[], test_imports: &[] },
     Room { name: VAULT, imports: &[ENGINE], test_imports: &[] },
     Room { name: SQLITE, imports: &[ENGINE, VAULT], test_imports: &[CONFORMANCE] },
+    Room { name: POSTGRES, imports: &[ENGINE, VAULT], test_imports: &[CONFORMANCE, TESTKIT] },
     Room { name: MEMORY, imports: &[ENGINE], test_imports: &[CONFORMANCE] },
     Room { name: CONFORMANCE, imports: &[ENGINE], test_imports: &[] },
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
     Room { name: ACTORS, imports: &[ENGINE], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
+    Room { name: PEERS, imports: &[ENGINE, ACTORS], test_imports: &[TESTKIT] },
     Room { name: API, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room { name: WEB, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room {
         name: "agentcal",
-        imports: &[ENGINE, VAULT, SQLITE, MEMORY, EGRESS, CALDAV, SANDBOX, ACTORS, API, WEB],
+        imports: &[ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, EGRESS, CALDAV, SANDBOX, ACTORS, PEERS, API, WEB],
         test_imports: &[TESTKIT, HISTORY],
     },
     // The instruments. Nothing that ships imports them.

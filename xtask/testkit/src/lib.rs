@@ -1,5 +1,5 @@
-//! What tests share that need more than Rust: the Python environment, the two CalDAV servers nobody here wrote, and the
-//! program itself as a process that can be killed.
+//! What tests share that need more than Rust: the Python environment, the two CalDAV servers nobody here wrote, a
+//! PostgreSQL, and the program itself as a process that can be killed.
 //!
 //! Everything here is synchronous, bounded in time and gone when its value is dropped. A test whose server is not there
 //! says so and ends; under `cargo xtask test`, which installs the servers, it fails instead.
@@ -7,6 +7,7 @@
 mod dev;
 mod http;
 mod places;
+mod postgres;
 mod process;
 mod python;
 mod servers;
@@ -17,6 +18,7 @@ use std::io::Write;
 pub use dev::{Dev, DevInfo};
 pub use http::status_of;
 pub use places::{schemathesis, target_dir, venv};
+pub use postgres::{Durability, POSTGRES_PASSWORD, POSTGRES_USER, Postgres, postgres, postgres_with};
 pub use python::python;
 pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, xandikos};
 pub use wait::{WAIT_MAX, wait_for};

@@ -73,7 +73,7 @@ fn start(kind: ServerKind) -> Option<Server> {
 
 /// An address nobody listens on. Another program may take it before the server does, which is why starting is tried
 /// more than once.
-fn spare_address() -> SocketAddr {
+pub(crate) fn spare_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be had");
     listener.local_addr().expect("a bound listener has an address")
 }

@@ -1,0 +1,66 @@
+//! What the shared modules know about the engine they run on.
+
+use agentcal_engine::time::Timestamp;
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
+
+use crate::error::{Result, store_error};
+use crate::open::{PostgresStore, StoreClock};
+use crate::scope::Scope;
+
+/// The engine.
+pub(crate) type Db = Postgres;
+/// A connection to it.
+pub(crate) type DbConnection = sqlx::PgConnection;
+/// What is bound to a statement.
+pub(crate) type DbArguments = sqlx::postgres::PgArguments;
+/// The store.
+pub(crate) type DbStore = PostgresStore;
+/// A transaction.
+pub(crate) type Work = Transaction<'static, Postgres>;
+
+/// Whether a statement that a constraint refused ends its transaction. Here nothing but a rollback may follow.
+pub(crate) const REFUSAL_ENDS_WORK: bool = true;
+
+/// The database's clock in microseconds, at the moment it is evaluated.
+pub(crate) const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+impl PostgresStore {
+    /// A transaction that writes rows of a scope. Dropped, it leaves nothing behind.
+    pub(crate) async fn begin_write(&self, scope: Scope) -> Result<Work> {
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", scope).await
+    }
+
+    /// A transaction that sees one state of a scope's rows.
+    pub(crate) async fn begin_read(&self, scope: Scope) -> Result<Work> {
+        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", scope).await
+    }
+
+    /// For a single statement that reads. A transaction all the same, because only one has a scope.
+    pub(crate) async fn reader(&self, scope: Scope) -> Result<Work> {
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", scope).await
+    }
+
+    /// Both in one message to the server. An id is written in hexadecimal digits and nothing else.
+    async fn begin(&self, begin: &'static str, scope: Scope) -> Result<Work> {
+        let begin = match scope {
+            Scope::Account(id) => format!("{begin}; SET LOCAL agentcal.account_id = '{}'", id.as_uuid().as_simple()),
+            Scope::All => format!("{begin}; SET LOCAL agentcal.all_accounts = 'on'"),
+        };
+        self.pool.begin_with(AssertSqlSafe(begin)).await.map_err(store_error)
+    }
+
+    /// The store's clock.
+    pub(crate) async fn now_on(&self, connection: &mut DbConnection) -> Result<Timestamp> {
+        match &self.clock {
+            StoreClock::Given(clock) => Ok(clock.now()),
+            StoreClock::Database => {
+                let select = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+                let micros = sqlx::query_scalar(select).fetch_one(connection).await.map_err(store_error)?;
+                Ok(Timestamp::from_micros(micros))
+            }
+        }
+    }
+
+    /// What was deleted stays in the write-ahead log and in backups, which the database's administrator keeps and ends.
+    pub(crate) async fn after_deletion(&self) {}
+}

@@ -1,0 +1,64 @@
+//! The durable store on PostgreSQL, shared by any number of nodes.
+//!
+//! Writers stand in line row by row: the epoch of the shard, then revisions in their order, each in its final mode, then
+//! the clock, then everything else. Nothing rests on an isolation level. What must never happen is said by the schema:
+//! composite foreign keys and row-level security keep tenants apart, and an exclusion constraint refuses overlapping
+//! claims.
+//!
+//! Most of the query text lies in `store/sql` and serves SQLite too; see `docs/adr/0005` and `0011`.
+
+#[path = "../../sql/answers.rs"]
+mod answers;
+#[path = "../../sql/booking.rs"]
+mod booking;
+#[path = "../../sql/claims.rs"]
+mod claims;
+mod commit;
+#[path = "../../sql/config.rs"]
+mod config;
+#[path = "../../sql/connection.rs"]
+mod connection;
+mod db;
+#[path = "../../sql/decisions.rs"]
+mod decisions;
+mod durability;
+mod error;
+#[path = "../../sql/event_types.rs"]
+mod event_types;
+#[path = "../../sql/facts.rs"]
+mod facts;
+mod ground;
+#[path = "../../sql/holds.rs"]
+mod holds;
+mod locks;
+mod open;
+mod ownership;
+#[path = "../../sql/revisions.rs"]
+mod revisions;
+#[path = "../../sql/rows.rs"]
+mod rows;
+#[path = "../../sql/sandbox.rs"]
+mod sandbox;
+mod schema;
+#[path = "../../sql/scope.rs"]
+mod scope;
+#[path = "../../sql/secrets.rs"]
+mod secrets;
+#[path = "../../sql/sync.rs"]
+mod sync;
+#[path = "../../sql/tenant.rs"]
+mod tenant;
+#[path = "../../sql/text.rs"]
+mod text;
+#[path = "../../sql/used_commits.rs"]
+mod used_commits;
+#[path = "../../sql/users.rs"]
+mod users;
+mod words;
+#[path = "../../sql/work.rs"]
+mod work;
+#[path = "../../sql/writeback.rs"]
+mod writeback;
+pub use durability::DurabilityProblem;
+pub use open::{OpenError, OpenOptions, PostgresStore, StoreClock, Timeouts};
+pub use schema::SchemaState;

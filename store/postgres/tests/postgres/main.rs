@@ -1,0 +1,4 @@
+//! The store on PostgreSQL, from outside: one program and one server, because starting them is what these tests cost most.
+
+mod common;
+mod conformance;
