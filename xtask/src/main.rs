@@ -6,6 +6,7 @@ mod counts;
 mod openapi;
 mod python;
 mod run;
+mod servers;
 mod sim;
 mod steps;
 mod tools;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{Failure, asked, shown};
+use crate::servers::{apt_get, may_install};
 use crate::workspace::Workspace;
 
 /// An environment: its folder in the target folder, and what is installed in it, every version pinned.
@@ -80,16 +81,4 @@ fn usable_python() -> Result<PathBuf, Failure> {
 fn find_python() -> Option<PathBuf> {
     let usable = |name: &&str| asked(Command::new(name).args(["-c", PROBE])).is_some();
     NAMES.into_iter().find(usable).map(PathBuf::from)
-}
-
-/// Debian's package manager is here, and we are root.
-fn may_install() -> bool {
-    let is_root = asked(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
-    is_root && asked(Command::new("apt-get").arg("--version")).is_some()
-}
-
-fn apt_get() -> Command {
-    let mut command = Command::new("apt-get");
-    command.arg("--quiet").env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }

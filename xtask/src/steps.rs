@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::run::{Failure, followed, shown};
 use crate::workspace::Workspace;
-use crate::{counts, python, tools};
+use crate::{counts, python, servers, tools};
 
 /// What a step is called on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,6 +108,7 @@ impl StepName {
                 checked(command.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
             }
             Self::Test => {
+                servers::ensure()?;
                 let mut command = workspace.cargo();
                 command.args(["test", "--workspace", "--exclude", "agentcal-house", "--locked", "--no-fail-fast"]);
                 command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1");

@@ -8,9 +8,10 @@ use std::time::Duration;
 use agentcal_engine::ports::{Clock, Entropy, StoreError};
 use agentcal_store_vault::KeyRing;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::error::sql_state;
+use crate::scope::Scope;
 
 /// Connections of a node, unless said otherwise.
 const CONNECTIONS: u32 = 16;
@@ -179,6 +180,13 @@ impl PostgresStore {
     /// Ends all connections, after the statements under way.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// A transaction in a session like any of this store's, to be left alone in the middle; for tests of what others then
+    /// have to wait.
+    #[doc(hidden)]
+    pub async fn paused_transaction(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.begin_write(Scope::All).await
     }
 
     /// A connection that may take its time.

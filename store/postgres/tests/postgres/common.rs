@@ -69,6 +69,14 @@ impl Database {
         self.server.url(&self.name)
     }
 
+    pub(crate) fn superuser_url(&self) -> String {
+        self.server.superuser_url(&self.name)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs statements as the superuser.
     pub(crate) fn execute(&self, statements: &str) -> String {
         self.server.execute(&self.name, statements)

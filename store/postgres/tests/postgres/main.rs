@@ -2,3 +2,7 @@
 
 mod common;
 mod conformance;
+mod fences;
+mod health;
+mod races;
+mod walls;

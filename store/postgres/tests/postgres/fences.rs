@@ -1,0 +1,128 @@
+//! A change of owner and a commit under the old epoch, one in flight while the other begins; and a writer that was paused
+//! in the middle.
+
+use std::time::{Duration, Instant};
+
+use agentcal_engine::commit::{CommitPlan, Outcome};
+use agentcal_engine::model::User;
+use agentcal_engine::ports::{CommitStore as _, NodeRecord, OwnershipStore as _};
+use agentcal_engine::shard::{Epoch, NodeId, Shard};
+use agentcal_store_conformance::World;
+use agentcal_store_postgres::{PostgresStore, StoreClock};
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::common::Database;
+
+const TTL: Duration = Duration::from_secs(10);
+
+/// A node that owns the shard of a world's account, and one that wants it.
+struct Scene {
+    database: Database,
+    store: PostgresStore,
+    world: World,
+    user: User,
+    shard: Shard,
+    owner: NodeRecord,
+    other: NodeRecord,
+    epoch: Epoch,
+}
+
+impl Scene {
+    async fn new() -> Option<Self> {
+        let database = Database::new()?;
+        let store = database.open(StoreClock::Database).await;
+        let same = store.clone();
+        let world = World::new(|_| async move { (same, ()) }).await;
+        let (user, shard) = (world.user().await, Shard::of(world.tenant.account_id));
+        let node = |number| NodeRecord {
+            id: NodeId(Uuid::from_u128(number)),
+            address: String::new(),
+            started_at: world.now(),
+            is_draining: false,
+        };
+        let (owner, other) = (node(1), node(2));
+        for node in [&owner, &other] {
+            store.renew_lease(node, TTL, 0).await.expect("renewed");
+        }
+        let epoch = store.take_shards(owner.id, &[shard]).await.expect("asked")[0].1;
+        store.end_lease(owner.id).await.expect("ended");
+        Some(Self { database, store, world, user, shard, owner, other, epoch })
+    }
+
+    fn plan(&self, start: i64) -> CommitPlan {
+        let (_, plan) = self.world.booking_plan(&[&self.user], self.world.minutes(start, start + 30));
+        CommitPlan { epoch: Some(self.epoch), ..plan }
+    }
+
+    async fn raw(&self) -> PgConnection {
+        PgConnection::connect(&self.database.url()).await.expect("connected")
+    }
+
+    /// Waits until so many sessions wait for a lock.
+    async fn until_waiting(&self, count: usize) {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let began = Instant::now();
+        while self.database.execute(waiting) != count.to_string() {
+            assert!(began.elapsed() < TTL, "nobody waits");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn run(connection: &mut PgConnection, statements: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(connection).await.expect("done");
+}
+
+/// A plain read of the epoch would let the takeover in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_takeover_waits_for_a_commit_in_flight() {
+    let Some(scene) = Scene::new().await else { return };
+    // The commit is held up behind its fence, where it waits for the user's revision.
+    let mut somebody = scene.raw().await;
+    run(&mut somebody, "BEGIN; SET agentcal.all_accounts = 'on'; SELECT 1 FROM revisions FOR UPDATE").await;
+    let (store, plan) = (scene.store.clone(), scene.plan(0));
+    let commit = tokio::spawn(async move { store.commit(&plan).await.expect("answered") });
+    scene.until_waiting(1).await;
+    let (store, node, shard) = (scene.store.clone(), scene.other.id, scene.shard);
+    let takeover = tokio::spawn(async move { store.take_shards(node, &[shard]).await.expect("asked") });
+    scene.until_waiting(2).await;
+    run(&mut somebody, "COMMIT").await;
+    assert!(matches!(commit.await.expect("no panic"), Outcome::Committed { .. }), "it came first");
+    let taken = takeover.await.expect("no panic");
+    assert!(taken[0].1 > scene.epoch);
+    assert_eq!(scene.world.commit(&scene.plan(60)).await, Outcome::Fenced);
+}
+
+/// A commit that reads the epoch while it is being raised waits, and sees the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_waits_for_a_takeover_in_flight() {
+    let Some(scene) = Scene::new().await else { return };
+    // The takeover is held up behind its locks, where it wants to tell the new version of the map.
+    let mut somebody = scene.raw().await;
+    run(&mut somebody, "BEGIN; SELECT 1 FROM cluster_state FOR UPDATE").await;
+    let (store, node, shard) = (scene.store.clone(), scene.other.id, scene.shard);
+    let takeover = tokio::spawn(async move { store.take_shards(node, &[shard]).await.expect("asked") });
+    scene.until_waiting(1).await;
+    let (store, plan) = (scene.store.clone(), scene.plan(0));
+    let commit = tokio::spawn(async move { store.commit(&plan).await.expect("answered") });
+    scene.until_waiting(2).await;
+    run(&mut somebody, "COMMIT").await;
+    assert_eq!(takeover.await.expect("no panic").len(), 1);
+    assert_eq!(commit.await.expect("no panic"), Outcome::Fenced);
+    assert_eq!(scene.store.take_shards(scene.owner.id, &[scene.shard]).await.expect("asked"), [], "it has no lease");
+}
+
+/// A process that is stopped in the middle of a transaction keeps its locks; the server ends it after a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_transaction_blocks_nobody_for_long() {
+    let Some(scene) = Scene::new().await else { return };
+    let paused = scene.database.open(StoreClock::Database).await;
+    let mut paused = paused.paused_transaction().await.expect("begun");
+    run(&mut paused, "SET LOCAL agentcal.all_accounts = 'on'; SELECT 1 FROM revisions FOR UPDATE").await;
+    let began = Instant::now();
+    while !matches!(scene.world.commit(&scene.plan(0)).await, Outcome::Committed { .. }) {}
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(sqlx::query("SELECT 1").execute(&mut *paused).await.is_err(), "its transaction is over");
+}

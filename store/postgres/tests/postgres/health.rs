@@ -1,0 +1,108 @@
+//! What stands in the way of a healthy database is found, and said by its kind.
+
+use agentcal_engine::commit::Outcome;
+use agentcal_engine::ports::FactStore as _;
+use agentcal_store_conformance::World;
+use agentcal_store_postgres::{DurabilityProblem, OpenError, OpenOptions, PostgresStore, StoreClock};
+use agentcal_testkit::{Durability, postgres};
+
+use crate::common::{Database, options, server};
+
+async fn problems(store: &PostgresStore) -> Vec<DurabilityProblem> {
+    store.durability_check().await.expect("answered")
+}
+
+#[tokio::test]
+async fn a_database_as_in_production_has_no_problem() {
+    let Some(server) = postgres(Durability::Full) else { return };
+    server.create_database("whole");
+    let store = PostgresStore::open(options(&server.url("whole"))).await.expect("opened");
+    let guard = DurabilityProblem::MissingConstraint("claims_no_overlap");
+    assert_eq!(problems(&store).await, [guard], "nothing is migrated");
+    assert_eq!(store.schema_state().await.expect("readable").pending.len(), 2);
+    store.migrate().await.expect("migrated");
+    assert_eq!(problems(&store).await, []);
+    assert!(store.schema_state().await.expect("readable").is_current());
+    store.migrate().await.expect("nothing to do");
+}
+
+#[tokio::test]
+async fn what_loses_commits_is_named() {
+    let Some(database) = Database::new() else { return };
+    let off = |name| DurabilityProblem::Setting(name, "off".to_owned());
+    let store = database.open(StoreClock::Database).await;
+    assert_eq!(problems(&store).await, [off("fsync"), off("full_page_writes")]);
+    database.execute(
+        "ALTER DATABASE current SET synchronous_commit = off; ALTER TABLE claims DROP CONSTRAINT claims_no_overlap; \
+         ALTER TABLE decisions SET UNLOGGED"
+            .replace("current", database.name())
+            .as_str(),
+    );
+    let store = PostgresStore::open(options(&database.superuser_url())).await.expect("opened");
+    let found = problems(&store).await;
+    for expected in [
+        off("synchronous_commit"),
+        DurabilityProblem::MissingConstraint("claims_no_overlap"),
+        DurabilityProblem::UnloggedTable("decisions".to_owned()),
+        DurabilityProblem::WalksThroughWalls("postgres".to_owned()),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} is not in {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_noticed() {
+    let Some(database) = Database::new() else { return };
+    let store = database.open(StoreClock::Database).await;
+    database.execute(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (99991231000000, 'from the future', true, '', 0)",
+    );
+    assert_eq!(store.schema_state().await.expect("readable").unknown, [99_991_231_000_000]);
+}
+
+#[tokio::test]
+async fn what_keeps_a_store_closed_is_named() {
+    let Some(server) = server() else { return };
+    let open = async |url: String| PostgresStore::open(options(&url)).await.map(drop).expect_err("refused");
+    let wrong = server.url("postgres").replace("correct", "wrong");
+    assert!(matches!(open(wrong).await, OpenError::Login(_)));
+    assert!(matches!(open(server.url("nowhere")).await, OpenError::NoDatabase(_)));
+    assert!(matches!(open("postgres://localhost:1/nobody".to_owned()).await, OpenError::Database(_)));
+    assert!(matches!(open("no url".to_owned()).await, OpenError::Url(_)));
+}
+
+#[tokio::test]
+async fn what_keeps_a_schema_from_being_made_is_named() {
+    let Some(database) = Database::empty() else { return };
+    let migrate = async || database.open(StoreClock::Database).await.migrate().await.expect_err("refused");
+    database.execute(&format!("ALTER DATABASE {} OWNER TO postgres", database.name()));
+    assert!(matches!(migrate().await, OpenError::MissingExtension { name: "btree_gist", .. }));
+    database.execute("CREATE EXTENSION btree_gist; GRANT ALL ON SCHEMA public TO agentcal");
+    database.execute(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.name()));
+    assert!(matches!(migrate().await, OpenError::ReadOnly(_)));
+    let store = database.open(StoreClock::Database).await;
+    assert!(problems(&store).await.contains(&DurabilityProblem::ReadOnly));
+}
+
+/// A restored database: every epoch it ever gave out is below the next.
+#[tokio::test]
+async fn a_restored_database_fences_everybody() {
+    let Some(database) = Database::new() else { return };
+    let store = database.open(StoreClock::Database).await;
+    let same = store.clone();
+    let world = World::new(|_| async move { (same, ()) }).await;
+    let user = world.user().await;
+    database.execute("UPDATE shards SET epoch = epoch + shard");
+    let raised = store.raise_epoch().await.expect("raised");
+    assert!(raised.0 > world.epoch.0 + 4_095);
+    assert_eq!(database.execute("SELECT min(epoch) = max(epoch) FROM shards"), "t");
+    let (_, plan) = world.booking_plan(&[&user], world.minutes(0, 30));
+    assert_eq!(world.commit(&plan).await, Outcome::Fenced);
+}
+
+#[test]
+fn options_say_nothing_of_the_password() {
+    let shown = format!("{:?}", OpenOptions { ..options("postgres://a:secret@b/c") });
+    assert!(!shown.contains("secret"), "{shown}");
+}
