@@ -14,6 +14,7 @@ const ENGINE: &str = "agentcal-engine";
 const VAULT: &str = "agentcal-store-vault";
 const SQLITE: &str = "agentcal-store-sqlite";
 const POSTGRES: &str = "agentcal-store-postgres";
+const REDIS: &str = "agentcal-store-redis";
 const MEMORY: &str = "agentcal-store-memory";
 const CONFORMANCE: &str = "agentcal-store-conformance";
 const EGRESS: &str = "agentcal-provider-egress";
@@ -34,6 +35,7 @@ const HOUSE: &[Room] = &[
     Room { name: SQLITE, imports: &[ENGINE, VAULT], test_imports: &[CONFORMANCE] },
     Room { name: POSTGRES, imports: &[ENGINE, VAULT], test_imports: &[CONFORMANCE, TESTKIT] },
     Room { name: MEMORY, imports: &[ENGINE], test_imports: &[CONFORMANCE] },
+    Room { name: REDIS, imports: &[ENGINE], test_imports: &[CONFORMANCE, TESTKIT] },
     Room { name: CONFORMANCE, imports: &[ENGINE], test_imports: &[] },
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
@@ -44,7 +46,7 @@ const HOUSE: &[Room] = &[
     Room { name: WEB, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room {
         name: "agentcal",
-        imports: &[ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, EGRESS, CALDAV, SANDBOX, ACTORS, PEERS, API, WEB],
+        imports: &[ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, ACTORS, PEERS, API, WEB],
         test_imports: &[TESTKIT, HISTORY],
     },
     // The instruments. Nothing that ships imports them.

@@ -1,0 +1,79 @@
+//! How the server does, for people.
+
+use std::time::Duration;
+
+use agentcal_engine::ports::CacheError;
+use fred::types::Value;
+use fred::types::scripts::Script;
+use tokio::time::Instant;
+
+use crate::link::Link;
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Its version, as it writes it.
+    pub version: String,
+    /// Time of one round trip.
+    pub round_trip: Duration,
+    /// What it does when its memory is full.
+    pub maxmemory_policy: String,
+    /// What in its settings hurts, one line each. Empty when all is well.
+    pub remarks: Vec<String>,
+}
+
+pub(crate) async fn ask(link: &Link) -> Result<Health, CacheError> {
+    let began = Instant::now();
+    link.read_anywhere("PING", Vec::new()).await?;
+    let round_trip = began.elapsed();
+    let server = text(link.read_anywhere("INFO", vec![Value::from("server")]).await?);
+    let memory = text(link.read_anywhere("INFO", vec![Value::from("memory")]).await?);
+    let version = field(&server, "redis_version").unwrap_or("unknown").to_owned();
+    let maxmemory_policy = field(&memory, "maxmemory_policy").unwrap_or("unknown").to_owned();
+    let mut remarks: Vec<String> = policy_remark(&maxmemory_policy).into_iter().collect();
+    let script = Script::from_lua("return 1");
+    if let Err(CacheError::Unavailable(error)) =
+        link.perform("health", &script, "agentcal:health".to_owned(), Vec::new()).await
+    {
+        remarks.push(format!("scripts cannot be run, so nothing can be published: {error}"));
+    }
+    Ok(Health { version, round_trip, maxmemory_policy, remarks })
+}
+
+/// Everything kept here has an end of its own, so keys with one are the right ones to go first.
+fn policy_remark(policy: &str) -> Option<String> {
+    let is_fine = policy == "noeviction" || policy == "unknown" || policy.starts_with("volatile-");
+    let remark =
+        || format!("maxmemory-policy is {policy}: it may evict any key at any time; set volatile-lru or noeviction");
+    (!is_fine).then(remark)
+}
+
+fn text(value: Value) -> String {
+    value.into_string().unwrap_or_default()
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_that_evict_anything_are_named() {
+        let check = |policy: &str, expected: bool| assert_eq!(policy_remark(policy).is_some(), expected, "{policy}");
+        check("noeviction", false);
+        check("volatile-lru", false);
+        check("volatile-ttl", false);
+        check("allkeys-lru", true);
+        check("allkeys-random", true);
+    }
+
+    #[test]
+    fn fields_of_info_are_read() {
+        let info = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n";
+        assert_eq!(field(info, "redis_version"), Some("7.0.15"));
+        assert_eq!(field(info, "redis"), None);
+    }
+}

@@ -1,0 +1,38 @@
+//! What is counted.
+
+use std::time::Duration;
+
+/// Commands, by command and outcome (`ok`, `error`, `refused` without being sent).
+pub const COMMANDS: &str = "agentcal_redis_commands_total";
+/// Time until an answer or a time-out, by command, in seconds.
+pub const LATENCY: &str = "agentcal_redis_command_seconds";
+/// Connections that stand again.
+pub const RECONNECTS: &str = "agentcal_redis_reconnects_total";
+/// Values found that are not what their key says: damaged, or of a later release.
+pub const UNREADABLE: &str = "agentcal_redis_unreadable_values_total";
+
+/// Tells the installed recorder what each metric is. Call once, after installing it.
+pub fn describe() {
+    metrics::describe_counter!(COMMANDS, metrics::Unit::Count, "Redis commands, by command and outcome");
+    metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time Redis took to answer, by command");
+    metrics::describe_counter!(RECONNECTS, metrics::Unit::Count, "Connections to Redis that stand again");
+    metrics::describe_counter!(UNREADABLE, metrics::Unit::Count, "Cached values that could not be read");
+}
+
+pub(crate) fn answered(command: &'static str, is_ok: bool, latency: Duration) {
+    let outcome = if is_ok { "ok" } else { "error" };
+    metrics::counter!(COMMANDS, "command" => command, "outcome" => outcome).increment(1);
+    metrics::histogram!(LATENCY, "command" => command).record(latency.as_secs_f64());
+}
+
+pub(crate) fn refused(command: &'static str) {
+    metrics::counter!(COMMANDS, "command" => command, "outcome" => "refused").increment(1);
+}
+
+pub(crate) fn reconnected() {
+    metrics::counter!(RECONNECTS).increment(1);
+}
+
+pub(crate) fn unreadable() {
+    metrics::counter!(UNREADABLE).increment(1);
+}
