@@ -40,6 +40,12 @@ pub const PROVIDER_LATENCY: &str = "agentcal_provider_latency_seconds";
 pub const EXTERNAL_CHANGES: &str = "agentcal_external_changes_total";
 /// Offset of the store's clock from this node's, in seconds.
 pub const STORE_CLOCK_OFFSET: &str = "agentcal_store_clock_offset_seconds";
+/// Requests to other nodes. Labels `kind`, `outcome` (`answered`, `not_owner`, `too_many`, `silent`, `lost`, `given_up`).
+pub const PEER_REQUESTS: &str = "agentcal_peer_requests_total";
+/// Time from a request to another node to its answer, in seconds. Label `kind`.
+pub const PEER_LATENCY: &str = "agentcal_peer_latency_seconds";
+/// Requests of other nodes answered. Labels `kind`, `status`.
+pub const PEER_SERVED: &str = "agentcal_peer_served_total";
 
 const COUNTERS: &[(&str, &str)] = &[
     (HTTP_REQUESTS, "HTTP requests answered, by route, method and status"),
@@ -51,6 +57,8 @@ const COUNTERS: &[(&str, &str)] = &[
     (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
     (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),
+    (PEER_REQUESTS, "Requests to other nodes, by kind and outcome"),
+    (PEER_SERVED, "Requests of other nodes answered, by kind and status"),
 ];
 
 const GAUGES: &[(&str, Unit, &str)] = &[
@@ -67,6 +75,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     (COMMIT_LATENCY, "Time from a booking commit's arrival to its answer"),
     (SYNC_LAG, "Time from the notice of a change to its publication"),
     (PROVIDER_LATENCY, "Time a calendar provider took to answer, by provider and operation"),
+    (PEER_LATENCY, "Time another node took to answer, by kind"),
 ];
 
 /// Tells the installed recorder what each metric is. Call once, after installing it.

@@ -1,0 +1,55 @@
+//! What the routes ask: this node, as the owner of some shards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::ports::{FactsWanted, NodeRecord, ShardMap};
+use agentcal_engine::shard::NodeId;
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+
+/// This node does not own the shard. Nothing was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node does not own the shard")]
+pub struct NotOwner;
+
+/// What is known here of who owns what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardsPicture {
+    /// This node.
+    pub node_id: NodeId,
+    /// Nodes that live, as far as this one knows.
+    pub nodes: Vec<NodeRecord>,
+    /// The shard map as last read.
+    pub map: Arc<ShardMap>,
+}
+
+/// A node, as its peers may use it. Every method does here what is asked or refuses; none passes it on.
+#[async_trait]
+pub trait Owner: Send + Sync + 'static {
+    /// Takes a commit in; its deadline is by this node's clock. What is returned makes it, and may be dropped.
+    fn commit(&self, request: CommitRequest) -> Result<BoxFuture<'static, CommitAnswer>, NotOwner>;
+
+    /// Facts of calendars of one account, in the order asked, as known here or renewed within `deadline`.
+    async fn facts(
+        &self,
+        account_id: AccountId,
+        wanted: &[FactsWanted],
+        deadline: Duration,
+    ) -> Result<Vec<Arc<CalendarFacts>>, NotOwner>;
+
+    /// Rings a calendar.
+    fn bell(&self, account_id: AccountId, calendar_id: CalendarId) -> Result<(), NotOwner>;
+
+    /// Hears that an account's configuration was written; returns once nothing older is answered from.
+    async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner>;
+
+    /// Hears that shards were given to this node.
+    fn shards_given(&self);
+
+    /// Who owns what, for people; `None` on a node that is alone.
+    fn shards(&self) -> Option<ShardsPicture>;
+}
