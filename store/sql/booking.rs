@@ -315,39 +315,51 @@ pub(crate) async fn apply(
 
 /// False when there is a booking of this id already.
 async fn insert(connection: &mut DbConnection, booking: &Booking) -> Result<bool> {
-    let insert = sqlx::query(
-        "INSERT INTO bookings (account_id, booking_id, event_type_id, title, location, start_at, end_at, status, \
-         timezone, attendee_name, attendee_email, attendee_email_key, attendee_phone, attendee_phone_key, \
-         attendee_timezone, metadata, sequence, cancel_reason, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
-    );
-    let Attendee { name, email, phone, timezone } = &booking.attendee;
-    let insert = insert.bind(booking.account_id.as_uuid()).bind(booking.id.as_uuid());
-    let insert = insert.bind(booking.event_type_id.map(|id| id.as_uuid())).bind(&booking.title).bind(&booking.location);
-    let insert = insert.bind(booking.range.start.as_micros()).bind(booking.range.end.as_micros());
-    let insert = insert.bind(booking.status.name()).bind(booking.timezone.name()).bind(name);
-    let insert = insert.bind(email).bind(email.as_deref().map(email_key));
-    let insert = insert.bind(phone).bind(phone.as_deref().map(phone_key)).bind(timezone.map(|tz| tz.name()));
-    let insert = insert.bind(to_json(&booking.metadata)).bind(i64::from(booking.sequence)).bind(&booking.cancel_reason);
-    match insert.bind(booking.created_at.as_micros()).execute(&mut *connection).await {
-        Ok(_) => insert_hosts(connection, booking).await.map(|()| true),
-        Err(error) if violation(&error) == Some(Violation::Unique) => Ok(false),
-        Err(error) => Err(store_error(error)),
+    let mut insert = QueryBuilder::new("");
+    push_insert(&mut insert, booking);
+    match insert.build().execute(&mut *connection).await {
+        Ok(_) => {}
+        Err(error) if violation(&error) == Some(Violation::Unique) => return Ok(false),
+        Err(error) => return Err(store_error(error)),
     }
+    if !booking.hosts.is_empty() {
+        let mut insert = QueryBuilder::new("");
+        push_hosts(&mut insert, booking);
+        insert.build().execute(connection).await.map_err(store_error)?;
+    }
+    Ok(true)
 }
 
-async fn insert_hosts(connection: &mut DbConnection, booking: &Booking) -> Result<()> {
-    for (position, host) in (0i64..).zip(&booking.hosts) {
-        let insert = sqlx::query(
-            "INSERT INTO booking_hosts (account_id, booking_id, position, user_id, calendar_id, start_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        );
-        let insert = insert.bind(booking.account_id.as_uuid()).bind(booking.id.as_uuid()).bind(position);
-        let insert = insert.bind(host.user_id.as_uuid()).bind(host.calendar_id.map(|id| id.as_uuid()));
-        let insert = insert.bind(booking.range.start.as_micros());
-        insert.execute(&mut *connection).await.map_err(store_error)?;
-    }
-    Ok(())
+/// Words the insertion of a booking's own row.
+pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, booking: &Booking) {
+    statement.push(
+        "INSERT INTO bookings (account_id, booking_id, event_type_id, title, location, start_at, end_at, status, \
+         timezone, attendee_name, attendee_email, attendee_email_key, attendee_phone, attendee_phone_key, \
+         attendee_timezone, metadata, sequence, cancel_reason, created_at) VALUES (",
+    );
+    let Attendee { name, email, phone, timezone } = &booking.attendee;
+    let mut values = statement.separated(", ");
+    values.push_bind(booking.account_id.as_uuid()).push_bind(booking.id.as_uuid());
+    values.push_bind(booking.event_type_id.map(|id| id.as_uuid())).push_bind(&booking.title);
+    values.push_bind(&booking.location);
+    values.push_bind(booking.range.start.as_micros()).push_bind(booking.range.end.as_micros());
+    values.push_bind(booking.status.name()).push_bind(booking.timezone.name()).push_bind(name);
+    values.push_bind(email).push_bind(email.as_deref().map(email_key));
+    values.push_bind(phone).push_bind(phone.as_deref().map(phone_key));
+    values.push_bind(timezone.map(|tz| tz.name())).push_bind(to_json(&booking.metadata));
+    values.push_bind(i64::from(booking.sequence)).push_bind(&booking.cancel_reason);
+    values.push_bind(booking.created_at.as_micros());
+    statement.push(")");
+}
+
+/// Words the insertion of a booking's hosts, of which there is one at least.
+pub(crate) fn push_hosts(statement: &mut QueryBuilder<Db>, booking: &Booking) {
+    statement.push("INSERT INTO booking_hosts (account_id, booking_id, position, user_id, calendar_id, start_at) ");
+    statement.push_values((0i64..).zip(&booking.hosts), |mut values, (position, host)| {
+        values.push_bind(booking.account_id.as_uuid()).push_bind(booking.id.as_uuid()).push_bind(position);
+        values.push_bind(host.user_id.as_uuid()).push_bind(host.calendar_id.map(|id| id.as_uuid()));
+        values.push_bind(booking.range.start.as_micros());
+    });
 }
 
 /// A booking as a decision saw it.

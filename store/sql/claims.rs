@@ -6,9 +6,10 @@ use agentcal_engine::model::{Claim, ClaimOwner, DURATION_MINUTES_MAX};
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use crate::db::{DbConnection, REFUSAL_ENDS_WORK};
+use crate::db::{Db, DbConnection, REFUSAL_ENDS_WORK};
 use crate::error::{Result, Violation, store_error, violation};
 use crate::text::{range, to_u32};
 
@@ -138,22 +139,9 @@ async fn insert(connection: &mut DbConnection, shard: Shard, claim: &Claim, now:
 }
 
 async fn try_insert(connection: &mut DbConnection, shard: Shard, claim: &Claim) -> Result<Changed> {
-    let (hold_id, booking_id, kind) = match claim.owner {
-        ClaimOwner::Hold(id) => (Some(id.as_uuid()), None, "hold"),
-        ClaimOwner::Booking(id) => (None, Some(id.as_uuid()), "booking"),
-    };
-    let insert = sqlx::query(
-        "INSERT INTO claims (account_id, claim_id, shard, user_id, home_calendar_id, start_at, end_at, kind, hold_id, \
-         booking_id, event_type_id, buffer_before_minutes, buffer_after_minutes, expires_at, session_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    );
-    let insert = insert.bind(claim.account_id.as_uuid()).bind(claim.id.as_uuid()).bind(i32::from(shard.number()));
-    let insert = insert.bind(claim.user_id.as_uuid()).bind(claim.home_calendar_id.as_uuid());
-    let insert = insert.bind(claim.range.start.as_micros()).bind(claim.range.end.as_micros());
-    let insert = insert.bind(kind).bind(hold_id).bind(booking_id).bind(claim.event_type_id.map(|id| id.as_uuid()));
-    let insert = insert.bind(i64::from(claim.buffer_before_minutes)).bind(i64::from(claim.buffer_after_minutes));
-    let insert = insert.bind(claim.expires_at.map(Timestamp::as_micros)).bind(&claim.session_id);
-    match insert.execute(connection).await {
+    let mut insert = QueryBuilder::new("");
+    push_insert(&mut insert, shard, &[claim]);
+    match insert.build().execute(connection).await {
         Ok(_) => Ok(Changed::Done),
         Err(error) => match violation(&error) {
             Some(Violation::Overlap) => Ok(Changed::Overlap(claim.user_id)),
@@ -161,6 +149,28 @@ async fn try_insert(connection: &mut DbConnection, shard: Shard, claim: &Claim) 
             Some(Violation::Unique) | None => Err(store_error(error)),
         },
     }
+}
+
+/// Words the insertion of claims, of which there is one at least.
+pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, shard: Shard, claims: &[&Claim]) {
+    statement.push(
+        "INSERT INTO claims (account_id, claim_id, shard, user_id, home_calendar_id, start_at, end_at, kind, hold_id, \
+         booking_id, event_type_id, buffer_before_minutes, buffer_after_minutes, expires_at, session_id) ",
+    );
+    statement.push_values(claims, |mut values, claim| {
+        let (hold_id, booking_id, kind) = match claim.owner {
+            ClaimOwner::Hold(id) => (Some(id.as_uuid()), None, "hold"),
+            ClaimOwner::Booking(id) => (None, Some(id.as_uuid()), "booking"),
+        };
+        values.push_bind(claim.account_id.as_uuid()).push_bind(claim.id.as_uuid());
+        values.push_bind(i32::from(shard.number())).push_bind(claim.user_id.as_uuid());
+        values.push_bind(claim.home_calendar_id.as_uuid());
+        values.push_bind(claim.range.start.as_micros()).push_bind(claim.range.end.as_micros());
+        values.push_bind(kind).push_bind(hold_id).push_bind(booking_id);
+        values.push_bind(claim.event_type_id.map(|id| id.as_uuid()));
+        values.push_bind(i64::from(claim.buffer_before_minutes)).push_bind(i64::from(claim.buffer_after_minutes));
+        values.push_bind(claim.expires_at.map(Timestamp::as_micros)).push_bind(&claim.session_id);
+    });
 }
 
 async fn move_all(
@@ -251,7 +261,7 @@ fn counted(rows: u64, claim_count: u32) -> Changed {
 }
 
 /// Expired holds of a user that stand in the way go, by the store's clock; how many.
-async fn delete_expired(
+pub(crate) async fn delete_expired(
     connection: &mut DbConnection,
     account_id: AccountId,
     user_id: UserId,

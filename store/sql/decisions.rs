@@ -87,13 +87,20 @@ fn list_statement(account_id: AccountId, filter: &DecisionFilter, page: &PageReq
 
 /// Writes a record. One of an account that is gone is left out, and one that is there already stays.
 pub(crate) async fn insert(connection: &mut DbConnection, record: &DecisionRecord) -> Result<()> {
-    let insert = sqlx::query(
-        "INSERT INTO decisions (account_id, decision_id, booking_id, hold_id, decided_at, record) \
-         SELECT account_id, $2, $3, $4, $5, $6 FROM accounts WHERE account_id = $1 \
-         ON CONFLICT (account_id, decision_id) DO NOTHING",
+    let mut insert = QueryBuilder::new("");
+    push_insert(&mut insert, record);
+    insert.build().execute(connection).await.map(drop).map_err(store_error)
+}
+
+/// Words the insertion of a record.
+pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, record: &DecisionRecord) {
+    statement.push(
+        "INSERT INTO decisions (account_id, decision_id, booking_id, hold_id, decided_at, record) SELECT account_id, ",
     );
-    let insert = insert.bind(record.account_id.as_uuid()).bind(record.id.as_uuid());
-    let insert = insert.bind(record.booking_id.map(|id| id.as_uuid())).bind(record.hold_id.map(|id| id.as_uuid()));
-    let insert = insert.bind(record.decided_at.as_micros()).bind(to_json(record));
-    insert.execute(connection).await.map(drop).map_err(store_error)
+    let mut values = statement.separated(", ");
+    values.push_bind(record.id.as_uuid()).push_bind(record.booking_id.map(|id| id.as_uuid()));
+    values.push_bind(record.hold_id.map(|id| id.as_uuid())).push_bind(record.decided_at.as_micros());
+    values.push_bind(to_json(record));
+    statement.push(" FROM accounts WHERE account_id = ").push_bind(record.account_id.as_uuid());
+    statement.push(" ON CONFLICT (account_id, decision_id) DO NOTHING");
 }

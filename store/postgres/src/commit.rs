@@ -5,9 +5,10 @@
 //! answer, a used-up id) may be from before they were had; whoever was faster is found again by what is written: a kept
 //! answer or a used id that is there refuses, and the commit that came second looks once more at what the first left.
 
-use agentcal_engine::commit::{Access, CommitPlan, IdempotentAnswer, Outcome};
+use agentcal_engine::commit::{CommitPlan, IdempotentAnswer, Outcome};
 use agentcal_engine::ids::AccountId;
-use agentcal_engine::invariants::holds_are_whole;
+use agentcal_engine::invariants::{CLAIM_US_MAX, holds_are_whole};
+use agentcal_engine::model::Claim;
 use agentcal_engine::ports::{CommitStore, StoreError};
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
@@ -16,14 +17,15 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::answers::{KEPT_FOR, Kept, binding};
+use crate::batch::{self, SealedAnswer};
 use crate::claims::Changed;
 use crate::db::DbConnection;
-use crate::error::{Result, is_passing, sealed_error, store_error};
+use crate::error::{Result, Violation, is_passing, sealed_error, store_error, violation};
 use crate::ground::{self, Ground};
 use crate::holds::HoldChanged;
-use crate::open::{PostgresStore, StoreClock};
+use crate::open::PostgresStore;
 use crate::scope::Scope;
-use crate::{booking, claims, decisions, holds, revisions, used_commits, writeback};
+use crate::{booking, claims, holds, used_commits, writeback};
 
 #[async_trait]
 impl CommitStore for PostgresStore {
@@ -64,31 +66,54 @@ impl PostgresStore {
     async fn try_commit(&self, plan: &CommitPlan) -> Result<Outcome> {
         let account_id = plan.tenant.account_id;
         let mut work = self.begin_write(Scope::Account(account_id)).await?;
-        let Some(ground) = ground::lock(&mut work, plan).await? else { return Ok(Outcome::Stale) };
-        let now = match &self.clock {
-            StoreClock::Given(clock) => clock.now(),
-            StoreClock::Database => ground.clock,
-        };
+        let locked = ground::lock(&mut work, plan, self.given_clock()).await?;
+        let Some(ground) = locked else { return Ok(Outcome::Stale) };
+        // Read after the last lock, like the database's.
+        let now = self.given_clock().unwrap_or(ground.clock);
         if let Some(outcome) = self.judge(plan, &ground, now)? {
             return Ok(outcome);
         }
-        let mut raised = Vec::new();
-        for expected in plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write) {
-            let Some(revision) = revisions::raise(&mut work, account_id, expected.key).await? else {
-                return Ok(Outcome::Stale);
-            };
-            raised.push((expected.key, revision));
-        }
-        if let Some(outcome) = perform(&mut work, plan, now).await? {
-            return Ok(outcome);
-        }
-        if let Some(idempotent) = &plan.idempotency
-            && !self.keep_once(&mut work, account_id, idempotent, &ground, now).await?
-        {
-            return Ok(Outcome::Stale);
+        let answer = self.sealed(plan, &ground, now)?;
+        let written = if batch::fits(plan) {
+            for claim in batch::inserted(plan).into_iter().filter(|_| ground.has_expired) {
+                claims::delete_expired(&mut work, account_id, claim.user_id, claim.range, now).await?;
+            }
+            batch::write_whole(&mut work, plan, answer.as_ref(), now).await
+        } else {
+            if let Some(outcome) = perform(&mut work, plan, now).await? {
+                return Ok(outcome);
+            }
+            batch::write_frame(&mut work, plan, answer.as_ref(), now).await
+        };
+        match written {
+            Ok(true) => {}
+            Ok(false) => return Ok(Outcome::Stale),
+            Err(error) => {
+                // Undone, and the connection given back, before another is asked for.
+                work.rollback().await.map_err(store_error)?;
+                return self.refused(plan, error).await;
+            }
         }
         work.commit().await.map_err(store_error)?;
-        Ok(Outcome::Committed { revisions: raised })
+        Ok(Outcome::Committed { revisions: ground.raised(&plan.expected_revisions) })
+    }
+
+    /// What it means that a constraint refused what was to be written. It does not say whose time it was about; and time
+    /// that nobody takes any more is free the next time.
+    async fn refused(&self, plan: &CommitPlan, error: sqlx::Error) -> Result<Outcome> {
+        match violation(&error) {
+            None => return Err(store_error(error)),
+            Some(Violation::Unique | Violation::ForeignKey) => return Ok(Outcome::Stale),
+            Some(Violation::Overlap) => {}
+        }
+        let mut reader = self.reader(Scope::Account(plan.tenant.account_id)).await?;
+        let now = self.now_on(&mut reader).await?;
+        for claim in batch::inserted(plan) {
+            if is_taken(&mut reader, claim, now).await? {
+                return Ok(Outcome::Overlap { user_id: claim.user_id });
+            }
+        }
+        Ok(Outcome::Stale)
     }
 
     /// What is known before anything is written. `None`: go on.
@@ -115,29 +140,14 @@ impl PostgresStore {
         Ok((is_early || !ground.stands(&plan.expected_revisions)).then_some(Outcome::Stale))
     }
 
-    /// Keeps the answer; false when another one that counts is there.
-    async fn keep_once(
-        &self,
-        work: &mut DbConnection,
-        account_id: AccountId,
-        idempotent: &IdempotentAnswer,
-        ground: &Ground,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let IdempotentAnswer { key, answer } = idempotent;
-        let owner = KeyOwner::Account(account_id);
+    /// The answer as it is to be kept.
+    fn sealed(&self, plan: &CommitPlan, ground: &Ground, now: Timestamp) -> Result<Option<SealedAnswer>> {
+        let Some(IdempotentAnswer { key, answer }) = &plan.idempotency else { return Ok(None) };
+        let owner = KeyOwner::Account(plan.tenant.account_id);
         let wrapped = ground.data_key.as_ref().ok_or_else(no_data_key)?;
         let data_key = self.keyring.unwrap(owner, wrapped).map_err(sealed_error)?;
         let sealed = data_key.seal(&binding(owner, &key.scope), answer, self.entropy.as_ref());
-        let insert = sqlx::query(
-            "INSERT INTO account_answers (account_id, scope, fingerprint, answer, created_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account_id, scope) DO UPDATE SET \
-             fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at \
-             WHERE account_answers.created_at <= $6",
-        );
-        let insert = insert.bind(account_id.as_uuid()).bind(&key.scope[..]).bind(&key.fingerprint[..]);
-        let insert = insert.bind(sealed).bind(now.as_micros()).bind((now - KEPT_FOR).as_micros());
-        Ok(insert.execute(work).await.map_err(store_error)?.rows_affected() == 1)
+        Ok(Some(SealedAnswer { key: *key, sealed, forgotten_until: now - KEPT_FOR }))
     }
 
     /// A commit that failed may have failed because the same one was performed beside it.
@@ -167,12 +177,9 @@ fn no_data_key() -> StoreError {
     StoreError::Corrupt("a tenant without a data key".to_owned())
 }
 
-/// Makes the changes. The booking's row comes first, because claims and effects point to it.
+/// Makes changes that build on each other, one by one. The booking's row comes first, because claims and effects point to it.
 async fn perform(work: &mut DbConnection, plan: &CommitPlan, now: Timestamp) -> Result<Option<Outcome>> {
     let account_id = plan.tenant.account_id;
-    if plan.is_shared && !used_commits::insert(work, account_id, plan.commit_id, true, now).await? {
-        return Ok(Some(Outcome::Stale));
-    }
     if let Some(change) = &plan.booking
         && !booking::apply(work, account_id, change).await?
     {
@@ -192,13 +199,22 @@ async fn perform(work: &mut DbConnection, plan: &CommitPlan, now: Timestamp) -> 
             HoldChanged::Limit(limit) => return Ok(Some(Outcome::HoldLimit { limit })),
         }
     }
-    if let Some(record) = &plan.decision {
-        decisions::insert(work, record).await?;
-    }
     for effect in &plan.effects {
         if !writeback::apply(work, account_id, effect, now).await? {
             return Ok(Some(Outcome::Stale));
         }
     }
     Ok(None)
+}
+
+/// Whether somebody has, by now, taken time that a claim wants.
+async fn is_taken(reader: &mut DbConnection, claim: &Claim, now: Timestamp) -> Result<bool> {
+    let select = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM claims WHERE account_id = $1 AND user_id = $2 AND start_at > $3 AND start_at < $4 \
+         AND end_at > $5 AND (expires_at IS NULL OR expires_at > $6))",
+    );
+    let select = select.bind(claim.account_id.as_uuid()).bind(claim.user_id.as_uuid());
+    let select = select.bind(claim.range.start.plus_micros(-CLAIM_US_MAX).as_micros());
+    let select = select.bind(claim.range.end.as_micros()).bind(claim.range.start.as_micros()).bind(now.as_micros());
+    select.fetch_one(reader).await.map_err(store_error)
 }

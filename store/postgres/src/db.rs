@@ -49,16 +49,22 @@ impl PostgresStore {
         self.pool.begin_with(AssertSqlSafe(begin)).await.map_err(store_error)
     }
 
+    /// The clock that stands in for the database's.
+    pub(crate) fn given_clock(&self) -> Option<Timestamp> {
+        match &self.clock {
+            StoreClock::Given(clock) => Some(clock.now()),
+            StoreClock::Database => None,
+        }
+    }
+
     /// The store's clock.
     pub(crate) async fn now_on(&self, connection: &mut DbConnection) -> Result<Timestamp> {
-        match &self.clock {
-            StoreClock::Given(clock) => Ok(clock.now()),
-            StoreClock::Database => {
-                let select = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-                let micros = sqlx::query_scalar(select).fetch_one(connection).await.map_err(store_error)?;
-                Ok(Timestamp::from_micros(micros))
-            }
+        if let Some(now) = self.given_clock() {
+            return Ok(now);
         }
+        let select = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let micros = sqlx::query_scalar(select).fetch_one(connection).await.map_err(store_error)?;
+        Ok(Timestamp::from_micros(micros))
     }
 
     /// What was deleted stays in the write-ahead log and in backups, which the database's administrator keeps and ends.

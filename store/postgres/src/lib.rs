@@ -9,6 +9,7 @@
 
 #[path = "../../sql/answers.rs"]
 mod answers;
+mod batch;
 #[path = "../../sql/booking.rs"]
 mod booking;
 #[path = "../../sql/claims.rs"]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{DbConnection, Work};
 use crate::error::{Result, corrupt, store_error};
-use crate::open::{PostgresStore, StoreClock};
+use crate::open::PostgresStore;
 use crate::scope::Scope;
 use crate::text::{to_i64, to_u64};
 
@@ -80,7 +80,7 @@ impl OwnershipStore for PostgresStore {
     async fn renew_lease(&self, node: &NodeRecord, ttl: Duration, known: u64) -> Result<Membership, StoreError> {
         let renew = sqlx::query_as::<_, MembershipRow>(RENEW);
         let renew = renew.bind(node.id.0).bind(&node.address).bind(node.started_at.as_micros()).bind(node.is_draining);
-        let renew = renew.bind(self.given_clock()).bind(micros(ttl)).bind(to_i64(known));
+        let renew = renew.bind(self.given_clock().map(Timestamp::as_micros)).bind(micros(ttl)).bind(to_i64(known));
         // One statement is its own transaction, and no account's rows are in it.
         renew.fetch_one(&self.pool).await.map_err(store_error)?.into_engine(node)
     }
@@ -97,7 +97,7 @@ impl OwnershipStore for PostgresStore {
              AND $1 IN (SELECT node_id FROM living) \
              AND (owner IS NULL OR owner NOT IN (SELECT node_id FROM living)) RETURNING shard, epoch",
         );
-        let update = update.bind(node.0).bind(numbers(shards)).bind(self.given_clock());
+        let update = update.bind(node.0).bind(numbers(shards)).bind(self.given_clock().map(Timestamp::as_micros));
         let mut taken = Vec::new();
         for (shard, epoch) in update.fetch_all(&mut *work).await.map_err(store_error)? {
             taken.push((to_shard(shard)?, Epoch(to_u64(epoch)?)));
@@ -120,7 +120,11 @@ impl OwnershipStore for PostgresStore {
              WHERE shards.shard = given.shard AND shards.owner = $1 RETURNING shards.shard",
         );
         let receivers: Vec<Uuid> = shards.iter().map(|&(_, receiver)| receiver.0).collect();
-        let update = update.bind(giver.0).bind(numbers(&given)).bind(receivers).bind(self.given_clock());
+        let update = update
+            .bind(giver.0)
+            .bind(numbers(&given))
+            .bind(receivers)
+            .bind(self.given_clock().map(Timestamp::as_micros));
         let went = update.fetch_all(&mut *work).await.map_err(store_error)?;
         let mut went: Vec<Shard> = went.into_iter().map(to_shard).collect::<Result<_>>()?;
         went.sort();
@@ -168,13 +172,6 @@ impl PostgresStore {
         let update = sqlx::query("UPDATE cluster_state SET map_version = map_version + 1 WHERE id = 1");
         update.execute(&mut *work).await.map_err(store_error)?;
         work.commit().await.map_err(store_error)
-    }
-
-    fn given_clock(&self) -> Option<i64> {
-        match &self.clock {
-            StoreClock::Given(clock) => Some(clock.now().as_micros()),
-            StoreClock::Database => None,
-        }
     }
 }
 
