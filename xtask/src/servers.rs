@@ -12,7 +12,10 @@ struct Server {
     package: &'static str,
 }
 
-const SERVERS: [Server; 1] = [Server { name: "PostgreSQL", is_there: has_postgres, package: "postgresql" }];
+const SERVERS: [Server; 2] = [
+    Server { name: "PostgreSQL", is_there: has_postgres, package: "postgresql" },
+    Server { name: "Redis", is_there: has_redis, package: "redis-server" },
+];
 
 /// Installs what is missing, where this user may.
 pub(crate) fn ensure() -> Result<(), Failure> {
@@ -39,6 +42,11 @@ fn has_postgres() -> bool {
     let is_installed = |folder: &Path| folder.join("bin/initdb").exists();
     debian.map(|entry| entry.path()).any(|folder| is_installed(&folder))
         || asked(Command::new("initdb").arg("--version")).is_some()
+}
+
+/// Cluster and Sentinel are the same program.
+fn has_redis() -> bool {
+    asked(Command::new("redis-server").arg("--version")).is_some()
 }
 
 /// Debian's package manager is here, and we are root.

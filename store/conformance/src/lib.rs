@@ -265,11 +265,12 @@ where
     each_store_case! { run_in_turn, make }
 }
 
-/// Makes a test of every case of the fact cache port. `$make` is an async function to an empty cache.
+/// Every case of the [`agentcal_engine::ports::FactCache`] port, handed to another macro.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! cache_suite {
-    ($make:path) => {
-        $crate::cache_suite! { $make;
+macro_rules! each_cache_case {
+    ($then:ident, $make:path) => {
+        $crate::$then! { $make;
             what_is_published_is_read
             answers_keep_the_order_asked
             a_lower_version_never_replaces
@@ -279,10 +280,34 @@ macro_rules! cache_suite {
             a_mark_is_taken_once
         }
     };
+}
+
+/// Makes a test of every case of the fact cache port. `$make` is an async function to an empty cache.
+#[macro_export]
+macro_rules! cache_suite {
+    ($make:path) => {
+        $crate::each_cache_case! { cache_suite, $make }
+    };
     ($make:path; $($case:ident)*) => {$(
         #[tokio::test]
         async fn $case() {
             $crate::cache::$case($make().await).await;
+        }
+    )*};
+}
+
+/// The same where `make` may have nothing to make a cache on, and says so with `None`.
+#[macro_export]
+macro_rules! cache_suite_where_there {
+    ($make:path) => {
+        $crate::each_cache_case! { cache_suite_where_there, $make }
+    };
+    ($make:path; $($case:ident)*) => {$(
+        #[tokio::test]
+        async fn $case() {
+            if let Some(cache) = $make().await {
+                $crate::cache::$case(cache).await;
+            }
         }
     )*};
 }

@@ -10,6 +10,8 @@ mod places;
 mod postgres;
 mod process;
 mod python;
+mod redis;
+mod resp;
 mod servers;
 mod wait;
 
@@ -20,6 +22,8 @@ pub use http::status_of;
 pub use places::{schemathesis, target_dir, venv};
 pub use postgres::{Durability, POSTGRES_PASSWORD, POSTGRES_USER, Postgres, postgres, postgres_with};
 pub use python::python;
+pub use redis::{Redis, RedisCluster, RedisSentinel, redis, redis_cluster, redis_sentinel, redis_with};
+pub use resp::Reply;
 pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, xandikos};
 pub use wait::{WAIT_MAX, wait_for};
 

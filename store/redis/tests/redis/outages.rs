@@ -1,0 +1,127 @@
+//! Redis away, paused, restarted, emptied: bounded errors, then recovery without another client.
+
+use std::time::Duration;
+
+use agentcal_engine::ports::FactCache;
+use agentcal_store_redis::RedisFactCache;
+use agentcal_testkit::redis;
+use tokio::time::Instant;
+
+use crate::common::{calendar, connect, facts, own_shard, read, until};
+
+/// One time-out and the machine's own delays.
+const ONE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// What a thousand refusals may take together: far less than a thousand time-outs.
+const REFUSALS_WITHIN: Duration = Duration::from_secs(1);
+
+async fn is_served(cache: &RedisFactCache) -> bool {
+    cache.read(own_shard(), &[calendar(1)]).await.is_ok()
+}
+
+async fn comes_back(cache: &RedisFactCache) {
+    until("recovery", async || cache.publish(own_shard(), facts(1, 1, 2)).await.is_ok()).await;
+    until("reading", async || is_served(cache).await && read(cache, 1).await.is_some()).await;
+}
+
+/// Whatever is asked is refused, each within a bound, and most without waiting.
+async fn is_refused_quickly(cache: &RedisFactCache) {
+    let began = Instant::now();
+    until("a refusal", async || {
+        let asked = Instant::now();
+        let refused = !is_served(cache).await;
+        assert!(asked.elapsed() < ONE_ANSWER_WITHIN, "{:?}", asked.elapsed());
+        refused
+    })
+    .await;
+    assert!(began.elapsed() < ONE_ANSWER_WITHIN * 2);
+    for _ in 0..3 {
+        let _ = cache.publish(own_shard(), facts(1, 1, 1)).await;
+        let _ = cache.read(own_shard(), &[calendar(1)]).await;
+    }
+    let began = Instant::now();
+    for _ in 0..1_000 {
+        assert!(!is_served(cache).await);
+    }
+    assert!(began.elapsed() < REFUSALS_WITHIN, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_flush_loses_facts_and_nothing_else() {
+    let Some(server) = redis() else { return };
+    let cache = connect(server.url()).await;
+    cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
+    server.flush();
+    assert_eq!(read(&cache, 1).await, None);
+    cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
+    assert_eq!(read(&cache, 1).await, Some(facts(1, 1, 1)));
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_sent_again() {
+    let Some(server) = redis() else { return };
+    let cache = connect(server.url()).await;
+    for revision in 1..4 {
+        cache.publish(own_shard(), facts(1, 1, revision)).await.unwrap();
+        server.command(&["SCRIPT", "FLUSH"]);
+    }
+    assert_eq!(read(&cache, 1).await, Some(facts(1, 1, 3)));
+}
+
+#[tokio::test]
+async fn a_restart_is_survived() {
+    let Some(mut server) = redis() else { return };
+    let cache = connect(server.url()).await;
+    cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
+    server.stop();
+    is_refused_quickly(&cache).await;
+    server.start_again();
+    comes_back(&cache).await;
+}
+
+#[tokio::test]
+async fn a_pause_is_survived() {
+    let Some(server) = redis() else { return };
+    let cache = connect(server.url()).await;
+    cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
+    server.suspend();
+    is_refused_quickly_while_paused(&cache).await;
+    server.resume();
+    comes_back(&cache).await;
+}
+
+/// While connections stand nobody knows that the server is gone but by asking: one question at a time pays for that.
+async fn is_refused_quickly_while_paused(cache: &RedisFactCache) {
+    let began = Instant::now();
+    let mut waited = 0;
+    for _ in 0..1_000 {
+        let asked = Instant::now();
+        assert!(!is_served(cache).await);
+        assert!(asked.elapsed() < ONE_ANSWER_WITHIN, "{:?}", asked.elapsed());
+        waited += u32::from(asked.elapsed() > Duration::from_millis(20));
+    }
+    assert!(waited <= 10, "{waited} questions waited");
+    assert!(began.elapsed() < REFUSALS_WITHIN * 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_at_the_start_is_found_later() {
+    let Some(mut server) = redis() else { return };
+    server.stop();
+    let cache = RedisFactCache::connect(&agentcal_store_redis::RedisConfig::at(server.url())).unwrap();
+    assert!(!is_served(&cache).await);
+    server.start_again();
+    comes_back(&cache).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said() {
+    let Some(server) = agentcal_testkit::redis_with(&["--maxmemory-policy", "allkeys-lru"]) else { return };
+    let health = connect(server.url()).await.health().await.unwrap();
+    assert!(health.remarks.iter().any(|remark| remark.contains("allkeys-lru")), "{health:?}");
+    server.command(&["CONFIG", "SET", "requirepass", "secret"]);
+    let url = server.url().replace("redis://", "redis://:wrong@");
+    let cache = RedisFactCache::connect(&agentcal_store_redis::RedisConfig::at(url)).unwrap();
+    let error = cache.ready(Duration::from_secs(2)).await.unwrap_err().to_string();
+    assert!(error.contains("WRONGPASS"), "{error}");
+    connect(server.url().replace("redis://", "redis://:secret@")).await;
+}
