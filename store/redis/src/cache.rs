@@ -9,7 +9,7 @@ use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache};
 use agentcal_engine::shard::{Epoch, Shard};
 use async_trait::async_trait;
 use fred::types::Value;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
 use crate::beats;
@@ -22,7 +22,7 @@ use crate::packed;
 use crate::scripts::Scripts;
 
 /// Beats under way at one time.
-const BEATS_AT_ONCE: usize = 256;
+const BEATS_AT_ONCE: usize = 64;
 
 /// A [`FactCache`] on Redis, for all nodes. Clones share the connections.
 #[derive(Clone)]
@@ -130,7 +130,9 @@ impl FactCache for RedisFactCache {
             let shared = Arc::clone(&self.shared);
             async move { shared.beat(shard, beat).await }
         });
-        stream::iter(said.collect::<Vec<_>>()).buffer_unordered(BEATS_AT_ONCE).try_collect().await
+        // One that fails keeps no other from being said.
+        let results: Vec<_> = stream::iter(said.collect::<Vec<_>>()).buffer_unordered(BEATS_AT_ONCE).collect().await;
+        results.into_iter().collect()
     }
 
     async fn end_beat(&self, shard: Shard, epoch: Epoch) -> Result<(), CacheError> {

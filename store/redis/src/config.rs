@@ -67,8 +67,8 @@ fn connection_config() -> ConnectionConfig {
     ConnectionConfig {
         connection_timeout: CONNECT_TIMEOUT,
         internal_command_timeout: CONNECT_TIMEOUT,
-        // Sent once: what was under way when a connection broke may have been performed.
-        max_command_attempts: 1,
+        // The second is for a slot that has moved. All commands may be performed twice.
+        max_command_attempts: 2,
         max_command_buffer_len: COMMANDS_WAITING_MAX,
         unresponsive: UnresponsiveConfig { max_timeout: Some(UNRESPONSIVE_AFTER), interval: UNRESPONSIVE_AFTER / 4 },
         tcp: TcpConfig { nodelay: Some(true), ..Default::default() },

@@ -13,6 +13,7 @@ use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::config::Options;
 use fred::types::scripts::Script;
 use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::util::redis_keyslot;
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
@@ -107,9 +108,11 @@ impl Link {
     ) -> Result<Value, CacheError> {
         self.guarded(name, &self.writers, async |client| {
             let client = client.with_options(&self.options);
+            // Said by number: fred looks at the first argument otherwise, which is the script.
+            let slot = redis_keyslot(key.as_bytes());
             let send = |command: &'static str, first: Value, args: Vec<Value>| {
                 // Not fred's own `evalsha`: that one lets nothing else onto the connection until it is answered.
-                let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
+                let command = CustomCommand::new_static(command, ClusterHash::Custom(slot), false);
                 let head = [first, Value::from(1), Value::from(key.clone())];
                 client.custom::<Value, Value>(command, head.into_iter().chain(args).collect())
             };

@@ -15,8 +15,18 @@ use uuid::Uuid;
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Patient, since tests share a machine.
 pub(crate) async fn connect(url: impl Into<String>) -> RedisFactCache {
-    let cache = RedisFactCache::connect(&RedisConfig::at(url)).unwrap();
+    connect_with(RedisConfig { command_timeout: Duration::from_secs(2), ..RedisConfig::at(url) }).await
+}
+
+/// As patient as in production.
+pub(crate) async fn connect_as_usual(url: impl Into<String>) -> RedisFactCache {
+    connect_with(RedisConfig::at(url)).await
+}
+
+async fn connect_with(config: RedisConfig) -> RedisFactCache {
+    let cache = RedisFactCache::connect(&config).unwrap();
     cache.ready(WITHIN).await.unwrap();
     cache
 }

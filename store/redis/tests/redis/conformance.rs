@@ -2,11 +2,15 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use agentcal_testkit::{Redis, redis};
 
 use crate::common::WITHIN;
+
+/// Patient, since tests share a machine.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
 static SERVER: LazyLock<Option<Redis>> = LazyLock::new(redis);
 static CASES: AtomicU32 = AtomicU32::new(0);
@@ -14,7 +18,8 @@ static CASES: AtomicU32 = AtomicU32::new(0);
 async fn make() -> Option<RedisFactCache> {
     let server = SERVER.as_ref()?;
     let key_prefix = format!("case-{}", CASES.fetch_add(1, Ordering::Relaxed));
-    let cache = RedisFactCache::connect(&RedisConfig { key_prefix, ..RedisConfig::at(server.url()) }).unwrap();
+    let config = RedisConfig { key_prefix, command_timeout: COMMAND_TIMEOUT, ..RedisConfig::at(server.url()) };
+    let cache = RedisFactCache::connect(&config).unwrap();
     cache.ready(WITHIN).await.unwrap();
     Some(cache)
 }

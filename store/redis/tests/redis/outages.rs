@@ -7,7 +7,7 @@ use agentcal_store_redis::RedisFactCache;
 use agentcal_testkit::redis;
 use tokio::time::Instant;
 
-use crate::common::{calendar, connect, facts, own_shard, read, until};
+use crate::common::{calendar, connect, connect_as_usual, facts, own_shard, read, until};
 
 /// One time-out and the machine's own delays.
 const ONE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ async fn forgotten_scripts_are_sent_again() {
 #[tokio::test]
 async fn a_restart_is_survived() {
     let Some(mut server) = redis() else { return };
-    let cache = connect(server.url()).await;
+    let cache = connect_as_usual(server.url()).await;
     cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
     server.stop();
     is_refused_quickly(&cache).await;
@@ -81,7 +81,7 @@ async fn a_restart_is_survived() {
 #[tokio::test]
 async fn a_pause_is_survived() {
     let Some(server) = redis() else { return };
-    let cache = connect(server.url()).await;
+    let cache = connect_as_usual(server.url()).await;
     cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
     server.suspend();
     is_refused_quickly_while_paused(&cache).await;
