@@ -8,7 +8,7 @@ use agentcal_engine::ports::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, StoreError, SyncFailure,
     SyncState,
 };
-use agentcal_engine::shard::Epoch;
+use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -83,7 +83,12 @@ impl FactStore for DbStore {
         Ok(revision)
     }
 
-    async fn due_calendars(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
+    async fn due_calendars(
+        &self,
+        _: Option<NodeId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueCalendar>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, (Uuid, Uuid)>(
             "SELECT account_id, calendar_id FROM sync_states WHERE due_at <= $1 ORDER BY due_at LIMIT $2",

@@ -4,6 +4,7 @@ use agentcal_engine::commit::Effect;
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId};
 use agentcal_engine::model::WritebackState;
 use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent};
+use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -52,7 +53,12 @@ impl WritebackStore for DbStore {
         jobs(&mut reader, account_id, rows).await
     }
 
-    async fn calendars_with_due_writebacks(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
+    async fn calendars_with_due_writebacks(
+        &self,
+        _: Option<NodeId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueCalendar>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
         let select = sqlx::query_as::<_, (Uuid, Uuid)>(
             "SELECT account_id, calendar_id FROM (SELECT account_id, calendar_id, min(due_at) AS first_due \
@@ -167,7 +173,7 @@ async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<boo
 async fn write_result(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {
     let update = sqlx::query(
         "UPDATE writebacks SET state = $4, attempts = $5, due_at = $6, last_error = $7, \
-         external_state = CASE WHEN $8 IS NULL THEN external_state ELSE $8 END \
+         external_state = coalesce($8, external_state) \
          WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
     );
     let update = update.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());

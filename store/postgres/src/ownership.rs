@@ -61,7 +61,7 @@ impl MembershipRow {
         let mut nodes: Vec<NodeRecord> = others.map(other).chain([own.clone()]).collect();
         nodes.sort_by_key(|node| node.id);
         let counters = ChangeCounters { keys: to_u64(self.keys_changes)?, config: to_u64(self.config_changes)? };
-        Ok(Membership { store_now: Timestamp::from_micros(self.now), nodes, map, counters })
+        Ok(Membership { store_now: Timestamp::from_micros(self.now), nodes, map, counters, touched: Vec::new() })
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Database {
     name: String,
 }
 
+#[expect(clippy::allow_attributes, reason = "each program that includes this file uses another part of it")]
+#[allow(dead_code, reason = "each program that includes this file uses another part of it")]
 impl Database {
     /// A copy of the template; `None` when there is no server.
     pub(crate) fn new() -> Option<Self> {

@@ -1,0 +1,150 @@
+//! Lesson: cost grows with the calendar's history, not with the window asked. Every statement the conformance suite makes
+//! the store run is explained as the server would run it for anybody, and none may read a whole table, or a whole account
+//! in order to throw most of it away.
+
+#[path = "../postgres/common.rs"]
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use agentcal_store_conformance::run_store_suite;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber, span};
+
+use common::{Database, is_available, make};
+
+/// Statements that read a whole table because that is what was asked, or because it never grows, by what they contain.
+const WHOLE_TABLES: [&str; 5] = [
+    // `agentcal org list`, and `doctor`.
+    "SELECT organization_id, name, created_at FROM organizations ORDER BY",
+    "SELECT wrapped_by FROM",
+    "SELECT DISTINCT wrapped_by",
+    // Each of the shards, and there are never more.
+    "FROM shards ORDER BY shard FOR NO KEY UPDATE",
+    "max(epoch)",
+];
+
+/// Hears every statement the driver runs.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<BTreeSet<String>>>);
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut heard = Statement::default();
+        event.record(&mut heard);
+        let text = if heard.whole.trim().is_empty() { heard.summary } else { heard.whole };
+        self.0.lock().expect("no listener panics").insert(text.trim().to_owned());
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Default)]
+struct Statement {
+    summary: String,
+    whole: String,
+}
+
+impl Visit for Statement {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "summary" => self.summary = value.to_owned(),
+            "db.statement" => self.whole = value.to_owned(),
+            _ => {}
+        }
+    }
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+#[tokio::test]
+async fn no_statement_costs_more_with_history() {
+    if !is_available() {
+        return;
+    }
+    let listener = Listener::default();
+    let guard = tracing::subscriber::set_default(listener.clone());
+    run_store_suite(make).await;
+    drop(guard);
+    let statements = listener.0.lock().expect("no listener panics").clone();
+    let explained: Vec<_> = statements.iter().filter(|text| is_explained(text)).collect();
+    assert!(explained.len() > 100, "only {} statements were heard", explained.len());
+
+    let database = Database::new().expect("asked before");
+    // As large as it must be for the planner to care, and never sequential where there is another way.
+    database.execute(&format!("ALTER DATABASE {} SET enable_seqscan = off", database.name()));
+    database.execute(&format!("ALTER DATABASE {} SET plan_cache_mode = force_generic_plan", database.name()));
+    let mut connection = PgConnection::connect(&database.superuser_url()).await.expect("connected");
+    let mut wrong = Vec::new();
+    for statement in explained {
+        let plan = explain(&mut connection, statement).await;
+        wrong.extend(fault(statement, &plan).map(|fault| format!("{fault}: {statement}\n    {}", plan.join("\n    "))));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn is_explained(statement: &str) -> bool {
+    let of_schema = statement.contains("_sqlx_migrations") || statement.contains("pg_");
+    !of_schema && ["SELECT", "UPDATE", "DELETE", "INSERT", "WITH"].iter().any(|verb| statement.starts_with(verb))
+}
+
+async fn explain(connection: &mut PgConnection, statement: &str) -> Vec<String> {
+    let run = async |connection: &mut PgConnection, text: String| {
+        let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await;
+        rows.unwrap_or_else(|error| panic!("{error}: {statement}"))
+    };
+    run(connection, "DEALLOCATE ALL".to_owned()).await;
+    let prepare = AssertSqlSafe(format!("PREPARE explained AS {statement}"));
+    if let Err(error) = sqlx::raw_sql(prepare).execute(&mut *connection).await {
+        return vec![format!("{REFUSED}{error}")];
+    }
+    let count = "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'explained'";
+    let count: i32 = sqlx::query_scalar(count).persistent(false).fetch_one(&mut *connection).await.expect("prepared");
+    let nulls = vec!["NULL"; usize::try_from(count).expect("not negative")].join(", ");
+    let nulls = if count == 0 { String::new() } else { format!("({nulls})") };
+    let rows = run(connection, format!("EXPLAIN (COSTS OFF) EXECUTE explained{nulls}")).await;
+    rows.iter().map(|row| row.get::<String, _>(0)).collect()
+}
+
+/// What is wrong with a plan, if anything.
+fn fault(statement: &str, plan: &[String]) -> Option<&'static str> {
+    if plan.iter().any(|line| line.starts_with(REFUSED)) {
+        return Some("cannot be prepared without types");
+    }
+    let is_wanted = WHOLE_TABLES.iter().any(|known| statement.contains(known));
+    if plan.iter().any(|line| is_scan(line)) && !is_wanted {
+        return Some("reads a whole table");
+    }
+    let sorts = plan.iter().any(|line| line.trim_start().trim_start_matches("->").trim_start().starts_with("Sort"));
+    (sorts && statement.contains("LIMIT") && !statement.contains("'pending'")).then_some("sorts what it then cuts")
+}
+
+/// Before what the server says to a statement whose parameters it cannot guess the types of.
+const REFUSED: &str = "refused: ";
+
+/// Tables of one row, or of one for each node.
+const SMALL: [&str; 3] = ["store_state", "cluster_state", "nodes"];
+
+fn is_scan(line: &str) -> bool {
+    line.split_once("Seq Scan on ").is_some_and(|(_, table)| !SMALL.iter().any(|small| table.starts_with(small)))
+}
+
+#[test]
+fn a_scan_is_a_fault() {
+    let check = |statement: &str, line: &str, expected| {
+        assert_eq!(fault(statement, &[line.to_owned()]), expected, "{line}");
+    };
+    check("SELECT 1 FROM claims", "  ->  Seq Scan on claims", Some("reads a whole table"));
+    check("SELECT 1 FROM claims LIMIT 1", "  ->  Sort", Some("sorts what it then cuts"));
+    check("SELECT 1 FROM claims", "Index Scan using claims_by_user on claims", None);
+    check("SELECT 1 FROM store_state", "Seq Scan on store_state", None);
+}
