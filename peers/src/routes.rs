@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use metrics::counter;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -134,6 +135,9 @@ async fn commit(
     Left(left): Left,
     Whole(mut request): Whole<CommitRequest>,
 ) -> Result<Response, Problem> {
+    // A node that was asleep finds requests whose callers went elsewhere. Whoever took one back is heard of before the
+    // handler goes on from here.
+    yield_now().await;
     let place = node.enter()?;
     request.deadline = node.parts.clock.now() + left;
     let work = node.parts.owner.commit(request)?;
