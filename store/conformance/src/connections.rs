@@ -38,7 +38,7 @@ pub async fn a_new_calendar_is_due_at_once(world: World) {
     world.user().await;
     let (_, calendars) = world.connect(2).await;
     let account_id = world.tenant.account_id;
-    let mut due = world.store.due_calendars(world.now(), 10).await.expect("readable");
+    let mut due = world.store.due_calendars(None, world.now(), 10).await.expect("readable");
     due.sort();
     let expected = calendars.iter().map(|calendar| DueCalendar { account_id, calendar_id: calendar.id });
     assert_eq!(due, expected.collect::<Vec<_>>());

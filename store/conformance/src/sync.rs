@@ -203,7 +203,7 @@ pub async fn due_calendars_come_most_overdue_first(world: World) {
     }
     let due = async |seconds, limit| {
         let now = world.now() + Duration::from_secs(seconds);
-        let due = world.store.due_calendars(now, limit).await.expect("readable");
+        let due = world.store.due_calendars(None, now, limit).await.expect("readable");
         due.into_iter().map(|due| due.calendar_id).collect::<Vec<_>>()
     };
     assert_eq!(due(9, 10).await, []);

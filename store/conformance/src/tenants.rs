@@ -142,6 +142,6 @@ pub async fn a_deleted_account_leaves_nothing(world: World) {
     assert!(world.store.load_calendar(account_id, calendar_id).await.expect("readable").is_none());
     assert_eq!(world.store.account_of_calendar(calendar_id).await.expect("readable"), None);
     assert_eq!(world.store.booking(account_id, booking.id).await.expect("readable"), None);
-    assert_eq!(world.store.due_calendars(world.now(), 10).await.expect("readable"), []);
+    assert_eq!(world.store.due_calendars(None, world.now(), 10).await.expect("readable"), []);
     assert_eq!(world.store.delete_account(&world.tenant, None).await.expect("answered"), Write::Missing);
 }

@@ -65,7 +65,7 @@ pub async fn a_booking_waits_to_be_written(world: World) {
     };
     assert_eq!(pending(&world, calendar_id).await, [expected]);
     assert_eq!(written(&world, calendar_id, 0).await, []);
-    let due = world.store.calendars_with_due_writebacks(world.now(), 10).await.expect("readable");
+    let due = world.store.calendars_with_due_writebacks(None, world.now(), 10).await.expect("readable");
     assert_eq!(due, [DueCalendar { account_id: world.tenant.account_id, calendar_id }]);
 }
 
@@ -86,7 +86,7 @@ pub async fn a_written_job_waits_no_more(world: World) {
     assert_eq!(record(&world, &failed).await, Some(before + 1));
     let jobs = pending(&world, calendar_id).await;
     assert_eq!((jobs[0].attempts, jobs[0].due_at, jobs[0].version), (1, due_at, 1));
-    let due = world.store.calendars_with_due_writebacks(world.now(), 10).await.expect("readable");
+    let due = world.store.calendars_with_due_writebacks(None, world.now(), 10).await.expect("readable");
     assert_eq!(due, []);
 
     let done = WritebackResult { attempts: 2, ..done(&world, calendar_id, &booking, 1) };
@@ -163,7 +163,7 @@ pub async fn due_calendars_come_most_overdue_first(world: World) {
     world.book(&[&one], world.minutes(0, 30)).await;
     world.book(&[&two], world.minutes(60, 90)).await;
     let due = async |limit| {
-        let due = world.store.calendars_with_due_writebacks(world.now(), limit).await.expect("readable");
+        let due = world.store.calendars_with_due_writebacks(None, world.now(), limit).await.expect("readable");
         due.into_iter().map(|due| due.calendar_id).collect::<Vec<_>>()
     };
     assert_eq!(due(10).await, [calendars[1].id, calendars[0].id]);
@@ -197,5 +197,5 @@ pub async fn a_gone_calendar_does_not_stop_a_cancellation(world: World) {
     let host = world.booking(booking.id).await.hosts[0].clone();
     assert_eq!(host.writeback.expect("a writeback").state, WritebackState::Failed);
     assert_eq!(pending(&world, calendars[0].id).await, []);
-    assert_eq!(world.store.calendars_with_due_writebacks(world.now(), 10).await.expect("readable"), []);
+    assert_eq!(world.store.calendars_with_due_writebacks(None, world.now(), 10).await.expect("readable"), []);
 }
