@@ -180,9 +180,11 @@ impl Batch {
                 statement.push_bind(now.as_micros());
                 statement.push(", CASE WHEN k.calendar_id IS NULL THEN 'the calendar is no longer connected' END, ");
                 statement.push("'in_sync', ").push_bind(booking.range.end.as_micros()).push(" FROM (SELECT ");
-                statement.push_bind(booking.account_id.as_uuid()).push(" AS account_id, ");
-                statement.push_bind(booking.id.as_uuid()).push(" AS booking_id, ");
-                statement.push_bind(calendar_id.as_uuid()).push(" AS calendar_id) AS n LEFT JOIN calendars AS k ");
+                statement.push_bind(booking.account_id.as_uuid()).push("::uuid AS account_id, ");
+                statement.push_bind(booking.id.as_uuid()).push("::uuid AS booking_id, ");
+                statement
+                    .push_bind(calendar_id.as_uuid())
+                    .push("::uuid AS calendar_id) AS n LEFT JOIN calendars AS k ");
                 statement.push("ON k.account_id = n.account_id AND k.calendar_id = n.calendar_id");
             });
         }

@@ -82,8 +82,12 @@ pub fn postgres_with(durability: Durability, settings: &[(&str, &str)]) -> Optio
         server.try_start()
     });
     assert!(started, "PostgreSQL does not start:\n{}", server.said());
-    let role = format!("CREATE ROLE {POSTGRES_USER} LOGIN CREATEDB PASSWORD '{POSTGRES_PASSWORD}'");
-    server.execute("postgres", &role);
+    // A cheap hash: tests open thousands of connections, and the passwords are public.
+    let roles = format!(
+        "SET password_encryption = 'md5'; CREATE ROLE {POSTGRES_USER} LOGIN CREATEDB PASSWORD '{POSTGRES_PASSWORD}'; \
+         ALTER ROLE postgres PASSWORD '{POSTGRES_PASSWORD}'"
+    );
+    server.execute("postgres", &roles);
     Some(server)
 }
 
