@@ -75,7 +75,9 @@ CREATE TABLE accounts (
     name                  text NOT NULL,
     timezone              text,
     metadata              text NOT NULL,
-    created_at            bigint NOT NULL
+    created_at            bigint NOT NULL,
+    -- Follows from the id, by a hash the database does not know.
+    shard                 integer NOT NULL CHECK (shard BETWEEN 0 AND 4095)
 );
 CREATE INDEX accounts_by_age ON accounts (organization_id, mode, created_at, account_id);
 
@@ -435,3 +437,10 @@ CREATE TABLE used_commits (
     PRIMARY KEY (account_id, commit_id)
 );
 CREATE INDEX used_commits_by_age ON used_commits (used_at);
+
+-- Accounts changed by commits without an epoch, for their shards' owners to hear of; for half a minute.
+CREATE TABLE touched_accounts (
+    account_id uuid NOT NULL PRIMARY KEY REFERENCES accounts (account_id) ON DELETE CASCADE,
+    touched_at bigint NOT NULL
+);
+CREATE INDEX touched_accounts_by_time ON touched_accounts (touched_at);

@@ -16,7 +16,7 @@ BEGIN
     FOREACH name IN ARRAY ARRAY[
         'accounts', 'account_keys', 'revisions', 'connections', 'calendars', 'sync_states', 'external_instances',
         'users', 'user_busy_calendars', 'event_types', 'event_type_hosts', 'bookings', 'booking_hosts', 'claims',
-        'writebacks', 'account_answers', 'sandbox_events', 'holds', 'decisions', 'used_commits'
+        'writebacks', 'account_answers', 'sandbox_events', 'holds', 'decisions', 'used_commits', 'touched_accounts'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);

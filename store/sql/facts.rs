@@ -19,7 +19,7 @@ use crate::rows::{AccountRow, CalendarRow};
 use crate::scope::Scope;
 use crate::sync;
 use crate::text::{Named, range, to_i64};
-use crate::{claims, connection, locks, revisions};
+use crate::{claims, connection, locks, revisions, words};
 
 #[async_trait]
 impl FactStore for DbStore {
@@ -85,16 +85,14 @@ impl FactStore for DbStore {
 
     async fn due_calendars(
         &self,
-        _: Option<NodeId>,
+        owner: Option<NodeId>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueCalendar>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
-        let select = sqlx::query_as::<_, (Uuid, Uuid)>(
-            "SELECT account_id, calendar_id FROM sync_states WHERE due_at <= $1 ORDER BY due_at LIMIT $2",
-        );
-        let rows =
-            select.bind(now.as_micros()).bind(i64::from(limit)).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let select = sqlx::query_as::<_, (Uuid, Uuid)>(words::DUE_CALENDARS);
+        let select = select.bind(now.as_micros()).bind(i64::from(limit)).bind(owner.map(|node| node.0));
+        let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
         Ok(rows.into_iter().map(due_calendar).collect())
     }
 

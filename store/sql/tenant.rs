@@ -4,6 +4,7 @@ use agentcal_engine::commit::{IdempotencyKey, IdempotentAnswer, RevisionKey};
 use agentcal_engine::ids::{AccountId, KeyId, OrganizationId};
 use agentcal_engine::model::{Account, ApiKey, Mode, Organization, Tenant};
 use agentcal_engine::ports::{ChangeCounters, KeyRecord, ListPage, PageRequest, StoreError, TenantStore, Write};
+use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
@@ -256,13 +257,11 @@ async fn insert_key(connection: &mut DbConnection, key: &ApiKey) -> Result<()> {
 
 /// False when there is no such organization.
 async fn insert_account(connection: &mut DbConnection, account: &Account) -> Result<bool> {
-    let insert = sqlx::query(
-        "INSERT INTO accounts (account_id, organization_id, mode, name, timezone, metadata, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    );
+    let insert = sqlx::query(words::INSERT_ACCOUNT);
     let insert = insert.bind(account.id.as_uuid()).bind(account.organization_id.as_uuid()).bind(account.mode.name());
     let insert = insert.bind(&account.name).bind(account.timezone.map(|tz| tz.name()));
     let insert = insert.bind(to_json(&account.metadata)).bind(account.created_at.as_micros());
+    let insert = insert.bind(i32::from(Shard::of(account.id).number()));
     match insert.execute(connection).await {
         Ok(_) => Ok(true),
         Err(error) if violation(&error) == Some(Violation::ForeignKey) => Ok(false),

@@ -14,7 +14,7 @@ use crate::error::{Result, store_error};
 use crate::facts::due_calendar;
 use crate::scope::Scope;
 use crate::text::{Named, range, to_i64, to_u32, to_u64};
-use crate::{booking, locks, revisions};
+use crate::{booking, locks, revisions, words};
 
 #[async_trait]
 impl WritebackStore for DbStore {
@@ -55,18 +55,14 @@ impl WritebackStore for DbStore {
 
     async fn calendars_with_due_writebacks(
         &self,
-        _: Option<NodeId>,
+        owner: Option<NodeId>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueCalendar>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
-        let select = sqlx::query_as::<_, (Uuid, Uuid)>(
-            "SELECT account_id, calendar_id FROM (SELECT account_id, calendar_id, min(due_at) AS first_due \
-             FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
-             ORDER BY first_due LIMIT $2",
-        );
-        let rows =
-            select.bind(now.as_micros()).bind(i64::from(limit)).fetch_all(&mut *reader).await.map_err(store_error)?;
+        let select = sqlx::query_as::<_, (Uuid, Uuid)>(words::DUE_WRITEBACKS);
+        let select = select.bind(now.as_micros()).bind(i64::from(limit)).bind(owner.map(|node| node.0));
+        let rows = select.fetch_all(&mut *reader).await.map_err(store_error)?;
         Ok(rows.into_iter().map(due_calendar).collect())
     }
 

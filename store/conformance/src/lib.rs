@@ -210,6 +210,8 @@ macro_rules! ownership_suite {
                 shards_are_handed_over_to_the_living
                 a_takeover_fences_its_shard_alone
                 racers_for_shards_share_them
+                an_owner_hears_of_commits_without_it
+                due_calendars_are_their_owners
             }
         }
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
-use agentcal_engine::ports::{Membership, NodeRecord, ShardMap};
+use agentcal_engine::ports::{Membership, NodeRecord, ShardMap, TOUCHED_FOR};
 use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT, Shard};
 use futures::future::join_all;
 use uuid::Uuid;
@@ -129,6 +129,42 @@ pub async fn a_takeover_fences_its_shard_alone(world: World) {
     take(&world, &two, &[own]).await;
     let (_, plan) = world.booking_plan(&[&user], world.minutes(60, 90));
     assert_eq!(world.commit(&CommitPlan { epoch: Some(epoch), ..plan }).await, Outcome::Fenced);
+}
+
+/// A commit without an epoch is told to the shard's owner, and to nobody else, for as long as it says.
+pub async fn an_owner_hears_of_commits_without_it(world: World) {
+    let user = world.user().await;
+    let own = Shard::of(world.tenant.account_id);
+    let [owner, other] = [node(&world, 1), node(&world, 2)];
+    let touched = async |node: &NodeRecord| renew(&world, node).await.touched;
+    renew(&world, &owner).await;
+    let epoch = take(&world, &owner, &[own]).await[0].1;
+    let (_, plan) = world.booking_plan(&[&user], world.minutes(0, 30));
+    world.commit(&CommitPlan { epoch: Some(epoch), ..plan }).await;
+    assert_eq!(touched(&owner).await, [], "it made this one itself");
+    let (_, plan) = world.booking_plan(&[&user], world.minutes(60, 90));
+    world.commit(&CommitPlan { epoch: None, ..plan }).await;
+    assert_eq!(touched(&other).await, []);
+    world.clock.advance(TOUCHED_FOR - INSTANT);
+    assert_eq!(touched(&owner).await, [world.tenant.account_id]);
+    world.clock.advance(INSTANT);
+    assert_eq!(touched(&owner).await, []);
+}
+
+/// What is due is told to the owner of its shard.
+pub async fn due_calendars_are_their_owners(world: World) {
+    let (_, calendars) = world.connect(1).await;
+    let user = world.user_on(calendars[0].id).await;
+    world.book(&[&user], world.minutes(0, 30)).await;
+    let [owner, other] = [node(&world, 1), node(&world, 2)];
+    renew(&world, &owner).await;
+    take(&world, &owner, &[Shard::of(world.tenant.account_id)]).await;
+    for (asked, count) in [(None, 1), (Some(owner.id), 1), (Some(other.id), 0)] {
+        let due = world.store.due_calendars(asked, world.now(), 10).await.expect("read");
+        assert_eq!(due.len(), count, "{asked:?}");
+        let due = world.store.calendars_with_due_writebacks(asked, world.now(), 10).await.expect("read");
+        assert_eq!(due.len(), count, "{asked:?}");
+    }
 }
 
 /// Two nodes that reach for the same shards get each of them once.

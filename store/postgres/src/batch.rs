@@ -116,6 +116,9 @@ impl Batch {
         for expected in plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write) {
             self.raise(account_id, expected);
         }
+        if plan.epoch.is_none() {
+            self.touch(account_id, now);
+        }
         if plan.is_shared {
             self.use_up(account_id, plan.commit_id, now);
         }
@@ -154,6 +157,15 @@ impl Batch {
         self.part(Some(1), |statement| {
             statement.push("UPDATE revisions SET revision = revision + 1 WHERE account_id = ");
             statement.push_bind(account_id.as_uuid()).push(format_args!(" AND kind = {kind} AND id = ")).push_bind(id);
+        });
+    }
+
+    /// Tells the shard's owner, which did not see this commit.
+    fn touch(&mut self, account_id: AccountId, now: Timestamp) {
+        self.part(Some(1), |statement| {
+            statement.push("INSERT INTO touched_accounts (account_id, touched_at) VALUES (");
+            statement.push_bind(account_id.as_uuid()).push(", ").push_bind(now.as_micros());
+            statement.push(") ON CONFLICT (account_id) DO UPDATE SET touched_at = excluded.touched_at");
         });
     }
 

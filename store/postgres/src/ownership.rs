@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use agentcal_engine::ports::{ChangeCounters, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, StoreError};
+use agentcal_engine::ids::AccountId;
+use agentcal_engine::ports::{
+    ChangeCounters, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, StoreError, TOUCHED_FOR,
+};
 use agentcal_engine::shard::{Epoch, NodeId, Shard};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
@@ -16,7 +19,7 @@ use crate::scope::Scope;
 use crate::text::{to_i64, to_u64};
 
 /// Renews a lease and reads everything a node learns by it. `$5` is the given clock, if there is one; `$7` the version of
-/// the map that is known.
+/// the map that is known, `$8` how long touched accounts are told of.
 const RENEW: &str = "WITH clock AS MATERIALIZED \
      (SELECT coalesce($5, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS now), \
      renewed AS (INSERT INTO nodes (node_id, address, started_at, is_draining, expires_at) \
@@ -24,12 +27,17 @@ const RENEW: &str = "WITH clock AS MATERIALIZED \
      started_at = excluded.started_at, is_draining = excluded.is_draining, expires_at = excluded.expires_at), \
      others AS (SELECT n.* FROM nodes AS n, clock WHERE n.expires_at > clock.now AND n.node_id <> $1), \
      map AS (SELECT array_agg(s.owner ORDER BY s.shard) AS owners, array_agg(s.epoch ORDER BY s.shard) AS epochs \
-     FROM shards AS s WHERE (SELECT map_version FROM cluster_state WHERE id = 1) <> $7) \
+     FROM shards AS s WHERE (SELECT map_version FROM cluster_state WHERE id = 1) <> $7), \
+     forgotten AS (DELETE FROM touched_accounts WHERE account_id IN (SELECT account_id FROM touched_accounts, clock \
+     WHERE touched_at <= clock.now - $8 LIMIT 1000 FOR UPDATE OF touched_accounts SKIP LOCKED)) \
      SELECT clock.now, c.map_version, s.keys_changes, s.config_changes, map.owners, map.epochs, \
      ARRAY(SELECT node_id FROM others ORDER BY node_id) AS node_ids, \
      ARRAY(SELECT address FROM others ORDER BY node_id) AS addresses, \
      ARRAY(SELECT started_at FROM others ORDER BY node_id) AS started, \
-     ARRAY(SELECT is_draining FROM others ORDER BY node_id) AS draining \
+     ARRAY(SELECT is_draining FROM others ORDER BY node_id) AS draining, \
+     ARRAY(SELECT t.account_id FROM touched_accounts AS t JOIN accounts AS a ON a.account_id = t.account_id \
+     JOIN shards AS h ON h.shard = a.shard WHERE t.touched_at > clock.now - $8 AND h.owner = $1 \
+     ORDER BY t.account_id) AS touched \
      FROM clock, map, cluster_state AS c, store_state AS s WHERE c.id = 1 AND s.id = 1";
 
 #[derive(sqlx::FromRow)]
@@ -44,6 +52,7 @@ struct MembershipRow {
     addresses: Vec<String>,
     started: Vec<i64>,
     draining: Vec<bool>,
+    touched: Vec<Uuid>,
 }
 
 impl MembershipRow {
@@ -61,7 +70,8 @@ impl MembershipRow {
         let mut nodes: Vec<NodeRecord> = others.map(other).chain([own.clone()]).collect();
         nodes.sort_by_key(|node| node.id);
         let counters = ChangeCounters { keys: to_u64(self.keys_changes)?, config: to_u64(self.config_changes)? };
-        Ok(Membership { store_now: Timestamp::from_micros(self.now), nodes, map, counters, touched: Vec::new() })
+        let touched = self.touched.into_iter().map(AccountId::from_uuid).collect();
+        Ok(Membership { store_now: Timestamp::from_micros(self.now), nodes, map, counters, touched })
     }
 }
 
@@ -81,8 +91,11 @@ impl OwnershipStore for PostgresStore {
         let renew = sqlx::query_as::<_, MembershipRow>(RENEW);
         let renew = renew.bind(node.id.0).bind(&node.address).bind(node.started_at.as_micros()).bind(node.is_draining);
         let renew = renew.bind(self.given_clock().map(Timestamp::as_micros)).bind(micros(ttl)).bind(to_i64(known));
-        // One statement is its own transaction, and no account's rows are in it.
-        renew.fetch_one(&self.pool).await.map_err(store_error)?.into_engine(node)
+        let renew = renew.bind(micros(TOUCHED_FOR));
+        let mut work = self.begin_write(Scope::All).await?;
+        let row = renew.fetch_one(&mut *work).await.map_err(store_error)?;
+        work.commit().await.map_err(store_error)?;
+        row.into_engine(node)
     }
 
     async fn take_shards(&self, node: NodeId, shards: &[Shard]) -> Result<Vec<(Shard, Epoch)>, StoreError> {

@@ -38,3 +38,18 @@ pub(crate) const FORGET_ORGANIZATION_ANSWERS: &str = "DELETE FROM organization_a
 /// Deletes ids of commits used up until `$1`.
 pub(crate) const FORGET_USED_COMMITS: &str = "DELETE FROM used_commits WHERE (account_id, commit_id) IN \
      (SELECT account_id, commit_id FROM used_commits WHERE used_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// Calendars whose sync is due until `$1`, in shards of the node `$3`, if one is named.
+pub(crate) const DUE_CALENDARS: &str = "SELECT s.account_id, s.calendar_id FROM sync_states AS s WHERE s.due_at <= $1 \
+     AND ($3::uuid IS NULL OR EXISTS (SELECT 1 FROM accounts AS a JOIN shards AS h ON h.shard = a.shard \
+     WHERE a.account_id = s.account_id AND h.owner = $3)) ORDER BY s.due_at LIMIT $2";
+
+/// Calendars with a writeback that is due until `$1`, in shards of the node `$3`, if one is named.
+pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SELECT account_id, calendar_id, min(due_at) AS first_due \
+     FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
+     WHERE $3::uuid IS NULL OR EXISTS (SELECT 1 FROM accounts AS a JOIN shards AS h ON h.shard = a.shard \
+     WHERE a.account_id = due.account_id AND h.owner = $3) ORDER BY first_due LIMIT $2";
+
+/// Writes an account; `$8` is its shard.
+pub(crate) const INSERT_ACCOUNT: &str = "INSERT INTO accounts (account_id, organization_id, mode, name, timezone, metadata, created_at, shard) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";

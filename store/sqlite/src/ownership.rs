@@ -27,6 +27,7 @@ impl OwnershipStore for SqliteStore {
             nodes: vec![node.clone()],
             map: (known != epoch.0).then_some(map),
             counters: self.change_counters().await?,
+            touched: Vec::new(),
         })
     }
 

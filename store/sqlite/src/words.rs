@@ -26,3 +26,16 @@ pub(crate) const FORGET_ORGANIZATION_ANSWERS: &str = "DELETE FROM organization_a
 /// Deletes ids of commits used up until `$1`.
 pub(crate) const FORGET_USED_COMMITS: &str = "DELETE FROM used_commits WHERE (account_id, commit_id) IN \
      (SELECT account_id, commit_id FROM used_commits WHERE used_at <= $1 LIMIT $2)";
+
+/// Calendars whose sync is due until `$1`. Here all are of the one node, `$3`.
+pub(crate) const DUE_CALENDARS: &str =
+    "SELECT account_id, calendar_id FROM sync_states WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
+
+/// Calendars with a writeback that is due until `$1`. Here all are of the one node, `$3`.
+pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SELECT account_id, calendar_id, min(due_at) AS first_due \
+     FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
+     ORDER BY first_due LIMIT $2";
+
+/// Writes an account. Here its shard, `$8`, is not kept.
+pub(crate) const INSERT_ACCOUNT: &str = "INSERT INTO accounts (account_id, organization_id, mode, name, timezone, metadata, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
