@@ -5,55 +5,22 @@ use std::sync::atomic::Ordering;
 
 use agentcal_engine::calendar::keeper::{Applied, FactsKeeper};
 use agentcal_engine::calendar::machine::{CalendarMachine, MachineEffect, MachinePicture};
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::request::{CommitAnswer, UnavailableReason};
 use agentcal_engine::calendar::sync::{Saved, SyncEffect, SyncEnd, SyncMachine, SyncOutcome};
-use agentcal_engine::commit::ClaimChange;
 use agentcal_engine::facts::{FactSource, Knowledge};
 use agentcal_engine::model::{ConnectionStatus, ProviderKind};
 use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage};
+use agentcal_engine::shard::Shard;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::commit::Before;
 use crate::context::Context;
 use crate::directory::Cause;
+use crate::jobs::{Change, CommitJob};
 use crate::loads::{Loads, tell};
 use crate::slot::Slot;
 use crate::work::{self, Access, SavePlan};
 use crate::{commit, metrics, supervisor, writeback};
-
-/// A commit on its way through an actor.
-pub(crate) struct CommitJob {
-    pub(crate) request: Arc<CommitRequest>,
-    pub(crate) before: Before,
-    pub(crate) reply: oneshot::Sender<CommitAnswer>,
-    pub(crate) waiting: Option<Waiting>,
-}
-
-/// A commit that waits, counted as such for as long as this lives.
-pub(crate) struct Waiting;
-
-impl Waiting {
-    pub(crate) fn count() -> Self {
-        ::metrics::gauge!(metrics::QUEUE_DEPTH).increment(1.0);
-        Self
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        ::metrics::gauge!(metrics::QUEUE_DEPTH).decrement(1.0);
-    }
-}
-
-/// What a commit changed in a calendar's facts.
-pub(crate) struct Change {
-    pub(crate) revision: u64,
-    /// What it did to claims; `None` when it did more than that.
-    pub(crate) claims: Option<Vec<ClaimChange>>,
-    pub(crate) write_wanted: bool,
-    pub(crate) done: oneshot::Sender<()>,
-}
 
 /// A picture of a calendar's actor, for tests and for people.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -187,9 +154,9 @@ impl State {
         let status = status_of(&record);
         let pace = context.pace(provider).filter(|_| provider != ProviderKind::Internal);
         let (account_id, calendar_id) = (slot.account_id, slot.calendar_id);
-        let sync = pace.map(|pace| SyncMachine::new(account_id, calendar_id, context.epoch, pace, record.sync.clone()));
+        let sync = pace.map(|pace| SyncMachine::new(account_id, calendar_id, slot.epoch, pace, record.sync.clone()));
         let machine = CalendarMachine::new(sync, context.parts.settings.commits_queued_max);
-        let keeper = FactsKeeper::new(FactSource { epoch: context.epoch, ..record.facts.clone() });
+        let keeper = FactsKeeper::new(FactSource { epoch: slot.epoch, ..record.facts.clone() });
         let access = Arc::new(Access::new(&context, &record));
         Self {
             context,
@@ -306,12 +273,12 @@ impl State {
                     self.machine.handle_mended(self.context.store_now());
                 }
                 self.take_access(Access::new(&self.context, &record));
-                self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..record.facts.clone() });
+                self.keeper.handle_loaded(FactSource { epoch: self.slot.epoch, ..record.facts.clone() });
                 let told = self.loads.handle_done();
                 self.publish_and_tell(told);
                 if self.machine.sync().is_some_and(SyncMachine::is_lost) {
                     // The calendar is there, so it is the epoch that is superseded.
-                    self.context.fence();
+                    self.context.fence(Shard::of(self.slot.account_id), self.slot.epoch);
                 }
             }
             Ok(None) => {
@@ -354,7 +321,7 @@ impl State {
 
     fn take_source(&mut self, source: Option<Box<FactSource>>) {
         if let Some(source) = source {
-            self.keeper.handle_loaded(FactSource { epoch: self.context.epoch, ..*source });
+            self.keeper.handle_loaded(FactSource { epoch: self.slot.epoch, ..*source });
             self.publish();
         }
     }
@@ -369,7 +336,7 @@ impl State {
         self.slot.publish(Arc::clone(&facts));
         let context = Arc::clone(&self.context);
         self.context.tasks.spawn(async move {
-            work::publish_to_cache(&context, facts).await;
+            context.publish_to_cache(facts).await;
             tell(told);
         });
     }
@@ -386,8 +353,8 @@ impl State {
                 MachineEffect::Sync(effect) => self.carry_out(myself, *effect),
             }
         }
-        if self.machine.sync().is_some_and(SyncMachine::is_lost) && self.loads.is_idle() && self.context.takes_commits()
-        {
+        let may_act = self.context.takes_commits() && self.context.is_current(&self.slot);
+        if self.machine.sync().is_some_and(SyncMachine::is_lost) && self.loads.is_idle() && may_act {
             self.loads.want(None);
         }
         if self.loads.begin() {
@@ -404,9 +371,11 @@ impl State {
         job.waiting = None;
         let context = Arc::clone(&self.context);
         let io = async move {
-            let answer = commit::lead(&context, &job.request, job.before).await;
-            // A caller that no longer waits finds the booking when it asks again.
-            let _ = job.reply.send(answer);
+            let CommitJob { request, before, footing, reply, .. } = *job;
+            if let Some(answer) = commit::lead(&context, &request, before, footing).await {
+                // A caller that no longer waits finds the booking when it asks again.
+                let _ = reply.send(answer);
+            }
             Msg::CommitEnded
         };
         self.context.run_for(myself, io, || Msg::CommitEnded);
@@ -483,6 +452,15 @@ impl State {
             calendar_id: self.slot.calendar_id.to_string(),
             revision: self.keeper.revision(),
             machine: self.machine.picture(),
+        }
+    }
+}
+
+impl Drop for State {
+    /// An actor that stops during a sync takes it along.
+    fn drop(&mut self) {
+        if self.slot.set_syncing(false) {
+            self.context.syncs_in_flight.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

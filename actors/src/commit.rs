@@ -5,26 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::ask::{Ask, DecideAsk, Stored, ask_of, leader_of, user_in};
-use agentcal_engine::calendar::attempt::{After, Attempts, replayed};
+use agentcal_engine::calendar::attempt::{After, Attempts};
 use agentcal_engine::calendar::judge::{Evidence, Verdict, judge};
 use agentcal_engine::calendar::plan::{Grounds, Planned, cancel, extend, release};
 use agentcal_engine::calendar::request::{
-    CommitAnswer, CommitKind, CommitRequest, HoldSelection, Intent, Made, Rejection, UnavailableReason,
+    CommitAnswer, CommitKind, CommitRequest, Intent, Rejection, UnavailableReason,
 };
 use agentcal_engine::commit::{ClaimChange, Effect, Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{CalendarId, UserId};
-use agentcal_engine::model::{AvailabilityRules, DecisionRecord, HoldState, OnStale, SchedulingMode, User};
-use agentcal_engine::ports::{AccountConfig, StoreError, Write};
+use agentcal_engine::model::{AvailabilityRules, DecisionRecord, OnStale, SchedulingMode, User};
+use agentcal_engine::ports::{AccountConfig, StoreError};
+use agentcal_engine::shard::Epoch;
 use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::calendar::{Change, Msg};
+use crate::calendar::Msg;
 use crate::config::reload;
 use crate::context::Context;
+use crate::jobs::Change;
+use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
 use crate::metrics;
+use crate::ownerless;
 use crate::questions::{Patience, is_stale};
 
 /// Part of the caller's patience kept back for the commit itself while facts are waited for.
@@ -32,7 +36,7 @@ const KEPT_FOR_COMMIT: Duration = Duration::from_millis(200);
 /// Longest wait for a calendar to publish a commit; then its facts are withdrawn, so that nobody reads the old ones.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(2);
 
-const STORE_UNAVAILABLE: CommitAnswer = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
+pub(crate) const STORE_UNAVAILABLE: CommitAnswer = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
 
 /// Who leads a commit, and what the store had of what it names.
 pub(crate) struct Led {
@@ -40,6 +44,28 @@ pub(crate) struct Led {
     pub(crate) calendar_id: Option<CalendarId>,
     /// As read before the commit's turn came.
     pub(crate) stored: Stored,
+}
+
+/// On what ground a commit is performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Footing {
+    /// By the owner of the shard. `is_shared`: another node may be performing it as well.
+    Owner { epoch: Epoch, is_shared: bool },
+    /// By a node that reaches no owner: on the store's own facts, and without an epoch.
+    Ownerless,
+}
+
+impl Footing {
+    fn is_shared(self) -> bool {
+        !matches!(self, Self::Owner { is_shared: false, .. })
+    }
+
+    pub(crate) fn epoch(self) -> Option<Epoch> {
+        match self {
+            Self::Owner { epoch, .. } => Some(epoch),
+            Self::Ownerless => None,
+        }
+    }
 }
 
 /// What is known of a commit when its turn comes.
@@ -74,16 +100,36 @@ async fn try_leader(
     })
 }
 
-/// Makes a commit.
-pub(crate) async fn lead(context: &Arc<Context>, request: &CommitRequest, before: Before) -> CommitAnswer {
-    match kept_answer(context, request).await {
+/// Makes a commit. `None`: the ownership it was begun under is over, and nothing was done.
+pub(crate) async fn lead(
+    context: &Arc<Context>,
+    request: &CommitRequest,
+    before: Before,
+    footing: Footing,
+) -> Option<CommitAnswer> {
+    match answered_before(context, request, footing).await {
         Ok(None) => {}
-        Ok(Some(answer)) => return answer,
-        Err(error) => return store_failed(&error),
+        Ok(Some(answer)) => return Some(answer),
+        Err(error) => return Some(store_failed(&error)),
     }
-    match decide_until_settled(context, request, before).await {
-        Ok(answer) => answer,
-        Err(error) => store_failed(&error),
+    decide_until_settled(context, request, before, footing).await.unwrap_or_else(|error| Some(store_failed(&error)))
+}
+
+/// What was answered to the idempotency key, or became of this very commit on another node.
+async fn answered_before(
+    context: &Context,
+    request: &CommitRequest,
+    footing: Footing,
+) -> Result<Option<CommitAnswer>, StoreError> {
+    if let Some(answer) = kept_answer(context, request).await? {
+        return Ok(Some(answer));
+    }
+    if !footing.is_shared() || request.intent == Intent::DryRun {
+        return Ok(None);
+    }
+    match context.parts.store.used_up(request.tenant.account_id, request.commit_id).await? {
+        Some(is_performed) => Ok(Some(settled_before(context, request, is_performed).await)),
+        None => Ok(None),
     }
 }
 
@@ -91,7 +137,8 @@ async fn decide_until_settled(
     context: &Arc<Context>,
     request: &CommitRequest,
     before: Before,
-) -> Result<CommitAnswer, StoreError> {
+    footing: Footing,
+) -> Result<Option<CommitAnswer>, StoreError> {
     let mut attempts = Attempts::default();
     let (mut earlier, handed_over) = match before {
         Before::Read(stored) => (Some(*stored), false),
@@ -99,47 +146,51 @@ async fn decide_until_settled(
     };
     loop {
         if context.left_until(request.deadline).is_zero() {
-            return Ok(CommitAnswer::Unavailable(UnavailableReason::Deadline));
+            return Ok(Some(CommitAnswer::Unavailable(UnavailableReason::Deadline)));
         }
         let is_earlier = earlier.is_some() && !names_nothing(&request.kind);
         let stored = match earlier.take() {
             Some(stored) => stored,
-            None => stored(context, request, handed_over || attempts.reads_store()).await?,
+            None => stored(context, request, handed_over || reads_store(&attempts, footing)).await?,
         };
-        let planned = match plan(context, request, &attempts, stored).await? {
+        let planned = match plan(context, request, &attempts, stored, footing).await? {
             Ok(planned) => planned,
-            Err(_) if is_earlier => {
+            // An owner's facts may be behind a commit that was made without it.
+            Err(_) if is_earlier || !(context.ownership.is_alone() || reads_store(&attempts, footing)) => {
                 attempts.handle_refusal_on_earlier_read();
                 continue;
             }
-            Err(no) => return Ok(settled(context, request, no).await),
+            Err(no) => return Ok(Some(settled(context, request, no).await)),
         };
         if request.intent == Intent::DryRun {
-            return Ok(CommitAnswer::WouldCommit(planned.made));
+            return Ok(Some(CommitAnswer::WouldCommit(planned.made)));
         }
         let outcome = match context.parts.store.commit(&planned.plan).await {
             Ok(outcome) => outcome,
-            Err(error) => return Ok(after_unknown_outcome(context, request, &planned, &error).await),
+            Err(error) => return Ok(Some(after_unknown_outcome(context, request, &planned, &error).await)),
         };
         count_retry(&outcome);
         match attempts.handle_outcome(&request.kind, outcome) {
             After::Committed(revisions) => {
-                publish(context, &planned, &revisions).await;
-                return Ok(CommitAnswer::Committed(planned.made));
+                match footing {
+                    Footing::Owner { .. } => publish(context, &planned, &revisions).await,
+                    Footing::Ownerless => ownerless::publish(context, &planned).await,
+                }
+                return Ok(Some(CommitAnswer::Committed(planned.made)));
             }
-            After::Answer(answer) => return Ok(*answer),
+            After::Answer(answer) => return Ok(Some(*answer)),
             After::Again => {}
-            After::UsedUp { is_performed } => return Ok(settled_before(context, request, is_performed).await),
+            After::UsedUp { is_performed } => return Ok(Some(settled_before(context, request, is_performed).await)),
             After::Fenced => {
-                context.fence();
-                return Ok(CommitAnswer::Unavailable(UnavailableReason::ShuttingDown));
+                footing.epoch().into_iter().for_each(|epoch| context.fence(planned.plan.shard, epoch));
+                return Ok(None);
             }
         }
     }
 }
 
 /// Somebody else settled this very commit. Performed, its answer is what there now is; refused, whoever waits has heard so.
-async fn settled_before(context: &Context, request: &CommitRequest, is_performed: bool) -> CommitAnswer {
+pub(crate) async fn settled_before(context: &Context, request: &CommitRequest, is_performed: bool) -> CommitAnswer {
     if !is_performed {
         return CommitAnswer::Unavailable(UnavailableReason::Deadline);
     }
@@ -150,26 +201,14 @@ async fn settled_before(context: &Context, request: &CommitRequest, is_performed
     }
 }
 
-/// What a request that was performed has made, as it now is.
-async fn what_is_there(context: &Context, request: &CommitRequest) -> Result<Option<Made>, StoreError> {
-    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
-    Ok(match &request.kind {
-        CommitKind::Reschedule { booking_id, .. } | CommitKind::Cancel { booking_id, .. } => {
-            store.booking(account_id, *booking_id).await?.map(|item| Made::Booking(Box::new(item.booking)))
-        }
-        CommitKind::Extend { hold_id, .. } => {
-            store.hold(account_id, *hold_id).await?.map(|item| Made::Hold(Box::new(item.hold)))
-        }
-        CommitKind::Release(HoldSelection::One(hold_id)) => Some(Made::Released(vec![*hold_id])),
-        // Which of them this very request gave back is not known any more; none is left, and that is what was asked.
-        CommitKind::Release(HoldSelection::Session(_)) => Some(Made::Released(Vec::new())),
-        CommitKind::Book(_) | CommitKind::Confirm(_) | CommitKind::Hold(_) => made_before(context, request).await?,
-    })
-}
-
 /// Whether a request makes something of nothing, so that nothing read of it can be outdated.
 fn names_nothing(kind: &CommitKind) -> bool {
     matches!(kind, CommitKind::Book(_) | CommitKind::Hold(_))
+}
+
+/// Whether the decision must rest on the store: where what is published misled one before, and where nothing is.
+fn reads_store(attempts: &Attempts, footing: Footing) -> bool {
+    attempts.reads_store() || footing == Footing::Ownerless
 }
 
 /// No plan: the answer instead, and the record of a refusal.
@@ -190,9 +229,10 @@ async fn plan(
     request: &CommitRequest,
     attempts: &Attempts,
     stored: Stored,
+    footing: Footing,
 ) -> Result<Result<Planned, No>, StoreError> {
     let account_id = request.tenant.account_id;
-    let reads_store = attempts.reads_store();
+    let reads_store = reads_store(attempts, footing);
     let config = if reads_store { context.fresh_config(account_id).await? } else { context.config(account_id).await? };
     let Some(config) = config else {
         return Ok(Err(No::plain(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing)))));
@@ -212,8 +252,8 @@ async fn plan(
     let now = context.store_now();
     let entropy = &*context.parts.entropy;
     let hold_limits = context.parts.settings.hold_limits;
-    let epoch = Some(context.epoch);
-    let grounds = Grounds { request, config: &config, epoch, is_shared: false, now, entropy, hold_limits };
+    let (epoch, is_shared) = (footing.epoch(), footing.is_shared());
+    let grounds = Grounds { request, config: &config, epoch, is_shared, now, entropy, hold_limits };
     Ok(match &ask {
         Ask::Cancel(item) => Ok(cancel(&grounds, item)),
         Ask::Extend(item) => Ok(extend(&grounds, item)),
@@ -229,34 +269,6 @@ async fn plan(
         }
         Ask::Answered(answer) => Err(No::plain(answer.clone())),
     })
-}
-
-/// What the store has of what a request names; for something new, whether it is there already, where that may be.
-async fn stored(context: &Context, request: &CommitRequest, may_be_there: bool) -> Result<Stored, StoreError> {
-    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
-    let mut stored = Stored::default();
-    match &request.kind {
-        CommitKind::Reschedule { booking_id, .. } | CommitKind::Cancel { booking_id, .. } => {
-            stored.booking = store.booking(account_id, *booking_id).await?;
-        }
-        CommitKind::Book(book) if may_be_there => stored.booking = store.booking(account_id, book.booking_id).await?,
-        CommitKind::Book(_) => {}
-        CommitKind::Confirm(confirm) => {
-            stored.holds.extend(store.hold(account_id, confirm.hold_id).await?);
-            if may_be_there {
-                stored.booking = store.booking(account_id, confirm.booking_id).await?;
-            }
-        }
-        CommitKind::Hold(hold) if may_be_there => stored.holds.extend(store.hold(account_id, hold.hold_id).await?),
-        CommitKind::Hold(_) => {}
-        CommitKind::Extend { hold_id, .. } | CommitKind::Release(HoldSelection::One(hold_id)) => {
-            stored.holds.extend(store.hold(account_id, *hold_id).await?);
-        }
-        CommitKind::Release(HoldSelection::Session(session_id)) => {
-            stored.holds = store.live_holds_of_session(account_id, session_id).await?;
-        }
-    }
-    Ok(stored)
 }
 
 /// The hosts with their facts: published ones for the first decision, the store's own after one was misled.
@@ -293,7 +305,6 @@ async fn gather_from_store(
             continue;
         };
         catch_up(context, &source);
-        let source = FactSource { epoch: context.epoch, ..source };
         facts.insert(calendar_id, Arc::new(CalendarFacts::assemble(source)));
     }
     let host = |(user, rules): &(User, AvailabilityRules)| {
@@ -353,8 +364,13 @@ async fn publish_in(
     revision: u64,
     claims: Option<Vec<ClaimChange>>,
 ) {
-    // A calendar that sleeps reads the commit from the store when it wakes.
-    let Some(slot) = context.directory.peek(calendar_id) else { return };
+    let Some(slot) = context.directory.peek(calendar_id) else {
+        // A calendar that sleeps reads the commit from the store when it wakes; until then nobody else shall read of before.
+        if !context.ownership.is_alone() {
+            context.withdraw_from_cache(planned.plan.tenant.account_id, calendar_id).await;
+        }
+        return;
+    };
     let is_here = |effect: &Effect| matches!(effect, Effect::Writeback { calendar_id: id, .. } if *id == calendar_id);
     let write_wanted = planned.plan.effects.iter().any(is_here);
     let (done, published) = oneshot::channel();
@@ -376,38 +392,16 @@ async fn after_unknown_outcome(
     let is_there = is_there(context, request, &planned.made).await;
     // Whatever happened, what was published may be behind the store now.
     for calendar_id in planned.changed_calendars().into_keys() {
-        if let Some(slot) = context.directory.peek(calendar_id) {
-            reload(&slot).await;
+        match context.directory.peek(calendar_id) {
+            Some(slot) => reload(&slot).await,
+            None if context.ownership.is_alone() => {}
+            None => context.withdraw_from_cache(planned.plan.tenant.account_id, calendar_id).await,
         }
     }
     match is_there {
         Ok(true) => CommitAnswer::Committed(planned.made.clone()),
         Ok(false) | Err(_) => STORE_UNAVAILABLE,
     }
-}
-
-/// Whether the store has what was planned.
-async fn is_there(context: &Context, request: &CommitRequest, made: &Made) -> Result<bool, StoreError> {
-    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
-    Ok(match made {
-        Made::Booking(planned) => store
-            .booking(account_id, planned.id)
-            .await?
-            .is_some_and(|item| item.booking.sequence == planned.sequence && item.booking.range == planned.range),
-        Made::Hold(planned) => store
-            .hold(account_id, planned.id)
-            .await?
-            .is_some_and(|item| item.hold.expires_at == planned.expires_at && item.hold.state == planned.state),
-        Made::Released(hold_ids) => {
-            for &hold_id in hold_ids {
-                let item = store.hold(account_id, hold_id).await?;
-                if item.is_some_and(|item| !matches!(item.state(), HoldState::Released | HoldState::Expired)) {
-                    return Ok(false);
-                }
-            }
-            true
-        }
-    })
 }
 
 /// The answer where there is no plan, and the record of it kept if it is a refusal in the end.
@@ -448,37 +442,6 @@ async fn after_refusal(context: &Context, request: &CommitRequest, answer: Commi
         Ok(None) => answer,
         Err(error) => store_failed(&error),
     }
-}
-
-/// What this very request made in an earlier attempt.
-async fn made_before(context: &Context, request: &CommitRequest) -> Result<Option<Made>, StoreError> {
-    let (store, account_id) = (&context.parts.store, request.tenant.account_id);
-    Ok(match &request.kind {
-        CommitKind::Book(book) => {
-            store.booking(account_id, book.booking_id).await?.map(|item| Made::Booking(Box::new(item.booking)))
-        }
-        CommitKind::Confirm(confirm) => {
-            store.booking(account_id, confirm.booking_id).await?.map(|item| Made::Booking(Box::new(item.booking)))
-        }
-        CommitKind::Hold(hold) => {
-            store.hold(account_id, hold.hold_id).await?.map(|item| Made::Hold(Box::new(item.hold)))
-        }
-        CommitKind::Reschedule { .. }
-        | CommitKind::Cancel { .. }
-        | CommitKind::Extend { .. }
-        | CommitKind::Release(_) => None,
-    })
-}
-
-async fn kept_answer(context: &Context, request: &CommitRequest) -> Result<Option<CommitAnswer>, StoreError> {
-    let Some(key) = &request.idempotency else { return Ok(None) };
-    let tenant = &request.tenant;
-    let store = &context.parts.store;
-    Ok(match store.kept_answer(tenant.organization_id, Some(tenant.account_id), key).await? {
-        Write::Replayed(answer) => Some(replayed(&request.kind, &answer)),
-        Write::IdempotencyMismatch => Some(CommitAnswer::IdempotencyMismatch),
-        Write::Done | Write::Stale | Write::Missing | Write::Refused(_) => None,
-    })
 }
 
 fn store_failed(error: &StoreError) -> CommitAnswer {

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::ports::{AccountConfig, StoreError};
+use agentcal_engine::shard::Shard;
 use futures::future::join_all;
 use moka::sync::Cache;
 use tokio::sync::oneshot;
 
 use crate::calendar::Msg;
 use crate::context::Context;
+use crate::ownership::Place;
 use crate::slot::Slot;
 
 /// Longest wait for a calendar to load its facts anew after a configuration change; then its old ones are withdrawn.
@@ -68,6 +70,11 @@ impl Context {
     pub(crate) async fn config_changed(&self, account_id: AccountId) {
         let before = self.configs.forget(account_id);
         let after = self.fresh_config(account_id).await;
+        match self.ownership.place(Shard::of(account_id)) {
+            Place::There(owner, _) => return self.tell_config_changed(&owner, account_id).await,
+            Place::Here(_) if !self.ownership.is_alone() => return self.catch_up_account(account_id).await,
+            Place::Here(_) | Place::Nowhere => {}
+        }
         let awake = self.directory.awake_of(account_id);
         let touched: Vec<Arc<Slot>> = match (before, after) {
             (Some(before), Ok(Some(after))) => {

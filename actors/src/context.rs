@@ -9,18 +9,22 @@ use std::time::Duration;
 use agentcal_engine::calendar::sync::Pace;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::StoreError;
-use agentcal_engine::shard::Epoch;
+use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
 use futures::FutureExt;
 use ractor::{ActorRef, Message};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Configs;
 use crate::directory::Directory;
 use crate::metrics;
+use crate::ownership::Ownership;
 use crate::parts::SchedulerParts;
+use crate::publication::Arrears;
 use crate::refusals::Refusals;
+use crate::slot::Slot;
 use crate::supervisor;
 
 /// Age beyond which facts of a calendar count as stale whose provider this process does not have.
@@ -28,7 +32,12 @@ const STALE_AFTER_WITHOUT_PROVIDER: Duration = Duration::from_secs(600);
 
 pub(crate) struct Context {
     pub(crate) parts: SchedulerParts,
-    pub(crate) epoch: Epoch,
+    pub(crate) ownership: Ownership,
+    pub(crate) arrears: Arrears,
+    /// Rings when a renewal brought news to be said in beats.
+    pub(crate) caught_up: Notify,
+    /// Commits of callers under way.
+    pub(crate) routes: TaskTracker,
     pub(crate) directory: Directory,
     pub(crate) configs: Configs,
     pub(crate) refusals: Refusals,
@@ -44,11 +53,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(parts: SchedulerParts, epoch: Epoch) -> Self {
+    pub(crate) fn new(parts: SchedulerParts, ownership: Ownership) -> Self {
         let configs = Configs::new(parts.settings.accounts_cached_max);
         Self {
             parts,
-            epoch,
+            ownership,
+            arrears: Arrears::default(),
+            caught_up: Notify::new(),
+            routes: TaskTracker::new(),
             directory: Directory::default(),
             configs,
             refusals: Refusals::default(),
@@ -105,11 +117,24 @@ impl Context {
         Some(Pace { fast, slow })
     }
 
-    /// Another process took over: no more commits here.
-    pub(crate) fn fence(&self) {
-        if !self.fenced.swap(true, Ordering::SeqCst) {
-            tracing::error!(epoch = self.epoch.0, "another process owns the store now; no more commits here");
+    /// The store refused what was done under an epoch: somebody else took the shard over. A node that is alone lost
+    /// everything by that; one of several ends with the shard, and looks at the map.
+    pub(crate) fn fence(&self, shard: Shard, epoch: Epoch) {
+        if self.ownership.is_alone() {
+            if !self.fenced.swap(true, Ordering::SeqCst) {
+                tracing::error!(epoch = epoch.0, "another process owns the store now; no more commits here");
+            }
+            return;
         }
+        tracing::warn!(shard = shard.number(), epoch = epoch.0, "a shard was taken over by another node");
+        self.ownership.drop_shard(shard, epoch);
+        self.end_slots(false);
+        self.ownership.look.notify_one();
+    }
+
+    /// Whether a calendar is awake under the ownership that counts.
+    pub(crate) fn is_current(&self, slot: &Slot) -> bool {
+        self.ownership.held(Shard::of(slot.account_id)) == Some(slot.epoch)
     }
 
     pub(crate) fn close(&self) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -73,6 +74,12 @@ impl Directory {
         self.count();
     }
 
+    /// Ends a calendar whose ownership is over.
+    pub(crate) fn end(&self, slot: &Arc<Slot>) {
+        slot.end();
+        self.remove(slot);
+    }
+
     pub(crate) fn register(&self, actor_id: ActorId, slot: Arc<Slot>) {
         self.by_actor.insert(actor_id, slot);
     }
@@ -87,39 +94,53 @@ impl Directory {
 }
 
 impl Context {
-    /// The calendar's slot, woken if it sleeps.
-    pub(crate) fn wake(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, cause: Cause) -> Arc<Slot> {
+    /// The calendar's slot, woken if it sleeps; `None` where this node does not own its shard.
+    pub(crate) fn wake(
+        self: &Arc<Self>,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        cause: Cause,
+    ) -> Option<Arc<Slot>> {
+        let epoch = self.ownership.epoch_of(Shard::of(account_id))?;
         if let Some(slot) = self.directory.peek(calendar_id) {
-            if !slot.is_gone() {
-                return slot;
+            // A slot of another account keeps its place: a wrong name must not stop anybody's actor.
+            match slot.is_gone() {
+                true => self.directory.remove(&slot),
+                false if slot.epoch != epoch && slot.account_id == account_id => self.directory.end(&slot),
+                false => return Some(slot),
             }
-            self.directory.remove(&slot);
         }
         let slot = match self.directory.slots.entry(calendar_id) {
-            Entry::Occupied(entry) => return Arc::clone(entry.get()),
+            Entry::Occupied(entry) => return Some(Arc::clone(entry.get())),
             Entry::Vacant(entry) => {
-                let slot = Arc::new(self.new_slot(account_id, calendar_id, cause));
+                let slot = Arc::new(self.new_slot(account_id, calendar_id, epoch, cause));
                 calendar::start(self, &slot, cause);
                 Arc::clone(entry.insert(slot).value())
             }
         };
         self.directory.count();
         ::metrics::counter!(metrics::WAKES, "cause" => cause.as_str()).increment(1);
-        slot
+        Some(slot)
     }
 
-    /// Rings a calendar, and wakes it for that.
-    pub(crate) fn ring(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId) {
-        while !self.wake(account_id, calendar_id, Cause::Question).ring() {}
+    /// Rings a calendar of this node, and wakes it for that; false where it is another's.
+    pub(crate) fn ring(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId) -> bool {
+        loop {
+            match self.wake(account_id, calendar_id, Cause::Question) {
+                None => return false,
+                Some(slot) if slot.ring() => return true,
+                Some(_gone) => {}
+            }
+        }
     }
 
-    fn new_slot(&self, account_id: AccountId, calendar_id: CalendarId, cause: Cause) -> Slot {
+    fn new_slot(&self, account_id: AccountId, calendar_id: CalendarId, epoch: Epoch, cause: Cause) -> Slot {
         let settings = &self.parts.settings;
         let now = self.store_now();
         let asked_at: Timestamp = match cause {
             Cause::Question | Cause::Restart => now,
             Cause::Sweep => now - settings.idle_after.saturating_sub(LINGER_AFTER_SWEEP),
         };
-        Slot::new(account_id, calendar_id, settings.mailbox_len_max, asked_at)
+        Slot::new(account_id, calendar_id, epoch, settings.mailbox_len_max, asked_at)
     }
 }

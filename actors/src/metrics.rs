@@ -12,6 +12,10 @@ pub const HTTP_REQUESTS: &str = "agentcal_http_requests_total";
 pub const HTTP_LATENCY: &str = "agentcal_http_latency_seconds";
 /// Commits by `kind` (`book`, `reschedule`, `cancel`) and `outcome`.
 pub const COMMITS: &str = "agentcal_commits_total";
+/// Looks for facts of shards that are another node's. Labels `source` (`cache`, `owner`, `store`), `outcome`.
+pub const FACTS_ELSEWHERE: &str = "agentcal_facts_elsewhere_total";
+/// Commits made, or refused, without the owner of their shard.
+pub const OWNERLESS_COMMITS: &str = "agentcal_ownerless_commits_total";
 /// Time from a commit's arrival to its answer, in seconds.
 pub const COMMIT_LATENCY: &str = "agentcal_commit_latency_seconds";
 /// Decisions a commit took beyond its first. Label `cause`: `stale`, `overlap`.
@@ -50,6 +54,8 @@ pub const PEER_SERVED: &str = "agentcal_peer_served_total";
 const COUNTERS: &[(&str, &str)] = &[
     (HTTP_REQUESTS, "HTTP requests answered, by route, method and status"),
     (COMMITS, "Booking commits, by kind and outcome"),
+    (FACTS_ELSEWHERE, "Looks for facts of other nodes' shards, by source and outcome"),
+    (OWNERLESS_COMMITS, "Booking commits settled without the owner of their shard"),
     (COMMIT_RETRIES, "Decisions taken again because something changed under a commit, by cause"),
     (SYNCS, "Calendar syncs, by kind and outcome"),
     (WAKES, "Calendars woken, by cause"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::model::ProviderKind;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, Provider, Store, StoreError};
+use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Provider, Store, StoreError};
 
 /// The calendar providers of this process.
 #[derive(Clone, Default)]
@@ -58,6 +58,12 @@ pub struct SchedulerSettings {
     pub accounts_cached_max: u64,
     /// Most live holds.
     pub hold_limits: HoldLimits,
+    /// Base URL at which other nodes reach this one; empty where there are no others.
+    pub address: String,
+    /// How long a node's lease lasts.
+    pub lease_ttl: Duration,
+    /// Time between two renewals of it; each is given up after as long.
+    pub lease_renewal: Duration,
 }
 
 impl Default for SchedulerSettings {
@@ -75,6 +81,9 @@ impl Default for SchedulerSettings {
             restart_backoff_max: Duration::from_secs(60),
             accounts_cached_max: 10_000,
             hold_limits: HoldLimits::default(),
+            address: String::new(),
+            lease_ttl: Duration::from_secs(10),
+            lease_renewal: Duration::from_millis(2_500),
         }
     }
 }
@@ -92,6 +101,8 @@ pub struct SchedulerParts {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
+    /// The way to other nodes; `None`: this one is alone, and owns everything.
+    pub peers: Option<Arc<dyn Peers>>,
     /// Limits and rhythms.
     pub settings: SchedulerSettings,
 }

@@ -10,6 +10,7 @@ use agentcal_engine::facts::{CalendarFacts, Knowledge, UnknownReason};
 use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::AccountConfig;
+use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
@@ -37,6 +38,19 @@ pub(crate) enum Patience {
 
 impl Context {
     pub(crate) async fn facts(
+        self: &Arc<Self>,
+        account_id: AccountId,
+        wanted: &[Wanted],
+        deadline: Duration,
+    ) -> Vec<Arc<CalendarFacts>> {
+        if self.ownership.serves(Shard::of(account_id)).is_some() {
+            return self.facts_here(account_id, wanted, deadline).await;
+        }
+        self.facts_elsewhere(account_id, wanted, Instant::now() + deadline).await
+    }
+
+    /// Facts of calendars of this node.
+    pub(crate) async fn facts_here(
         self: &Arc<Self>,
         account_id: AccountId,
         wanted: &[Wanted],
@@ -105,7 +119,7 @@ impl Context {
 
     fn warm(&self, account_id: AccountId, wanted: Wanted, now: Timestamp) -> Option<Arc<CalendarFacts>> {
         let slot = self.directory.peek(wanted.calendar_id)?;
-        let facts = slot.facts().filter(|_| slot.account_id == account_id)?;
+        let facts = slot.facts().filter(|_| slot.account_id == account_id && self.is_current(&slot))?;
         slot.touch(now);
         is_answer(&facts, wanted.max_age, now).then_some(facts)
     }
@@ -118,7 +132,10 @@ impl Context {
             facts.as_of().is_some_and(|as_of| asked_at <= as_of) || is_answer(facts, wanted.max_age, self.store_now())
         };
         loop {
-            let slot = self.wake(account_id, wanted.calendar_id, Cause::Question);
+            let Some(slot) = self.wake(account_id, wanted.calendar_id, Cause::Question) else {
+                // The shard was lost meanwhile.
+                return self.facts_of_store(account_id, wanted.calendar_id).await;
+            };
             let mut changes = slot.watch();
             let before = changes.read();
             let facts = slot.facts();
@@ -152,7 +169,9 @@ impl Context {
         calendar_id: CalendarId,
         until: Instant,
     ) -> bool {
-        let slot = self.wake(account_id, calendar_id, Cause::Question);
+        let Some(slot) = self.wake(account_id, calendar_id, Cause::Question) else {
+            return self.first_sync_elsewhere(account_id, calendar_id, until).await;
+        };
         let mut changes = slot.watch();
         let is_settled = |slot: &Slot| {
             slot.facts().is_some_and(|facts| facts.knowledge != Knowledge::Unknown(UnknownReason::NotSynced))
@@ -171,11 +190,16 @@ impl Context {
         }
     }
 
-    fn unknown_of(&self, account_id: AccountId, calendar_id: CalendarId, reason: UnknownReason) -> Arc<CalendarFacts> {
+    pub(crate) fn unknown_of(
+        &self,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        reason: UnknownReason,
+    ) -> Arc<CalendarFacts> {
         Arc::new(CalendarFacts {
             calendar_id,
             account_id,
-            epoch: self.epoch,
+            epoch: self.ownership.row_epoch(Shard::of(account_id)),
             revision: 0,
             knowledge: Knowledge::Unknown(reason),
             external: Vec::new(),
@@ -186,7 +210,7 @@ impl Context {
 }
 
 /// Whether these facts answer the question, or waiting may bring better ones.
-fn is_answer(facts: &CalendarFacts, max_age: Option<Duration>, now: Timestamp) -> bool {
+pub(crate) fn is_answer(facts: &CalendarFacts, max_age: Option<Duration>, now: Timestamp) -> bool {
     match facts.knowledge {
         Knowledge::Internal => true,
         Knowledge::Synced { as_of, .. } => max_age.is_none_or(|max_age| now.saturating_since(as_of) <= max_age),

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::CalendarFacts;
-use agentcal_engine::ids::{AccountId, CalendarId, UserId};
-use agentcal_engine::ports::{AccountConfig, StoreError};
+use agentcal_engine::ids::{AccountId, CalendarId, UserId, mint_uuid};
+use agentcal_engine::ports::{AccountConfig, NodeRecord, StoreError};
+use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 use futures::future::join_all;
 use ractor::Actor;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 use crate::calendar::{CalendarPicture, Msg};
-use crate::commit::{Before, Led};
 use crate::context::Context;
-use crate::directory::Cause;
+use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
-use crate::slot::NotSent;
 use crate::supervisor::Supervisor;
-use crate::{commit, metrics, refusals, sweep, work};
+use crate::{metrics, publication, refusals, sweep, tenure, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -30,19 +30,28 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
 /// Everything that moves, behind one cloneable handle.
 #[derive(Clone)]
 pub struct Scheduler {
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
 }
 
 impl Scheduler {
-    /// Raises the epoch and starts the supervisor and the sweep.
+    /// Starts the supervisor and the sweep. A node that is alone raises the epoch and owns everything; one of several has
+    /// begun its lease and taken what nobody else has.
     pub async fn start(parts: SchedulerParts) -> Result<Self, StartError> {
-        let epoch = parts.store.raise_epoch().await?;
-        let context = Arc::new(Context::new(parts, epoch));
+        let ownership = match parts.peers {
+            None => Ownership::alone(node_of(&parts, NodeId(Uuid::nil())), parts.store.raise_epoch().await?),
+            Some(_) => Ownership::among_others(node_of(&parts, NodeId(mint_uuid(parts.clock.now(), &*parts.entropy)))),
+        };
+        let context = Arc::new(Context::new(parts, ownership));
         context.measure_offset().await?;
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, Arc::clone(&context))
             .await
             .map_err(|error| StartError::Supervisor(error.to_string()))?;
         context.supervisor.set(supervisor).map_err(|_second| StartError::Supervisor("set twice".into()))?;
+        if !context.ownership.is_alone() {
+            context.look_round().await?;
+            context.tasks.spawn(tenure::run(Arc::clone(&context)));
+            context.tasks.spawn(publication::run(Arc::clone(&context)));
+        }
         context.tasks.spawn(sweep::run(Arc::clone(&context)));
         context.tasks.spawn(refusals::run(Arc::clone(&context)));
         Ok(Self { context })
@@ -94,7 +103,7 @@ impl Scheduler {
     pub async fn commit(&self, request: CommitRequest) -> CommitAnswer {
         let began = Instant::now();
         let kind = request.kind.as_str();
-        let answer = self.route(Arc::new(request)).await;
+        let answer = self.context.routes.track_future(self.context.route(Arc::new(request))).await;
         ::metrics::counter!(metrics::COMMITS, "kind" => kind, "outcome" => answer.outcome()).increment(1);
         ::metrics::histogram!(metrics::COMMIT_LATENCY).record(began.elapsed().as_secs_f64());
         answer
@@ -103,10 +112,13 @@ impl Scheduler {
     /// Rings a calendar: something may have changed at its provider, look now. Carries no truth; also used for calendars
     /// just connected.
     pub fn bell(&self, account_id: AccountId, calendar_id: CalendarId) {
-        self.context.ring(account_id, calendar_id);
+        if !self.context.ring(account_id, calendar_id) {
+            self.context.ring_elsewhere(account_id, calendar_id);
+        }
     }
 
-    /// Stops the actors of calendars that are gone, and withdraws their facts.
+    /// Stops the actors of calendars that are gone, and withdraws their facts. What another node keeps of them goes when it
+    /// hears that the configuration changed.
     pub async fn forget(&self, calendar_ids: &[CalendarId]) {
         for slot in calendar_ids.iter().filter_map(|&id| self.context.directory.peek(id)) {
             slot.send(Msg::Stop);
@@ -133,9 +145,12 @@ impl Scheduler {
         if is_sent { picture.await.ok() } else { None }
     }
 
-    /// Takes no more commits, finishes those accepted, then stops everything.
+    /// One of several nodes first gives its shards to the others. Then takes no more commits, finishes those accepted, then stops everything.
     pub async fn shutdown(&self) {
         let context = &self.context;
+        if !context.ownership.is_alone() {
+            context.leave().await;
+        }
         context.close();
         let closed = context.directory.awake().into_iter().filter_map(|slot| {
             let (done, closed) = oneshot::channel();
@@ -154,41 +169,9 @@ impl Scheduler {
             supervisor.stop(None);
         }
     }
+}
 
-    async fn route(&self, request: Arc<CommitRequest>) -> CommitAnswer {
-        let context = &self.context;
-        let mut again = false;
-        loop {
-            if !context.takes_commits() {
-                return CommitAnswer::Unavailable(UnavailableReason::ShuttingDown);
-            }
-            let left = context.left_until(request.deadline);
-            if left.is_zero() {
-                return CommitAnswer::Unavailable(UnavailableReason::Deadline);
-            }
-            let Led { calendar_id, stored } = match commit::leader(context, &request).await {
-                Ok(led) => led,
-                Err(answer) => return *answer,
-            };
-            let before = if again { Before::HandedOver } else { Before::Read(Box::new(stored)) };
-            let Some(calendar_id) = calendar_id else { return commit::lead(context, &request, before).await };
-            let slot = context.wake(request.tenant.account_id, calendar_id, Cause::Question);
-            let mut changes = slot.watch();
-            match slot.commit(Arc::clone(&request), before) {
-                Ok(answer) => match timeout(left, answer).await {
-                    Ok(Ok(answer)) => return answer,
-                    // The actor died with it. Perhaps it was made: whoever makes it now looks first.
-                    Ok(Err(_dropped)) => again = true,
-                    Err(_late) => return CommitAnswer::Unavailable(UnavailableReason::Deadline),
-                },
-                Err(NotSent::Full) => return CommitAnswer::Unavailable(UnavailableReason::MailboxFull),
-                Err(NotSent::Shut) => tokio::select! {
-                    biased;
-                    _ = timeout(left, changes.changed()) => {}
-                    () = context.stopping.cancelled() => {}
-                },
-                Err(NotSent::Gone) => context.directory.remove(&slot),
-            }
-        }
-    }
+/// How this node presents itself.
+fn node_of(parts: &SchedulerParts, id: NodeId) -> NodeRecord {
+    NodeRecord { id, address: parts.settings.address.clone(), started_at: parts.clock.now(), is_draining: false }
 }

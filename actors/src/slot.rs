@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use arc_swap::ArcSwapOption;
 use ractor::ActorRef;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::bulletin::{Bulletin, Reader};
-use crate::calendar::{CommitJob, Msg, Waiting};
-use crate::commit::Before;
+use crate::calendar::Msg;
+use crate::commit::{Before, Footing};
+use crate::jobs::{CommitJob, Waiting};
 
 /// What happened to a calendar so far, for those who wait for something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub(crate) enum NotSent {
 pub(crate) struct Slot {
     pub(crate) account_id: AccountId,
     pub(crate) calendar_id: CalendarId,
+    /// The ownership it was woken under.
+    pub(crate) epoch: Epoch,
     pub(crate) crashes: AtomicU32,
     pub(crate) started_at: AtomicI64,
     facts: ArcSwapOption<CalendarFacts>,
@@ -63,12 +67,14 @@ impl Slot {
     pub(crate) fn new(
         account_id: AccountId,
         calendar_id: CalendarId,
+        epoch: Epoch,
         mailbox_len_max: usize,
         asked_at: Timestamp,
     ) -> Self {
         Self {
             account_id,
             calendar_id,
+            epoch,
             crashes: AtomicU32::new(0),
             started_at: AtomicI64::new(0),
             facts: ArcSwapOption::empty(),
@@ -88,7 +94,11 @@ impl Slot {
     }
 
     pub(crate) fn publish(&self, facts: Arc<CalendarFacts>) {
-        self.facts.store(Some(facts));
+        let door = self.door();
+        if !matches!(*door, Door::Gone) {
+            self.facts.store(Some(facts));
+        }
+        drop(door);
         self.note(|changes| changes.published += 1);
     }
 
@@ -159,6 +169,19 @@ impl Slot {
         self.note(|changes| changes.doors += 1);
     }
 
+    /// The ownership it was woken under is over: its actor stops, and nothing of it is served any more.
+    pub(crate) fn end(&self) {
+        let mut door = self.door();
+        if let Door::Open(actor) = &*door {
+            // One that has died already needs no stopping.
+            let _ = actor.send_message(Msg::Stop);
+        }
+        *door = Door::Gone;
+        drop(door);
+        self.facts.store(None);
+        self.note(|changes| changes.doors += 1);
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         matches!(*self.door(), Door::Gone)
     }
@@ -208,14 +231,19 @@ impl Slot {
         self.due_sent.store(false, Ordering::SeqCst);
     }
 
-    /// Hands a commit to the actor. Its answer may never come if the actor dies: then ask again.
-    pub(crate) fn commit(&self, request: Arc<CommitRequest>, before: Before) -> Result<Answer, NotSent> {
+    /// Hands a commit to the actor. Its answer may never come if the actor dies or is fenced: then ask again.
+    pub(crate) fn commit(
+        &self,
+        request: Arc<CommitRequest>,
+        before: Before,
+        footing: Footing,
+    ) -> Result<Answer, NotSent> {
         let permit = match Arc::clone(&self.mailbox).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_full) => return Err(NotSent::Full),
         };
         let (reply, answer) = oneshot::channel();
-        let job = CommitJob { request, before, reply, waiting: Some(Waiting::count()) };
+        let job = CommitJob { request, before, footing, reply, waiting: Some(Waiting::count()) };
         match &*self.door() {
             Door::Open(actor) if actor.send_message(Msg::Commit(Box::new(job), permit)).is_ok() => Ok(answer),
             Door::Open(_) | Door::Shut { .. } => Err(NotSent::Shut),

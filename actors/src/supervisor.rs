@@ -112,7 +112,7 @@ impl State {
 
 /// Nobody shall wait in vain for a calendar that keeps dying: its facts are unknown, and its connection says why.
 fn show_failing(context: &Arc<Context>, slot: &Arc<Slot>) {
-    slot.publish(Arc::new(unknown(context, slot, UnknownReason::ProviderError)));
+    slot.publish(Arc::new(unknown(slot, UnknownReason::ProviderError)));
     let (context, slot) = (Arc::clone(context), Arc::clone(slot));
     let tasks = context.tasks.clone();
     tasks.spawn(async move {
@@ -130,11 +130,11 @@ async fn mark_connection(context: &Context, slot: &Slot) -> Result<(), StoreErro
 }
 
 /// Facts of a calendar of which nothing is known.
-pub(crate) fn unknown(context: &Context, slot: &Slot, reason: UnknownReason) -> CalendarFacts {
+pub(crate) fn unknown(slot: &Slot, reason: UnknownReason) -> CalendarFacts {
     CalendarFacts {
         calendar_id: slot.calendar_id,
         account_id: slot.account_id,
-        epoch: context.epoch,
+        epoch: slot.epoch,
         revision: 0,
         knowledge: Knowledge::Unknown(reason),
         external: Vec::new(),

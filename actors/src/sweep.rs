@@ -92,10 +92,13 @@ async fn ring_due_syncs(context: &Arc<Context>) -> Result<(), StoreError> {
         return Ok(());
     }
     // Those being synced right now are still due by their rows, and must not fill the batch.
-    let due = context.parts.store.due_calendars(context.store_now(), room + running).await?;
+    let due =
+        context.parts.store.due_calendars(context.ownership.only_own(), context.store_now(), room + running).await?;
     let idle = due.into_iter().filter(|due| !is_syncing(context, due.calendar_id));
     for DueCalendar { account_id, calendar_id } in idle.take(room as usize) {
-        context.wake(account_id, calendar_id, Cause::Sweep).send_due(false);
+        if let Some(slot) = context.wake(account_id, calendar_id, Cause::Sweep) {
+            slot.send_due(false);
+        }
     }
     Ok(())
 }
@@ -105,9 +108,15 @@ async fn ring_due_writebacks(context: &Arc<Context>) -> Result<(), StoreError> {
         return Ok(());
     }
     let limit = context.parts.settings.sweep_batch_max;
-    let due = context.parts.store.calendars_with_due_writebacks(context.store_now(), limit).await?;
+    let due = context
+        .parts
+        .store
+        .calendars_with_due_writebacks(context.ownership.only_own(), context.store_now(), limit)
+        .await?;
     for DueCalendar { account_id, calendar_id } in due {
-        context.wake(account_id, calendar_id, Cause::Sweep).send_due(true);
+        if let Some(slot) = context.wake(account_id, calendar_id, Cause::Sweep) {
+            slot.send_due(true);
+        }
     }
     Ok(())
 }

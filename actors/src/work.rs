@@ -14,7 +14,6 @@ use agentcal_engine::ports::{
     CalendarRecord, CalendarRef, Credentials, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
     SyncRequest, SyncState,
 };
-use agentcal_engine::shard::Shard;
 use chrono_tz::Tz;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
@@ -27,8 +26,6 @@ use crate::supervisor::unknown;
 
 /// Longest wait for one answer of a provider, whatever the provider itself allows.
 const PROVIDER_DEADLINE: Duration = Duration::from_secs(90);
-/// Longest wait for the cache to take facts.
-const CACHE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// All it takes to speak to a calendar's provider.
 pub(crate) struct Access {
@@ -327,26 +324,13 @@ pub(crate) async fn read_facts(context: &Context, access: &Access) -> Option<Box
     }
 }
 
-pub(crate) async fn publish_to_cache(context: &Context, facts: Arc<CalendarFacts>) {
-    let (shard, calendar_id) = (Shard::of(facts.account_id), facts.calendar_id);
-    match timeout(CACHE_DEADLINE, context.parts.cache.publish(shard, facts)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%calendar_id, %error, "facts could not be published to the cache"),
-        Err(_late) => tracing::warn!(%calendar_id, "the cache did not take facts in time"),
-    }
-}
-
 /// The calendar is gone: whoever waits hears that nothing is known, and nobody finds it any more.
 pub(crate) fn forget(context: &Arc<Context>, slot: &Arc<Slot>) {
-    slot.publish(Arc::new(unknown(context, slot, UnknownReason::CalendarGone)));
+    slot.publish(Arc::new(unknown(slot, UnknownReason::CalendarGone)));
     slot.leave_at_once();
     context.directory.remove(slot);
-    let (task, shard, calendar_id) = (Arc::clone(context), Shard::of(slot.account_id), slot.calendar_id);
-    context.tasks.spawn(async move {
-        if let Err(error) = task.parts.cache.withdraw(shard, calendar_id).await {
-            tracing::warn!(%calendar_id, %error, "facts could not be withdrawn from the cache");
-        }
-    });
+    let (task, account_id, calendar_id) = (Arc::clone(context), slot.account_id, slot.calendar_id);
+    context.tasks.spawn(async move { task.withdraw_from_cache(account_id, calendar_id).await });
 }
 
 pub(crate) fn count_sync(context: &Context, end: SyncEnd) {

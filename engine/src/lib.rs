@@ -7,6 +7,7 @@
 pub mod busy;
 pub mod calendar;
 pub mod civil;
+pub mod cluster;
 pub mod commit;
 pub mod decision;
 pub mod facts;

@@ -254,6 +254,7 @@ async fn start(
         providers: Providers::new().with(Arc::clone(provider) as _),
         clock: Arc::clone(clock) as _,
         entropy: Arc::clone(chance) as _,
+        peers: None,
         settings: settings.clone(),
     })
     .await

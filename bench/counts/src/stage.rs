@@ -55,6 +55,7 @@ impl Stage {
             providers: providers.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            peers: None,
             settings: SchedulerSettings::default(),
         });
         let scheduler = scheduler.await.expect("a scheduler starts");

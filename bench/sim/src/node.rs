@@ -62,6 +62,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         providers: parts.providers.clone(),
         clock: Arc::clone(&parts.clock) as _,
         entropy: Arc::clone(&parts.dice) as _,
+        peers: None,
         settings: SchedulerSettings::default(),
     };
     let scheduler = loop {

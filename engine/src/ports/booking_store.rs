@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::ids::{AccountId, BookingId, CalendarId, UserId};
 use crate::model::{Booking, BookingStatus, ExternalState, Tenant, WritebackState};
+use crate::shard::NodeId;
 use crate::time::{TimeRange, Timestamp};
 
 use super::{DueCalendar, ListPage, PageRequest, StoreError, WrittenEvent};
@@ -121,8 +122,13 @@ pub trait WritebackStore: Send + Sync {
         calendar_id: CalendarId,
         ended_before: Timestamp,
     ) -> Result<Vec<WritebackJob>, StoreError>;
-    /// Calendars with a pending job that is due, most overdue first.
-    async fn calendars_with_due_writebacks(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError>;
+    /// Calendars with a pending job that is due, most overdue first; of `owner` as in [`super::FactStore::due_calendars`].
+    async fn calendars_with_due_writebacks(
+        &self,
+        owner: Option<NodeId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueCalendar>, StoreError>;
     /// Keeps the result of a try. Raises the calendar's revision, because what counts as an echo may have changed, and
     /// returns it.
     async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError>;

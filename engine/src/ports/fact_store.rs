@@ -9,7 +9,7 @@ use crate::calendar::FAILURES_UNTIL_ERROR;
 use crate::facts::{ExternalInstance, FactSource, Knowledge, UnknownReason};
 use crate::ids::{AccountId, BookingId, CalendarId};
 use crate::model::{Calendar, Connection, ConnectionStatus, ExternalState, ProviderKind, Tenant, Watch};
-use crate::shard::Epoch;
+use crate::shard::{Epoch, NodeId};
 use crate::time::{TimeRange, Timestamp};
 
 use super::{ResourceChange, StoreError, SyncCursor};
@@ -154,8 +154,14 @@ pub trait FactStore: Send + Sync {
     /// Saves a failure; raises the revision only if the calendar's knowledge changes by it. Returns the revision, `None`
     /// when the calendar is gone.
     async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError>;
-    /// Calendars (never internal ones) whose sync is due, most overdue first.
-    async fn due_calendars(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError>;
+    /// Calendars (never internal ones) whose sync is due, most overdue first. `owner`: those in shards of this node only,
+    /// where the store can tell; a store of one node need not.
+    async fn due_calendars(
+        &self,
+        owner: Option<NodeId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueCalendar>, StoreError>;
     /// The instances of events of ours in a calendar, by booking; for comparing with what was written.
     async fn own_instances(
         &self,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::AccountId;
 use crate::shard::{Epoch, NodeId, Shard};
 use crate::time::Timestamp;
 
@@ -45,6 +46,10 @@ pub struct ShardMap {
     pub shards: Vec<Ownership>,
 }
 
+/// How long a store tells of a commit that was made without an epoch. A node that did not renew its lease for so long must
+/// begin anew with all it knows.
+pub const TOUCHED_FOR: Duration = Duration::from_secs(30);
+
 /// What a node learns by renewing its lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
@@ -56,6 +61,9 @@ pub struct Membership {
     pub map: Option<ShardMap>,
     /// What others wrote since.
     pub counters: ChangeCounters,
+    /// Accounts in shards of this node that were changed by commits without an epoch within the last [`TOUCHED_FOR`],
+    /// ascending.
+    pub touched: Vec<AccountId>,
 }
 
 /// Leases and shards.

@@ -138,6 +138,7 @@ impl World {
             providers: Providers::new().with(Arc::new(sandbox)),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
+            peers: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

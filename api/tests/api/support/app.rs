@@ -85,6 +85,7 @@ impl TestApp {
             providers: Providers::new().with(Arc::clone(&provider) as _).with(Arc::new(sandbox)),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
+            peers: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts.clone()).await.expect("a scheduler");

@@ -58,6 +58,12 @@ fn commit(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Outcome, StoreError>
     if let Some(idempotent) = &plan.idempotency {
         keep(work, Keeper::Account(plan.tenant.account_id), idempotent);
     }
+    let now = work.now();
+    if plan.epoch.is_none()
+        && let Some(rows) = work.account_mut(plan.tenant.account_id)
+    {
+        rows.touched_at = Some(now);
+    }
     Ok(Outcome::Committed { revisions })
 }
 

@@ -7,7 +7,7 @@ use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{
     CalendarRecord, DueCalendar, ExternalObservation, FactStore, SaveSync, StoreError, SyncFailure,
 };
-use agentcal_engine::shard::Epoch;
+use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
@@ -63,8 +63,13 @@ impl FactStore for SimStore {
         self.write(|work| Ok(sync::save_failure(work, failure))).await
     }
 
-    async fn due_calendars(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
-        self.read(|state, _| due_calendars(state, now, limit)).await
+    async fn due_calendars(
+        &self,
+        owner: Option<NodeId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueCalendar>, StoreError> {
+        self.read(|state, _| due_calendars(state, owner, now, limit)).await
     }
 
     async fn own_instances(
@@ -107,8 +112,8 @@ fn raise_epoch(work: &mut Work<'_>) -> Epoch {
     epoch
 }
 
-fn due_calendars(state: &State, now: Timestamp, limit: u32) -> Vec<DueCalendar> {
-    let all = state.all_rows().flat_map(|(account_id, rows)| {
+fn due_calendars(state: &State, owner: Option<NodeId>, now: Timestamp, limit: u32) -> Vec<DueCalendar> {
+    let all = state.rows_of(owner).flat_map(|(account_id, rows)| {
         rows.calendars.iter().filter_map(move |(&calendar_id, row)| {
             let due_at = row.sync.as_ref()?.state.due_at;
             (due_at <= now).then_some((due_at, DueCalendar { account_id, calendar_id }))

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::ports::{Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, StoreError};
+use agentcal_engine::ids::AccountId;
+use agentcal_engine::ports::{
+    Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, StoreError, TOUCHED_FOR,
+};
 use agentcal_engine::shard::{Epoch, NodeId, Shard};
+use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
-use crate::state::{Done, Globals, Member, Work};
+use crate::state::{AccountRows, Done, Globals, Member, State, Work};
 use crate::store::SimStore;
 
 #[async_trait]
@@ -35,12 +39,19 @@ impl OwnershipStore for SimStore {
 
 fn renew(work: &mut Work<'_>, node: &NodeRecord, ttl: Duration, known: u64) -> Membership {
     let store_now = work.now();
+    let touched = touched(work.state(), node.id, store_now);
     let globals = work.globals();
     globals.nodes.insert(node.id, Member { record: node.clone(), expires_at: store_now + ttl });
     let version = globals.map_version;
     let map = (version != known).then(|| ShardMap { version, shards: globals.shards.to_vec() });
     let live = globals.nodes.values().filter(|member| member.expires_at > store_now);
-    Membership { store_now, nodes: live.map(|member| member.record.clone()).collect(), map, counters: globals.changes }
+    let nodes = live.map(|member| member.record.clone()).collect();
+    Membership { store_now, nodes, map, counters: globals.changes, touched }
+}
+
+fn touched(state: &State, node: NodeId, now: Timestamp) -> Vec<AccountId> {
+    let is_late = |rows: &AccountRows| rows.touched_at.is_some_and(|at| now.saturating_since(at) < TOUCHED_FOR);
+    state.rows_of(Some(node)).filter(|(_, rows)| is_late(rows)).map(|(id, _)| id).collect()
 }
 
 fn take(work: &mut Work<'_>, node: NodeId, shards: &[Shard]) -> Vec<(Shard, Epoch)> {
@@ -74,7 +85,7 @@ fn give(globals: &mut Globals, shard: Shard, node: NodeId) -> Epoch {
     ownership.epoch
 }
 
-fn is_live(globals: &Globals, node: NodeId, now: agentcal_engine::time::Timestamp) -> bool {
+fn is_live(globals: &Globals, node: NodeId, now: Timestamp) -> bool {
     globals.nodes.get(&node).is_some_and(|member| member.expires_at > now)
 }
 

@@ -2,6 +2,7 @@
 
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore};
+use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
@@ -35,8 +36,13 @@ impl WritebackStore for SimStore {
         .await
     }
 
-    async fn calendars_with_due_writebacks(&self, now: Timestamp, limit: u32) -> Result<Vec<DueCalendar>, StoreError> {
-        self.read(|state, _| writebacks::due_calendars(state, now, limit)).await
+    async fn calendars_with_due_writebacks(
+        &self,
+        owner: Option<NodeId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueCalendar>, StoreError> {
+        self.read(|state, _| writebacks::due_calendars(state, owner, now, limit)).await
     }
 
     async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError> {

@@ -88,7 +88,12 @@ impl Default for Globals {
 impl Globals {
     /// The ownership that writers of an account must hold.
     pub(crate) fn epoch_of(&self, account_id: AccountId) -> Epoch {
-        self.shards[usize::from(Shard::of(account_id).number())].epoch
+        self.ownership_of(account_id).epoch
+    }
+
+    /// Who owns an account's shard.
+    pub(crate) fn ownership_of(&self, account_id: AccountId) -> Ownership {
+        self.shards[usize::from(Shard::of(account_id).number())]
     }
 }
 
@@ -110,6 +115,8 @@ pub(crate) struct AccountRows {
     pub(crate) answers: Table<[u8; 32], AnswerRow>,
     /// Ids of commits nobody may perform any more; whether they were performed.
     pub(crate) used_commits: Table<Uuid, UsedCommit>,
+    /// When the last commit without an epoch was made.
+    pub(crate) touched_at: Option<Timestamp>,
 }
 
 /// A commit's id that was used up.
@@ -174,6 +181,12 @@ impl State {
         self.accounts.get(&id).map(|rows| &**rows)
     }
 
+    /// Every account whose shard a node owns, or every account, with its rows.
+    pub(crate) fn rows_of(&self, owner: Option<NodeId>) -> impl Iterator<Item = (AccountId, &AccountRows)> {
+        let is_own = move |id| owner.is_none() || self.globals.ownership_of(id).owner == owner;
+        self.all_rows().filter(move |&(id, _)| is_own(id))
+    }
+
     /// Every account with its rows.
     pub(crate) fn all_rows(&self) -> impl Iterator<Item = (AccountId, &AccountRows)> {
         self.accounts.iter().map(|(&id, rows)| (id, &**rows))
@@ -196,6 +209,7 @@ impl AccountRows {
             writebacks: Table::default(),
             answers: Table::default(),
             used_commits: Table::default(),
+            touched_at: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use agentcal_engine::commit::Effect;
 use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::model::{ExternalState, WritebackState};
 use agentcal_engine::ports::{DueCalendar, ExternalObservation, WritebackJob, WritebackResult};
+use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 
 use super::{AccountRows, Done, State, Work, WritebackRow, bookings};
@@ -48,9 +49,9 @@ pub(crate) fn written(rows: &AccountRows, calendar_id: CalendarId, ended_before:
 }
 
 /// Calendars with a pending job that is due, most overdue first.
-pub(crate) fn due_calendars(state: &State, now: Timestamp, limit: u32) -> Vec<DueCalendar> {
+pub(crate) fn due_calendars(state: &State, owner: Option<NodeId>, now: Timestamp, limit: u32) -> Vec<DueCalendar> {
     let mut first_due: BTreeMap<DueCalendar, Timestamp> = BTreeMap::new();
-    for (account_id, rows) in state.all_rows() {
+    for (account_id, rows) in state.rows_of(owner) {
         for (&(_, calendar_id), row) in rows.writebacks.iter() {
             if row.state == WritebackState::Pending && row.due_at <= now {
                 let first = first_due.entry(DueCalendar { account_id, calendar_id }).or_insert(row.due_at);

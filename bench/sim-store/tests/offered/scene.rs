@@ -88,6 +88,7 @@ impl Scene {
             providers: Providers::new().with(Arc::new(QuietProvider(events))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&ids) as _,
+            peers: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

@@ -1,0 +1,103 @@
+//! A commit without its owner: the same decision and the same transaction, from the store's facts and without an epoch.
+//!
+//! The commit's id, used up by whoever settles it first, keeps the owner from performing what was refused here, and this
+//! node from refusing what the owner performed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::calendar::plan::Planned;
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, UnavailableReason};
+use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::shard::Shard;
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use crate::commit::{Before, Footing, STORE_UNAVAILABLE, lead, settled_before};
+use crate::context::Context;
+use crate::metrics;
+use crate::ownership::Place;
+
+/// Longest wait for the facts of the changed calendars to reach the cache.
+const PUBLISH_DEADLINE: Duration = Duration::from_millis(200);
+/// Longest wait for the owner to hear of it. It hears by its next renewal anyway.
+const TELL_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Makes a commit whose owner does not answer.
+pub(crate) async fn commit(context: &Arc<Context>, request: &CommitRequest) -> CommitAnswer {
+    ::metrics::counter!(metrics::OWNERLESS_COMMITS).increment(1);
+    let answer = lead(context, request, Before::HandedOver, Footing::Ownerless).await;
+    last_word(context, request, answer.unwrap_or(STORE_UNAVAILABLE)).await
+}
+
+/// A no is only said of a commit that nobody else will say yes to.
+async fn last_word(context: &Context, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
+    if request.intent == Intent::DryRun || !is_no(&answer) {
+        return answer;
+    }
+    match context.parts.store.use_up(request.tenant.account_id, request.commit_id).await {
+        Ok(false) => answer,
+        Ok(true) => settled_before(context, request, true).await,
+        Err(error) => {
+            tracing::warn!(commit_id = %request.commit_id, %error, "a refused commit could not be used up");
+            STORE_UNAVAILABLE
+        }
+    }
+}
+
+/// Whether an answer says that the commit is not made and will not be.
+fn is_no(answer: &CommitAnswer) -> bool {
+    match answer {
+        CommitAnswer::Committed(_) | CommitAnswer::WouldCommit(_) | CommitAnswer::Replayed(_) => false,
+        CommitAnswer::IdempotencyMismatch
+        | CommitAnswer::Refused(_)
+        | CommitAnswer::Rejected(_)
+        | CommitAnswer::HoldLimit(_) => true,
+        // These leave open whether it was made.
+        CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable | UnavailableReason::Deadline) => false,
+        CommitAnswer::Unavailable(_) => true,
+    }
+}
+
+/// Publishes what was committed to the cache, and lets the owner know.
+pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
+    let account_id = planned.plan.tenant.account_id;
+    let changed = planned.changed_calendars();
+    let published = changed.keys().map(|&calendar_id| publish_one(context, account_id, calendar_id));
+    if timeout(PUBLISH_DEADLINE, join_all(published)).await.is_err() {
+        tracing::warn!("a commit without its owner did not reach the cache in time; the owner hears of it");
+    }
+    tell_owner(context, account_id);
+}
+
+async fn publish_one(context: &Context, account_id: AccountId, calendar_id: CalendarId) {
+    let shard = Shard::of(account_id);
+    let cache = &context.parts.cache;
+    let result = match context.parts.store.load_facts(account_id, calendar_id).await {
+        Ok(Some(source)) => cache.publish(shard, Arc::new(CalendarFacts::assemble(source))).await,
+        Ok(None) => cache.withdraw(shard, calendar_id).await,
+        Err(error) => {
+            tracing::warn!(%calendar_id, %error, "facts could not be read after a commit without their owner");
+            cache.withdraw(shard, calendar_id).await
+        }
+    };
+    if let Err(error) = result {
+        tracing::warn!(%calendar_id, %error, "a commit without its owner did not reach the cache");
+    }
+}
+
+fn tell_owner(context: &Arc<Context>, account_id: AccountId) {
+    let context = Arc::clone(context);
+    let tasks = context.tasks.clone();
+    tasks.spawn(async move {
+        match (context.ownership.place(Shard::of(account_id)), &context.parts.peers) {
+            (Place::There(owner, _), Some(peers)) => {
+                // It hears of it by its next renewal, whatever becomes of this.
+                let _ = timeout(TELL_DEADLINE, peers.config_changed(&owner, account_id)).await;
+            }
+            (Place::Here(_), _) => context.catch_up_account(account_id).await,
+            _ => {}
+        }
+    });
+}

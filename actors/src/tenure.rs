@@ -1,0 +1,211 @@
+//! A node's time as an owner: it renews its lease, follows the map, takes what nobody has, gives what should be another's,
+//! and leaves in order.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::cluster::{Moves, Scene, moves};
+use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::ports::{Membership, NodeRecord, StoreError};
+use agentcal_engine::shard::{NodeId, Shard};
+use futures::future::join_all;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::config::reload;
+use crate::context::Context;
+
+/// Most times a round looks at the map again because it changed something.
+const LOOKS_MAX: u32 = 4;
+/// Longest wait for a receiver to hear that it was given shards. It finds out by itself at its next renewal.
+const TELL_DEADLINE: Duration = Duration::from_millis(200);
+/// Longest wait for the store while leaving.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(5);
+/// Longest wait for requests to find their new owners while leaving.
+const ROUTES_DEADLINE: Duration = Duration::from_millis(900);
+
+/// Renews the lease until the scheduler stops.
+pub(crate) async fn run(context: Arc<Context>) {
+    let rhythm = context.parts.settings.lease_renewal;
+    loop {
+        tokio::select! {
+            biased;
+            () = context.stopping.cancelled() => return,
+            () = context.ownership.look.notified() => {}
+            () = sleep(rhythm) => {}
+        }
+        // A round that panics must not be the last: it runs as a task of its own.
+        let task = Arc::clone(&context);
+        match tokio::spawn(async move { task.look_round().await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed, or shards not be moved"),
+            Err(error) => tracing::error!(%error, "a look at the shards failed inside"),
+        }
+    }
+}
+
+impl Context {
+    /// Renews the lease and does what the map asks for: ends with what was lost, begins with what was given, takes what
+    /// nobody has, hands over what should be another's.
+    pub(crate) async fn look_round(self: &Arc<Self>) -> Result<(), StoreError> {
+        let _turn = self.ownership.turn.lock().await;
+        for _ in 0..LOOKS_MAX {
+            let membership = self.renew().await?;
+            let map = self.ownership.map();
+            let scene = Scene { me: self.ownership.me(), nodes: &membership.nodes, shards: &map.shards };
+            let Moves { take, hand_over } = moves(&scene);
+            if take.is_empty() && hand_over.is_empty() {
+                return Ok(());
+            }
+            let taken = if take.is_empty() { Vec::new() } else { self.take(&take).await? };
+            let given = if hand_over.is_empty() { Vec::new() } else { self.give(&hand_over).await? };
+            if taken.is_empty() && given.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(taken = taken.len(), given = given.len(), "shards moved");
+            if !given.is_empty() {
+                // One round's worth was given: the next part waits for the next round.
+                return self.renew().await.map(drop);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&self, shards: &[Shard]) -> Result<Vec<Shard>, StoreError> {
+        let taken = self.parts.store.take_shards(self.ownership.me(), shards).await?;
+        Ok(taken.into_iter().map(|(shard, _)| shard).collect())
+    }
+
+    async fn give(&self, shards: &[(Shard, NodeId)]) -> Result<Vec<Shard>, StoreError> {
+        let given = self.parts.store.hand_over(self.ownership.me(), shards).await?;
+        let gone: BTreeSet<Shard> = given.iter().copied().collect();
+        let receivers = shards.iter().filter(|(shard, _)| gone.contains(shard)).map(|&(_, receiver)| receiver);
+        self.tell_given(receivers.collect()).await;
+        Ok(given)
+    }
+
+    async fn tell_given(&self, receivers: BTreeSet<NodeId>) {
+        let Some(peers) = &self.parts.peers else { return };
+        let nodes: Vec<NodeRecord> =
+            self.ownership.nodes().into_iter().filter(|node| receivers.contains(&node.id)).collect();
+        let told = nodes.iter().map(|node| timeout(TELL_DEADLINE, peers.shards_given(node)));
+        for (node, told) in nodes.iter().zip(join_all(told).await) {
+            if !matches!(told, Ok(Ok(()))) {
+                tracing::info!(node = %node.id.0, "a node was given shards and could not be told; it will see");
+            }
+        }
+    }
+
+    /// Renews the lease, and brings what is kept in memory up to what was learned by it.
+    async fn renew(self: &Arc<Self>) -> Result<Membership, StoreError> {
+        let settings = &self.parts.settings;
+        let sent = Instant::now();
+        let (node, known) = (self.ownership.node(), self.ownership.map().version);
+        let renewal = self.parts.store.renew_lease(&node, settings.lease_ttl, known);
+        let renewed = timeout(settings.lease_renewal, renewal).await;
+        let membership = renewed.map_err(|late| StoreError::Unavailable(late.into()))??;
+        let learned = self.ownership.handle_renewed(sent, settings.lease_ttl, &membership);
+        if learned.begins_anew {
+            tracing::warn!("the lease had run out; beginning anew");
+        }
+        self.end_slots(learned.begins_anew);
+        self.catch_up_accounts(&membership.touched).await;
+        self.ownership.handle_learned(sent, membership.store_now);
+        self.caught_up.notify_one();
+        self.begin_shards(learned.began);
+        Ok(membership)
+    }
+
+    /// Ends calendars that are awake under an ownership that is over; `all`: every one.
+    pub(crate) fn end_slots(&self, all: bool) {
+        for slot in self.directory.awake() {
+            if all || !self.is_current(&slot) {
+                self.directory.end(&slot);
+            }
+        }
+    }
+
+    /// Somebody changed these accounts without their owner: nothing older is published from here on.
+    async fn catch_up_accounts(&self, touched: &[AccountId]) {
+        join_all(touched.iter().map(|&account_id| self.catch_up_account(account_id))).await;
+    }
+
+    /// Has all awake calendars of an account load again, and takes the sleeping ones out of the cache.
+    pub(crate) async fn catch_up_account(&self, account_id: AccountId) {
+        let awake = self.directory.awake_of(account_id);
+        join_all(awake.iter().map(|slot| reload(slot))).await;
+        let Ok(Some(config)) = self.config(account_id).await else { return };
+        let sleeping = config.calendars.iter().map(|calendar| calendar.id);
+        let sleeping: Vec<CalendarId> = sleeping.filter(|&id| self.directory.peek(id).is_none()).collect();
+        for calendar_id in sleeping {
+            self.withdraw_from_cache(account_id, calendar_id).await;
+        }
+    }
+
+    /// Looks after what was marked while nobody owned these shards.
+    fn begin_shards(self: &Arc<Self>, shards: Vec<Shard>) {
+        if shards.is_empty() {
+            return;
+        }
+        let context = Arc::clone(self);
+        self.tasks.spawn(async move {
+            for shard in shards {
+                let marked = tokio::select! {
+                    biased;
+                    () = context.stopping.cancelled() => return,
+                    marked = context.parts.cache.take_dirty(shard) => marked,
+                };
+                match marked {
+                    Ok(marked) => context.ring_marked(shard, marked).await,
+                    // Bells carry no truth: the polls come round.
+                    Err(_unavailable) => return,
+                }
+            }
+        });
+    }
+
+    async fn ring_marked(self: &Arc<Self>, shard: Shard, marked: Vec<CalendarId>) {
+        for calendar_id in marked {
+            if let Ok(Some(account_id)) = self.parts.store.account_of_calendar(calendar_id).await
+                && Shard::of(account_id) == shard
+            {
+                self.ring(account_id, calendar_id);
+            }
+        }
+    }
+
+    /// Gives everything to others, and ends the lease. Requests in hand are fenced, and find their new owners.
+    pub(crate) async fn leave(self: &Arc<Self>) {
+        self.ownership.begin_draining();
+        match timeout(LEAVE_DEADLINE, self.hand_over_all()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "shards could not be handed over; others take them"),
+            Err(_late) => tracing::warn!("shards were not handed over in time; others take them"),
+        }
+        self.routes.close();
+        if timeout(ROUTES_DEADLINE, self.routes.wait()).await.is_err() {
+            tracing::warn!("requests under way did not end in time");
+        }
+        self.ownership.end();
+        match timeout(LEAVE_DEADLINE, self.parts.store.end_lease(self.ownership.me())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be ended; it runs out"),
+            Err(_late) => tracing::warn!("the lease was not ended in time; it runs out"),
+        }
+        self.end_slots(true);
+    }
+
+    async fn hand_over_all(self: &Arc<Self>) -> Result<(), StoreError> {
+        let _turn = self.ownership.turn.lock().await;
+        let membership = self.renew().await?;
+        let map = self.ownership.map();
+        let scene = Scene { me: self.ownership.me(), nodes: &membership.nodes, shards: &map.shards };
+        let Moves { hand_over, .. } = moves(&scene);
+        if hand_over.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(shards = hand_over.len(), "leaving");
+        self.give(&hand_over).await?;
+        self.renew().await.map(drop)
+    }
+}
