@@ -33,7 +33,8 @@ pub enum StoreClock {
     Given(Arc<dyn Clock>),
 }
 
-/// How long a session may make others wait. Sent to the server when a connection begins.
+/// How long a session may make others wait, sent to the server when a connection begins; and how long a caller waits for
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a lock.
@@ -42,13 +43,16 @@ pub struct Timeouts {
     pub statement: Duration,
     /// Between two statements of a transaction, so that a process that was paused blocks nobody.
     pub idle_in_transaction: Duration,
+    /// For a connection.
+    pub acquire: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let second = Duration::from_secs(1);
         // A lock's time runs out first, because it says more.
-        Self { lock: second - Duration::from_millis(50), statement: second, idle_in_transaction: second }
+        let lock = second - Duration::from_millis(50);
+        Self { lock, statement: second, idle_in_transaction: second, acquire: ACQUIRE_TIMEOUT }
     }
 }
 
@@ -169,7 +173,7 @@ impl PostgresStore {
         first.close().await.map_err(OpenError::of)?;
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(timeouts.acquire)
             .idle_timeout(IDLE_TIMEOUT)
             .max_lifetime(LIFETIME_MAX)
             .test_before_acquire(false)

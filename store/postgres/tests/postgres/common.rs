@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use agentcal_store_conformance::{TestClock, TestEntropy};
 use agentcal_store_postgres::{OpenOptions, PostgresStore, StoreClock, Timeouts};
 use agentcal_store_vault::KeyRing;
-use agentcal_testkit::{Durability, Postgres, postgres};
+use agentcal_testkit::{Durability, Postgres, WAIT_MAX, postgres};
 
 /// A key ring for tests: the base 64 of 32 zeros.
 pub(crate) const KEYS: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -104,7 +104,8 @@ pub(crate) fn options(url: &str) -> OpenOptions {
         keyring: Arc::new(KeyRing::parse(KEYS).expect("a valid ring")),
         entropy: Arc::new(TestEntropy::default()),
         clock: StoreClock::Database,
-        timeouts: Timeouts::default(),
+        // Connecting takes its time where a hundred tests do so at once.
+        timeouts: Timeouts { acquire: WAIT_MAX, ..Timeouts::default() },
     }
 }
 
