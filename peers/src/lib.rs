@@ -19,9 +19,10 @@ mod serve;
 mod tls;
 mod wire;
 
+pub use agentcal_actors::NotOwner;
 pub use client::{HttpPeers, PeersError, PeersParts, PeersSettings};
 pub use guard::{Guard, VerifiedPeer};
-pub use owner::{NotOwner, Owner, ShardsPicture};
+pub use owner::{Owner, ShardsPicture};
 pub use routes::{RouterParts, router};
 pub use secret::{PeerSecret, SECRET_LEN_MIN, SecretError};
 pub use serve::{ServeOptions, serve};

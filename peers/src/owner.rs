@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_actors::{NotOwner, Scheduler};
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
@@ -10,11 +11,6 @@ use agentcal_engine::ports::{FactsWanted, NodeRecord, ShardMap};
 use agentcal_engine::shard::NodeId;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-
-/// This node does not own the shard. Nothing was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this node does not own the shard")]
-pub struct NotOwner;
 
 /// What is known here of who owns what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +46,38 @@ pub trait Owner: Send + Sync + 'static {
     /// Hears that shards were given to this node.
     fn shards_given(&self);
 
-    /// Who owns what, for people; `None` on a node that is alone.
-    fn shards(&self) -> Option<ShardsPicture>;
+    /// Who owns what, for people.
+    fn shards(&self) -> ShardsPicture;
+}
+
+#[async_trait]
+impl Owner for Scheduler {
+    fn commit(&self, request: CommitRequest) -> Result<BoxFuture<'static, CommitAnswer>, NotOwner> {
+        Ok(Box::pin(self.commit_for_peer(request)?))
+    }
+
+    async fn facts(
+        &self,
+        account_id: AccountId,
+        wanted: &[FactsWanted],
+        deadline: Duration,
+    ) -> Result<Vec<Arc<CalendarFacts>>, NotOwner> {
+        self.facts_for_peer(account_id, wanted, deadline).await
+    }
+
+    fn bell(&self, account_id: AccountId, calendar_id: CalendarId) -> Result<(), NotOwner> {
+        self.bell_for_peer(account_id, calendar_id)
+    }
+
+    async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner> {
+        self.config_changed_for_peer(account_id).await
+    }
+
+    fn shards_given(&self) {
+        Self::shards_given(self);
+    }
+
+    fn shards(&self) -> ShardsPicture {
+        ShardsPicture { node_id: self.node().id, nodes: self.nodes(), map: self.shard_map() }
+    }
 }

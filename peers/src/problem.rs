@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::owner::NotOwner;
+use agentcal_actors::NotOwner;
 
 /// When to come again after too much was asked at once.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,7 +24,6 @@ pub(crate) enum Problem {
     TooSlow,
     TooMany,
     Method,
-    NoMap,
 }
 
 /// The document. Its members and their order are those of the public api.
@@ -52,7 +51,6 @@ impl Problem {
             Self::Method => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The route does not answer this method")
             }
-            Self::NoMap => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         }
     }
 
@@ -66,7 +64,6 @@ impl Problem {
             Self::TooSlow => "the body did not come in time".to_owned(),
             Self::TooMany => "too many requests of other nodes are under way here".to_owned(),
             Self::Method => "this route does not answer this method".to_owned(),
-            Self::NoMap => "this node is alone and keeps no map".to_owned(),
         }
     }
 

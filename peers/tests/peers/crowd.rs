@@ -61,12 +61,12 @@ fn what_is_asked_and_answered_is_counted() {
     }
 }
 
-/// What a hop costs. Says it, and asserts nothing: `cargo test -p agentcal-peers -- --ignored --nocapture hop`.
+/// What a hop costs. Says it, and asserts nothing: `cargo test --release -p agentcal-peers -- --ignored --nocapture hop`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn what_a_hop_costs() {
     const TASKS: usize = 64;
-    let (each, bed) = (2_000, Bed::with(Behaviour::Answers(released())).await);
+    let (each, bed) = (500, Bed::with(Behaviour::Answers(released())).await);
     for tasks in [1, TASKS] {
         for kind in ["bell", "commit"] {
             let begun = Instant::now();

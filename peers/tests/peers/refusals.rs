@@ -89,7 +89,6 @@ async fn refusals_are_problem_documents() {
     check("POST", "commit", SECRET, "1000", &commit[1..], (400, "malformed_body")).await;
     check("POST", "bell", SECRET, "1000", &" ".repeat(1_048_577), (413, "body_too_large")).await;
     check("GET", "commit", SECRET, "1000", "", (405, "method_not_allowed")).await;
-    check("GET", "shards", SECRET, "1000", "", (404, "not_found")).await;
 }
 
 #[tokio::test]
