@@ -1,9 +1,13 @@
 //! A node's connection to a disk.
 
 use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentcal_engine::ports::StoreError;
+use tokio::sync::Notify;
 
 use crate::disk::{Access, Disk, Fate};
 use crate::state::{Done, Present, State, Work};
@@ -17,6 +21,30 @@ pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub struct SimStore {
     disk: Disk,
     life: u64,
+    line: Line,
+}
+
+/// The way to the disk. Clones of a connection share it.
+#[derive(Clone, Debug, Default)]
+struct Line(Arc<LineState>);
+
+#[derive(Debug, Default)]
+struct LineState {
+    is_held: AtomicBool,
+    changed: Notify,
+}
+
+impl Line {
+    async fn passable(&self) {
+        while self.0.is_held.load(Ordering::SeqCst) {
+            let mut resumed = pin!(self.0.changed.notified());
+            // Waits from here on, so that a change between the look and the wait is not missed.
+            resumed.as_mut().enable();
+            if self.0.is_held.load(Ordering::SeqCst) {
+                resumed.await;
+            }
+        }
+    }
 }
 
 /// Why a simulated store did not answer.
@@ -44,7 +72,7 @@ fn unavailable(fault: Fault) -> StoreError {
 
 impl SimStore {
     pub(crate) fn new(disk: Disk, life: u64) -> Self {
-        Self { disk, life }
+        Self { disk, life, line: Line::default() }
     }
 
     /// The disk it is connected to.
@@ -52,8 +80,21 @@ impl SimStore {
         &self.disk
     }
 
+    /// Lets nothing through from now on: what is asked waits, and happens when [`Self::resume`] is called. As for a node
+    /// that is paused, or cut off from its store.
+    pub fn hold(&self) {
+        self.line.0.is_held.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets everything through again, what waits first.
+    pub fn resume(&self) {
+        self.line.0.is_held.store(false, Ordering::SeqCst);
+        self.line.0.changed.notify_waiters();
+    }
+
     /// A transaction that reads one state of the store.
     pub(crate) async fn read<T>(&self, look: impl FnOnce(&State, &Present) -> T) -> Result<T> {
+        self.line.passable().await;
         let course = self.disk.course(Access::Read);
         pause(course.before).await;
         let seen = match course.fate {
@@ -68,6 +109,7 @@ impl SimStore {
 
     /// A transaction that writes.
     pub(crate) async fn write<T>(&self, transaction: impl FnOnce(&mut Work<'_>) -> Result<Done<T>>) -> Result<T> {
+        self.line.passable().await;
         let course = self.disk.course(Access::Write);
         pause(course.before).await;
         let performed = match course.fate {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::ids::AccountId;
-use agentcal_engine::ports::{
-    Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, StoreError, TOUCHED_FOR,
-};
+use agentcal_engine::ports::{Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, StoreError, TOUCHED_FOR};
 use agentcal_engine::shard::{Epoch, NodeId, Shard};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;

@@ -1,0 +1,8 @@
+//! Several nodes on one simulated store: who owns what, where commits go, and what readers see while links, owners and the
+//! cache fail. Time is virtual.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
+
+mod links;
+mod stories;
+mod town;

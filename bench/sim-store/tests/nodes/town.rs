@@ -1,0 +1,297 @@
+//! Several nodes on one store and one cache, and some accounts to book in.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
+use agentcal_engine::calendar::request::{
+    BookRequest, ChangedBy, Choice, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Meeting,
+};
+use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::ids::{AccountId, BookingId, CalendarId, OrganizationId, UserId, mint_uuid};
+use agentcal_engine::model::{
+    Account, AdHocMeeting, Attendee, AvailabilityRules, Booking, CivilTime, CivilWindow, Mode, Organization, Tenant,
+    User, WeeklyRule,
+};
+use agentcal_engine::ports::{Beat, CacheError, CacheRead, Clock, ConfigStore, FactCache, TenantStore, Write};
+use agentcal_engine::shard::{Epoch, NodeId, Shard};
+use agentcal_engine::time::{HOUR_US, Timestamp};
+use agentcal_sim_store::{Disk, Seeded, SimStore};
+use agentcal_store_memory::MemoryFactCache;
+use async_trait::async_trait;
+use chrono_tz::Tz;
+use tokio::time::Instant;
+
+use crate::links::Links;
+
+/// 2026-12-01T00:00:00Z.
+const MIDNIGHT: Timestamp = Timestamp::from_seconds(1_796_083_200);
+/// Longest wait of a caller.
+const PATIENCE: Duration = Duration::from_secs(10);
+const ACCOUNTS: usize = 12;
+
+struct VirtualClock(Instant);
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        MIDNIGHT + self.0.elapsed()
+    }
+}
+
+/// A cache that can be lost for a while, with what it held.
+#[derive(Default)]
+pub(crate) struct FickleCache {
+    kept: MemoryFactCache,
+    is_down: AtomicBool,
+}
+
+impl FickleCache {
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    fn reached(&self) -> Result<&MemoryFactCache, CacheError> {
+        match self.is_down.load(Ordering::SeqCst) {
+            true => Err(CacheError::Unavailable("down".into())),
+            false => Ok(&self.kept),
+        }
+    }
+}
+
+#[async_trait]
+impl FactCache for FickleCache {
+    async fn publish(&self, shard: Shard, facts: Arc<CalendarFacts>) -> Result<(), CacheError> {
+        self.reached()?.publish(shard, facts).await
+    }
+
+    async fn read(&self, shard: Shard, calendar_ids: &[CalendarId]) -> Result<CacheRead, CacheError> {
+        self.reached()?.read(shard, calendar_ids).await
+    }
+
+    async fn withdraw(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
+        self.reached()?.withdraw(shard, calendar_id).await
+    }
+
+    async fn beat(&self, beats: &[(Shard, Beat)]) -> Result<(), CacheError> {
+        self.reached()?.beat(beats).await
+    }
+
+    async fn end_beat(&self, shard: Shard, epoch: Epoch) -> Result<(), CacheError> {
+        self.reached()?.end_beat(shard, epoch).await
+    }
+
+    async fn mark_dirty(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
+        self.reached()?.mark_dirty(shard, calendar_id).await
+    }
+
+    async fn take_dirty(&self, shard: Shard) -> Result<Vec<CalendarId>, CacheError> {
+        self.reached()?.take_dirty(shard).await
+    }
+}
+
+/// A node and its connection to the store.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) store: SimStore,
+}
+
+/// Somebody who can be booked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Person {
+    pub(crate) tenant: Tenant,
+    pub(crate) user_id: UserId,
+    pub(crate) calendar_id: CalendarId,
+}
+
+impl Person {
+    pub(crate) fn shard(&self) -> Shard {
+        Shard::of(self.tenant.account_id)
+    }
+}
+
+pub(crate) struct Town {
+    pub(crate) disk: Disk,
+    pub(crate) cache: Arc<FickleCache>,
+    pub(crate) links: Links,
+    pub(crate) people: Vec<Person>,
+    clock: Arc<VirtualClock>,
+    ids: Arc<Seeded>,
+}
+
+impl Town {
+    pub(crate) async fn found() -> Self {
+        let clock = Arc::new(VirtualClock(Instant::now()));
+        let ids = Arc::new(Seeded::new(7));
+        let disk = Disk::new(Arc::clone(&clock) as _, Arc::new(Seeded::new(8)));
+        let mut town = Self { disk, cache: Arc::default(), links: Links::default(), people: Vec::new(), clock, ids };
+        for _ in 0..ACCOUNTS {
+            let person = town.settle().await;
+            town.people.push(person);
+        }
+        town
+    }
+
+    /// Starts a node and waits until the shards are where they should be.
+    pub(crate) async fn join(&self, address: &str) -> Node {
+        let store = self.disk.connect();
+        let settings = SchedulerSettings { address: address.to_owned(), ..SchedulerSettings::default() };
+        let parts = SchedulerParts {
+            store: Arc::new(store.clone()),
+            cache: Arc::clone(&self.cache) as _,
+            providers: Providers::new(),
+            clock: Arc::clone(&self.clock) as _,
+            entropy: Arc::clone(&self.ids) as _,
+            peers: Some(Arc::new(self.links.clone())),
+            settings,
+        };
+        let scheduler = Scheduler::start(parts).await.unwrap();
+        self.links.add(&scheduler);
+        Node { scheduler, store }
+    }
+
+    /// Two nodes that share the shards, and know it.
+    pub(crate) async fn two_nodes(&self) -> (Node, Node) {
+        let (one, other) = (self.join("one").await, self.join("other").await);
+        until("shards are shared", || {
+            let maps = [one.scheduler.shard_map(), other.scheduler.shard_map()];
+            let own = maps[0].shards.iter().filter(|row| row.owner == Some(other.id())).count();
+            maps[0] == maps[1] && own > 1_800
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(one.scheduler.shard_map(), other.scheduler.shard_map(), "nothing moves any more");
+        (one, other)
+    }
+
+    /// Somebody whose shard this node owns.
+    pub(crate) fn person_of(&self, node: &Node) -> Person {
+        let map = node.scheduler.shard_map();
+        let is_own = |person: &&Person| map.shards[usize::from(person.shard().number())].owner == Some(node.id());
+        *self.people.iter().find(is_own).unwrap()
+    }
+
+    pub(crate) fn booking(&self, person: &Person, hour: i64) -> CommitRequest {
+        self.request(
+            person,
+            CommitKind::Book(BookRequest {
+                booking_id: BookingId::mint(self.clock.now(), &*self.ids),
+                meeting: Meeting::AdHoc(AdHocMeeting { user_id: person.user_id, duration_minutes: 60 }),
+                choice: Choice::Named(person.user_id),
+                start: at(hour),
+                attendee: Attendee { name: "Ada".into(), email: None, phone: None, timezone: None },
+                metadata: serde_json::Map::new(),
+            }),
+        )
+    }
+
+    pub(crate) fn cancellation(&self, person: &Person, booking: &Booking) -> CommitRequest {
+        self.request(person, CommitKind::Cancel { booking_id: booking.id, reason: None, by: ChangedBy::Key })
+    }
+
+    fn request(&self, person: &Person, kind: CommitKind) -> CommitRequest {
+        let now = self.clock.now();
+        CommitRequest {
+            commit_id: mint_uuid(now, &*self.ids),
+            tenant: person.tenant,
+            kind,
+            intent: Intent::Commit,
+            idempotency: None,
+            deadline: now + PATIENCE,
+        }
+    }
+
+    async fn settle(&self) -> Person {
+        let (store, now, ids) = (self.disk.connect(), self.clock.now(), &*self.ids);
+        let organization_id = OrganizationId::mint(now, ids);
+        let organization = Organization { id: organization_id, name: "Org".into(), created_at: now };
+        store.create_organization(&organization).await.unwrap();
+        let account = Account {
+            id: AccountId::mint(now, ids),
+            organization_id,
+            mode: Mode::Test,
+            name: "Account".into(),
+            timezone: None,
+            metadata: serde_json::Map::new(),
+            created_at: now,
+        };
+        assert_eq!(store.create_account(&account, None).await.unwrap(), Write::Done);
+        let tenant = Tenant { organization_id, mode: Mode::Test, account_id: account.id };
+        let user = User {
+            id: UserId::mint(now, ids),
+            account_id: account.id,
+            name: "Host".into(),
+            email: "host@example.com".into(),
+            timezone: Tz::UTC,
+            calendar_id: None,
+            home_calendar_id: CalendarId::mint(now, ids),
+            busy_calendar_ids: Vec::new(),
+            created_at: now,
+        };
+        assert_eq!(store.create_user(&tenant, &user, &always(), None).await.unwrap(), Write::Done);
+        Person { tenant, user_id: user.id, calendar_id: user.home_calendar_id }
+    }
+}
+
+impl Node {
+    pub(crate) fn id(&self) -> NodeId {
+        self.scheduler.node().id
+    }
+
+    pub(crate) async fn commit(&self, request: CommitRequest) -> CommitAnswer {
+        self.scheduler.commit(request).await
+    }
+
+    pub(crate) async fn booked(&self, request: CommitRequest) -> Booking {
+        match self.commit(request).await {
+            CommitAnswer::Committed(Made::Booking(booking)) => *booking,
+            other => panic!("not booked: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn facts(&self, person: &Person) -> Arc<CalendarFacts> {
+        let need = Freshness { max_age: None, deadline: Duration::from_secs(1) };
+        self.scheduler.facts(person.tenant.account_id, &[person.calendar_id], need).await.remove(0)
+    }
+
+    /// Whether an hour reads as taken here.
+    pub(crate) async fn sees_taken(&self, person: &Person, hour: i64) -> bool {
+        self.facts(person).await.claims.iter().any(|claim| claim.range.start == at(hour))
+    }
+
+    /// How many shards it owns, as it knows.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.scheduler.shard_map().shards.iter().filter(|row| row.owner == Some(self.id())).count()
+    }
+}
+
+pub(crate) fn at(hour: i64) -> Timestamp {
+    MIDNIGHT.plus_micros(hour * HOUR_US)
+}
+
+/// Waits, on virtual time, until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < until, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The bookings that stand, by when they begin; none may be there twice.
+pub(crate) fn standing(town: &Town, person: &Person) -> BTreeSet<Timestamp> {
+    let view = town.disk.view();
+    let claims = view.claims(person.tenant.account_id);
+    let starts: BTreeSet<Timestamp> = claims.iter().map(|claim| claim.range.start).collect();
+    assert_eq!(starts.len(), claims.len(), "no time is sold twice");
+    starts
+}
+
+fn always() -> AvailabilityRules {
+    let time = |minutes| CivilTime::from_minutes(minutes).unwrap();
+    let window = CivilWindow { civil_start: time(0), civil_end: time(1_440) };
+    let weekly = (0..7).map(|day_of_week| WeeklyRule { day_of_week, window }).collect();
+    AvailabilityRules { timezone: Tz::UTC, weekly, overrides: std::collections::BTreeMap::new() }
+}
