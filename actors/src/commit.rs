@@ -23,7 +23,6 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::calendar::Msg;
-use crate::config::reload;
 use crate::context::Context;
 use crate::jobs::Change;
 use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
@@ -392,11 +391,7 @@ async fn after_unknown_outcome(
     let is_there = is_there(context, request, &planned.made).await;
     // Whatever happened, what was published may be behind the store now.
     for calendar_id in planned.changed_calendars().into_keys() {
-        match context.directory.peek(calendar_id) {
-            Some(slot) => reload(&slot).await,
-            None if context.ownership.is_alone() => {}
-            None => context.withdraw_from_cache(planned.plan.tenant.account_id, calendar_id).await,
-        }
+        context.catch_up(planned.plan.tenant.account_id, calendar_id).await;
     }
     match is_there {
         Ok(true) => CommitAnswer::Committed(planned.made.clone()),

@@ -67,23 +67,40 @@ impl Context {
     }
 
     /// The account's configuration was written: returns once nothing answers from what was before.
-    pub(crate) async fn config_changed(&self, account_id: AccountId) {
+    pub(crate) async fn config_changed(self: &Arc<Self>, account_id: AccountId) {
         let before = self.configs.forget(account_id);
         let after = self.fresh_config(account_id).await;
         match self.ownership.place(Shard::of(account_id)) {
-            Place::There(owner, _) => return self.tell_config_changed(&owner, account_id).await,
-            Place::Here(_) if !self.ownership.is_alone() => return self.catch_up_account(account_id).await,
+            Place::There(..) => return self.tell_config_changed(account_id).await,
             Place::Here(_) | Place::Nowhere => {}
         }
+        let (Some(before), Ok(Some(after))) = (before, after) else { return self.catch_up_account(account_id).await };
+        let touched = touched_calendars(&before, &after);
+        join_all(touched.into_iter().map(|calendar_id| self.catch_up(account_id, calendar_id))).await;
+    }
+
+    /// Has all awake calendars of an account load again, and takes the sleeping ones out of the cache.
+    pub(crate) async fn catch_up_account(&self, account_id: AccountId) {
         let awake = self.directory.awake_of(account_id);
-        let touched: Vec<Arc<Slot>> = match (before, after) {
-            (Some(before), Ok(Some(after))) => {
-                let touched = touched_calendars(&before, &after);
-                awake.into_iter().filter(|slot| touched.contains(&slot.calendar_id)).collect()
+        join_all(awake.iter().map(|slot| reload(slot))).await;
+        if self.ownership.is_alone() {
+            return;
+        }
+        let Ok(Some(config)) = self.config(account_id).await else { return };
+        for calendar in &config.calendars {
+            if self.directory.peek(calendar.id).is_none() {
+                self.withdraw_from_cache(account_id, calendar.id).await;
             }
-            _ => awake,
-        };
-        join_all(touched.iter().map(|slot| reload(slot))).await;
+        }
+    }
+
+    /// Has a calendar load its facts again, or takes them out of the cache while it sleeps.
+    pub(crate) async fn catch_up(&self, account_id: AccountId, calendar_id: CalendarId) {
+        match self.directory.peek(calendar_id) {
+            Some(slot) => reload(&slot).await,
+            None if self.ownership.is_alone() => {}
+            None => self.withdraw_from_cache(account_id, calendar_id).await,
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use agentcal_engine::facts::{CalendarFacts, Knowledge, UnknownReason};
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{FactsWanted, NodeRecord, PeerError};
+use agentcal_engine::ports::{FactsWanted, PeerError};
 use agentcal_engine::shard::Shard;
 use futures::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::context::Context;
 use crate::metrics;
@@ -25,6 +25,9 @@ const OWNER_PATIENCE: Duration = Duration::from_millis(300);
 const BELL_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest wait until an owner has taken in a change of configuration.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often an owner that could not be told is told again, and after how long.
+const TELLS_MAX: u32 = 30;
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Part of the caller's patience kept back for the store.
 const KEPT_FOR_STORE: Duration = Duration::from_millis(50);
 
@@ -161,13 +164,36 @@ impl Context {
         });
     }
 
-    /// Has the owner of an account take in that its configuration was written.
-    pub(crate) async fn tell_config_changed(&self, owner: &NodeRecord, account_id: AccountId) {
-        let Some(peers) = &self.parts.peers else { return };
-        let told = timeout_at(Instant::now() + CHANGE_PATIENCE, peers.config_changed(owner, account_id)).await;
-        if !matches!(told, Ok(Ok(()))) {
-            tracing::warn!(node = %owner.id.0, "an owner could not be told of a changed configuration; it polls for that");
+    /// Has the owner of an account take in that its configuration was written. One that cannot be told now is told later:
+    /// it sees changed rules by itself, and commits compare revisions, but claims that moved it would go on showing.
+    pub(crate) async fn tell_config_changed(self: &Arc<Self>, account_id: AccountId) {
+        if self.try_tell_config_changed(account_id).await {
+            return;
         }
+        tracing::warn!("an owner could not be told of a changed configuration; it is tried again");
+        let context = Arc::clone(self);
+        self.tasks.spawn(async move {
+            for _ in 0..TELLS_MAX {
+                tokio::select! {
+                    biased;
+                    () = context.stopping.cancelled() => return,
+                    () = sleep(TELL_AGAIN_AFTER) => {}
+                }
+                if context.try_tell_config_changed(account_id).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn try_tell_config_changed(&self, account_id: AccountId) -> bool {
+        let (Place::There(owner, _), Some(peers)) = (self.ownership.place(Shard::of(account_id)), &self.parts.peers)
+        else {
+            self.catch_up_account(account_id).await;
+            return true;
+        };
+        let until = Instant::now() + CHANGE_PATIENCE;
+        matches!(timeout_at(until, peers.config_changed(&owner, account_id)).await, Ok(Ok(())))
     }
 
     /// Waits until a calendar of another node has synced once, or failed at it.

@@ -166,6 +166,11 @@ impl Ownership {
         learned.as_ref().filter(|_| self.lasts()).map(|of| of.1)
     }
 
+    /// Whether a renewal that was sent after an instant has told everything.
+    pub(crate) fn has_learned_since(&self, instant: Instant) -> bool {
+        self.learned.load().as_ref().is_some_and(|of| of.0 > instant)
+    }
+
     /// What a renewal told has reached everything that is kept in memory.
     pub(crate) fn handle_learned(&self, sent: Instant, store_now: Timestamp) {
         self.learned.store(Some(Arc::new((sent, store_now))));

@@ -24,7 +24,7 @@ impl Scheduler {
     pub fn commit_for_peer(
         &self,
         request: CommitRequest,
-    ) -> Result<impl Future<Output = CommitAnswer> + Send + 'static, NotOwner> {
+    ) -> Result<impl Future<Output = CommitAnswer> + Send + use<>, NotOwner> {
         let context = Arc::clone(&self.context);
         let shard = Shard::of(request.tenant.account_id);
         let epoch = context.ownership.epoch_of(shard).filter(|_| context.takes_commits()).ok_or(NotOwner)?;

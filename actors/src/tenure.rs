@@ -12,7 +12,6 @@ use agentcal_engine::shard::{NodeId, Shard};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::config::reload;
 use crate::context::Context;
 
 /// Most times a round looks at the map again because it changed something.
@@ -48,7 +47,12 @@ impl Context {
     /// Renews the lease and does what the map asks for: ends with what was lost, begins with what was given, takes what
     /// nobody has, hands over what should be another's.
     pub(crate) async fn look_round(self: &Arc<Self>) -> Result<(), StoreError> {
+        let asked = Instant::now();
         let _turn = self.ownership.turn.lock().await;
+        if self.ownership.has_learned_since(asked) {
+            // Somebody who wanted the same looked while this one waited for its turn.
+            return Ok(());
+        }
         for _ in 0..LOOKS_MAX {
             let membership = self.renew().await?;
             let map = self.ownership.map();
@@ -128,18 +132,6 @@ impl Context {
     /// Somebody changed these accounts without their owner: nothing older is published from here on.
     async fn catch_up_accounts(&self, touched: &[AccountId]) {
         join_all(touched.iter().map(|&account_id| self.catch_up_account(account_id))).await;
-    }
-
-    /// Has all awake calendars of an account load again, and takes the sleeping ones out of the cache.
-    pub(crate) async fn catch_up_account(&self, account_id: AccountId) {
-        let awake = self.directory.awake_of(account_id);
-        join_all(awake.iter().map(|slot| reload(slot))).await;
-        let Ok(Some(config)) = self.config(account_id).await else { return };
-        let sleeping = config.calendars.iter().map(|calendar| calendar.id);
-        let sleeping: Vec<CalendarId> = sleeping.filter(|&id| self.directory.peek(id).is_none()).collect();
-        for calendar_id in sleeping {
-            self.withdraw_from_cache(account_id, calendar_id).await;
-        }
     }
 
     /// Looks after what was marked while nobody owned these shards.

@@ -21,26 +21,31 @@ pub(crate) enum Way {
     /// Nothing arrives.
     Cut,
     /// What is asked arrives, and what is answered does not.
-    OneWay,
+    Mute,
 }
 
 /// All nodes by their address, and how each is reached.
 #[derive(Clone, Default)]
-pub(crate) struct Links(Arc<Mutex<BTreeMap<String, (Option<Scheduler>, Way)>>>);
+pub(crate) struct Links(Arc<Mutex<BTreeMap<String, Reach>>>);
+
+#[derive(Clone)]
+struct Reach {
+    scheduler: Scheduler,
+    way: Way,
+}
 
 impl Links {
     pub(crate) fn add(&self, scheduler: &Scheduler) {
         let address = scheduler.node().address;
-        self.0.lock().unwrap().insert(address, (Some(scheduler.clone()), Way::Open));
+        self.0.lock().unwrap().insert(address, Reach { scheduler: scheduler.clone(), way: Way::Open });
     }
 
     pub(crate) fn set(&self, scheduler: &Scheduler, way: Way) {
-        self.0.lock().unwrap().get_mut(&scheduler.node().address).unwrap().1 = way;
+        self.0.lock().unwrap().get_mut(&scheduler.node().address).unwrap().way = way;
     }
 
     fn find(&self, node: &NodeRecord) -> Option<(Scheduler, Way)> {
-        let (scheduler, way) = self.0.lock().unwrap().get(&node.address).cloned()?;
-        Some((scheduler?, way))
+        self.0.lock().unwrap().get(&node.address).map(|reach| (reach.scheduler.clone(), reach.way))
     }
 
     /// Asks a node something; nothing comes back over a way that is not open.
@@ -50,7 +55,7 @@ impl Links {
     {
         match self.find(node) {
             Some((scheduler, Way::Open)) => question(scheduler).await.map_err(|_refused| PeerError::NotOwner),
-            Some((scheduler, Way::OneWay)) => {
+            Some((scheduler, Way::Mute)) => {
                 let _ = question(scheduler).await;
                 pending().await
             }
@@ -73,7 +78,7 @@ impl Peers for Links {
         };
         let taken = scheduler.commit_for_peer(request.clone()).map_err(|_refused| PeerError::NotOwner)?;
         let made = tokio::spawn(taken);
-        if way == Way::OneWay {
+        if way == Way::Mute {
             tokio::time::sleep(receipt_within).await;
             return Err(PeerError::Silent("no receipt".into()));
         }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::CommitAnswer;
+use agentcal_engine::ports::FactCache;
 use tokio::time::Instant;
 
 use crate::links::Way;
@@ -113,7 +114,7 @@ async fn what_was_refused_past_the_owner_is_never_performed_by_it() {
     let taken = one.booked(town.booking(&person, 9)).await;
     // It takes requests in and does nothing about them, and nobody hears from it.
     one.store.hold();
-    town.links.set(&one.scheduler, Way::OneWay);
+    town.links.set(&one.scheduler, Way::Mute);
     let refused = other.commit(town.booking(&person, 9)).await;
     assert!(matches!(refused, CommitAnswer::Refused(_)), "{refused:?}");
     town.links.set(&one.scheduler, Way::Cut);
@@ -183,4 +184,59 @@ async fn a_silent_owners_facts_come_from_the_store() {
     let began = Instant::now();
     assert!(other.sees_taken(&person, 9).await);
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_configuration_on_another_node_reaches_the_owner() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    one.booked(town.booking(&person, 9)).await;
+    assert!(one.sees_taken(&person, 9).await);
+    let moved = town.rehome(&person).await;
+    other.scheduler.config_changed(person.tenant.account_id).await;
+    for node in [&one, &other] {
+        assert!(!node.sees_taken(&person, 9).await && node.sees_taken(&moved, 9).await);
+    }
+    // One that cannot be told is told as soon as it can.
+    town.links.set(&one.scheduler, Way::Cut);
+    let again = town.rehome(&moved).await;
+    other.scheduler.config_changed(person.tenant.account_id).await;
+    town.links.set(&one.scheduler, Way::Open);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for node in [&one, &other] {
+        assert!(!node.sees_taken(&moved, 9).await && node.sees_taken(&again, 9).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bell_rings_at_the_owner_or_leaves_a_mark() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    assert_eq!((one.scheduler.awake_calendars(), other.scheduler.awake_calendars()), (0, 0));
+    other.scheduler.bell(person.tenant.account_id, person.calendar_id);
+    until("the owner's calendar is awake", || one.scheduler.awake_calendars() == 1).await;
+    assert_eq!(other.scheduler.awake_calendars(), 0, "only owners wake calendars");
+    town.links.set(&one.scheduler, Way::Cut);
+    other.scheduler.bell(person.tenant.account_id, person.calendar_id);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(town.cache.take_dirty(person.shard()).await.unwrap(), [person.calendar_id]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_without_its_store_serves_no_memories() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    assert!(!one.sees_taken(&person, 9).await);
+    one.store.hold();
+    town.links.set(&one.scheduler, Way::Cut);
+    let sold = Instant::now();
+    other.booked(town.booking(&person, 9)).await;
+    tokio::time::sleep(Duration::from_secs(5) - sold.elapsed()).await;
+    let asked = tokio::spawn(async move { one.sees_taken(&person, 9).await });
+    // The cache has what the other one published, and the store does not answer: nothing says that the hour is free.
+    let answer = tokio::time::timeout(Duration::from_secs(2), asked).await;
+    assert!(answer.is_err() || answer.unwrap().unwrap());
 }

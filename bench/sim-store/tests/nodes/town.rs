@@ -203,6 +203,17 @@ impl Town {
         }
     }
 
+    /// Gives somebody another internal calendar; claims move along.
+    pub(crate) async fn rehome(&self, person: &Person) -> Person {
+        let store = self.disk.connect();
+        let config = store.account_config(person.tenant.account_id).await.unwrap().unwrap();
+        let calendar_id = CalendarId::mint(self.clock.now(), &*self.ids);
+        let user = User { home_calendar_id: calendar_id, ..config.users[0].0.clone() };
+        let write = store.update_user(&person.tenant, &user, config.config_revision, None).await;
+        assert_eq!(write.unwrap(), Write::Done);
+        Person { calendar_id, ..*person }
+    }
+
     async fn settle(&self) -> Person {
         let (store, now, ids) = (self.disk.connect(), self.clock.now(), &*self.ids);
         let organization_id = OrganizationId::mint(now, ids);
