@@ -6,29 +6,36 @@ use std::sync::Arc;
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError};
 use agentcal_api::{ApiParts, ApiSettings, Readiness};
 use agentcal_engine::commit::HoldLimits;
-use agentcal_engine::ports::{Clock, Entropy, Store, StoreError};
+use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Store, StoreError};
 use agentcal_engine::signed::SigningKeys;
+use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
 use agentcal_provider_egress::EgressError;
 use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
 use agentcal_store_memory::MemoryFactCache;
-use agentcal_store_sqlite::{OpenOptions, SqliteStore};
-use agentcal_store_vault::KeyRing;
+use agentcal_store_redis::{ConfigError as RedisConfigError, RedisConfig, RedisFactCache};
 use agentcal_web::{WebParts, WebSettings};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::CaldavConfig;
+use crate::config::{CaldavConfig, DatabaseConfig, PeersConfig, SecretText};
+use crate::durable::Durable;
 
 /// Name of the database in a data folder.
 pub(crate) const DATABASE_FILE: &str = "agentcal.db";
 /// Name of the key ring in a data folder.
 pub(crate) const KEYRING_FILE: &str = "keyring";
 
+/// Most requests of other nodes at work at once.
+const PEER_REQUESTS_MAX: usize = 4_096;
+
 /// Why a node was not put together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BootError {
+    /// There is no database file.
+    #[error("there is no database {}; run `agentcal migrate` to make it", .0.display())]
+    NoDatabase(PathBuf),
     /// The schema is older than this program.
     #[error("the database lacks {0} migrations of this version; run `agentcal migrate`, then start again")]
     SchemaBehind(usize),
@@ -50,6 +57,12 @@ pub(crate) enum BootError {
     /// The actors did not start.
     #[error("failed to start the scheduler")]
     Scheduler(#[from] StartError),
+    /// The Redis client could not be made.
+    #[error("failed to make the Redis client")]
+    Redis(#[from] RedisConfigError),
+    /// The client for other nodes could not be made.
+    #[error("failed to make the client for other nodes")]
+    Peers(#[from] PeersError),
     /// The CalDAV client could not be made.
     #[error("failed to make the CalDAV client")]
     Caldav(#[from] EgressError),
@@ -59,6 +72,10 @@ pub(crate) enum BootError {
 pub(crate) struct Plan {
     /// How it speaks to CalDAV servers.
     pub(crate) caldav: CaldavConfig,
+    /// The Redis server facts are cached on; `None`: in the process.
+    pub(crate) redis_url: Option<SecretText>,
+    /// How it and other nodes reach and know each other; `None`: it is alone.
+    pub(crate) cluster: Option<Cluster>,
     /// Most live holds.
     pub(crate) holds: HoldLimits,
     /// How sandbox calendars behave.
@@ -73,6 +90,31 @@ pub(crate) struct Plan {
     pub(crate) signing: Arc<SigningKeys>,
 }
 
+/// A node among others.
+pub(crate) struct Cluster {
+    /// Base URL at which the others reach its internal listener.
+    pub(crate) address: String,
+    /// How they know each other.
+    pub(crate) peers: PeersConfig,
+}
+
+impl Cluster {
+    /// Who may ask this node as a node.
+    fn guard(&self) -> Guard {
+        if self.peers.tls.is_some() { Guard::MutualTls } else { Guard::Secrets(self.peers.secrets.clone()) }
+    }
+
+    fn client(&self, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Peers>, BootError> {
+        Ok(Arc::new(HttpPeers::new(PeersParts {
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+            secret: self.peers.secrets.first().cloned(),
+            tls: self.peers.tls.clone(),
+            settings: PeersSettings::default(),
+        })?))
+    }
+}
+
 /// A node that works, and answers as soon as it is listened to.
 pub(crate) struct Node {
     /// Everything that moves.
@@ -81,6 +123,8 @@ pub(crate) struct Node {
     pub(crate) api: ApiParts,
     /// What attendees' pages are made of.
     pub(crate) web: WebParts,
+    /// Who may ask it as a node.
+    guard: Option<Guard>,
     /// Whether it should be sent requests; not at first.
     pub(crate) readiness: Readiness,
 }
@@ -90,17 +134,33 @@ impl Node {
     pub(crate) fn public_router(&self) -> Router {
         agentcal_api::router(self.api.clone()).merge(agentcal_web::router(self.web.clone()))
     }
+
+    /// What the internal listener answers with: metrics and probes, and what other nodes ask.
+    pub(crate) fn internal_router(&self) -> Router {
+        let router = agentcal_api::internal_router(self.api.clone());
+        let Some(guard) = self.guard.clone() else { return router };
+        router.merge(agentcal_peers::router(RouterParts {
+            owner: Arc::new(self.scheduler.clone()),
+            guard,
+            clock: Arc::clone(&self.api.clock),
+            entropy: Arc::clone(&self.api.entropy),
+            in_flight_max: PEER_REQUESTS_MAX,
+        }))
+    }
 }
 
-/// How to open a database file.
-pub(crate) fn open_options(path: PathBuf, keyring: Arc<KeyRing>) -> OpenOptions {
-    OpenOptions { path, keyring, entropy: Arc::new(OsEntropy), clock: Arc::new(SystemClock) }
+/// Refuses a file that is not there; opening it would make it.
+pub(crate) fn require_database(database: &DatabaseConfig) -> Result<(), BootError> {
+    match database {
+        DatabaseConfig::Sqlite { path } if !path.is_file() => Err(BootError::NoDatabase(path.clone())),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a database whose schema is not this program's.
-pub(crate) async fn require_current_schema(store: &SqliteStore) -> Result<(), BootError> {
-    let schema = store.schema_state().await?;
-    if !schema.unknown.is_empty() {
+pub(crate) async fn require_current_schema(store: &Durable) -> Result<(), BootError> {
+    let schema = store.schema().await?;
+    if schema.is_ahead {
         return Err(BootError::SchemaAhead);
     }
     match schema.pending.len() {
@@ -109,35 +169,37 @@ pub(crate) async fn require_current_schema(store: &SqliteStore) -> Result<(), Bo
     }
 }
 
-/// Refuses a database that would not keep what it acknowledges.
-pub(crate) async fn require_durability(store: &SqliteStore) -> Result<(), BootError> {
-    let problems = store.durability_check().await?;
-    if problems.is_empty() {
-        return Ok(());
+/// Refuses a database that would not keep what it acknowledges; what is merely unwise is said.
+pub(crate) async fn require_durability(store: &Durable) -> Result<(), BootError> {
+    let durability = store.durability().await?;
+    for remark in &durability.remarks {
+        tracing::warn!(remark, "the database should be set up otherwise");
     }
-    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Err(BootError::NotDurable(problems.join("; ")))
+    if durability.fatal.is_empty() { Ok(()) } else { Err(BootError::NotDurable(durability.fatal.join("; "))) }
 }
 
 /// Refuses keys that do not open what is stored. A database without tenants is opened by any.
-pub(crate) async fn require_right_keys(store: &SqliteStore) -> Result<(), BootError> {
+pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError> {
     let unreadable = store.unreadable_key_ids().await?;
     if unreadable.is_empty() { Ok(()) } else { Err(BootError::WrongKeys(unreadable.join(", "))) }
 }
 
 /// Starts everything but listening.
-pub(crate) async fn start(store: SqliteStore, plan: Plan) -> Result<Node, BootError> {
-    let store: Arc<dyn Store> = Arc::new(store);
+pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError> {
+    let store = store.port();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let providers = providers(&store, &clock, &plan)?;
+    let peers = plan.cluster.as_ref().map(|cluster| cluster.client(&clock, &entropy)).transpose()?;
+    let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
     let scheduler = Scheduler::start(SchedulerParts {
         store: Arc::clone(&store),
-        cache: Arc::new(MemoryFactCache::default()),
+        cache: cache(plan.redis_url.as_ref())?,
+        peers,
         providers: providers.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
-        settings: SchedulerSettings { hold_limits: plan.holds, ..SchedulerSettings::default() },
+        settings: SchedulerSettings { hold_limits: plan.holds, address, ..SchedulerSettings::default() },
     })
     .await?;
     let readiness = Readiness::new();
@@ -161,7 +223,16 @@ pub(crate) async fn start(store: SqliteStore, plan: Plan) -> Result<Node, BootEr
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),
     };
-    Ok(Node { scheduler, api, web, readiness })
+    let guard = plan.cluster.as_ref().map(Cluster::guard);
+    Ok(Node { scheduler, api, web, guard, readiness })
+}
+
+/// Where facts are published. A Redis server that is away is no reason not to start: it is losable at any time.
+fn cache(redis_url: Option<&SecretText>) -> Result<Arc<dyn FactCache>, BootError> {
+    Ok(match redis_url.and_then(SecretText::said) {
+        None => Arc::new(MemoryFactCache::default()),
+        Some(url) => Arc::new(RedisFactCache::connect(&RedisConfig::at(url))?),
+    })
 }
 
 fn providers(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, plan: &Plan) -> Result<Providers, BootError> {

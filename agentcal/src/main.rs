@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod demo;
+mod durable;
 mod files;
 mod keys;
 mod metrics;

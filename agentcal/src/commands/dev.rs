@@ -9,10 +9,10 @@ use std::time::Duration;
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::model::ProviderKind;
-use agentcal_engine::ports::{Clock, ConfigStore, TenantStore};
+use agentcal_engine::ports::{Clock, Store};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_provider_sandbox::SandboxSettings;
-use agentcal_store_sqlite::{DataFolderLock, SqliteStore};
+use agentcal_store_sqlite::DataFolderLock;
 use agentcal_store_vault::KeyRing;
 use tokio::sync::watch;
 
@@ -24,6 +24,7 @@ use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::CaldavConfig;
 use crate::demo::{self, Manifest};
+use crate::durable::Durable;
 use crate::server::{self, Limits, Server};
 use crate::{files, metrics};
 
@@ -35,16 +36,17 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits) -> CommandResult {
     files::make_folder(&args.data_dir)?;
     let _lock = DataFolderLock::acquire(&args.data_dir)?;
     let (store, signing) = open(&args.data_dir).await?;
-    let manifest = demo_data(&store, &args.data_dir).await?;
+    let port = store.port();
+    let manifest = demo_data(&*port, &args.data_dir).await?;
     let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
     let base_url = base_url(listener.address()?);
-    let node = boot::start(store.clone(), plan(base_url.clone(), signing, holds)?).await?;
+    let node = boot::start(&store, plan(base_url.clone(), signing, holds)?).await?;
     let (stop, stopping) = watch::channel(false);
     let router = node.public_router();
     let api = tokio::spawn(listener.run(router.clone(), stopping));
 
     let running = async {
-        first_syncs(&store, &node, &manifest).await?;
+        first_syncs(&*port, &node, &manifest).await?;
         let file = DevFile::of(base_url, &manifest);
         file.write(&args.data_dir)?;
         node.readiness.set(true);
@@ -68,10 +70,10 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits) -> CommandResult {
     Ok(exit_code(drained))
 }
 
-async fn open(data_dir: &Path) -> Result<(SqliteStore, Arc<SigningKeys>), Box<dyn Error>> {
+async fn open(data_dir: &Path) -> Result<(Durable, Arc<SigningKeys>), Box<dyn Error>> {
     let keyring = KeyRing::load_or_create(&data_dir.join(KEYRING_FILE), &OsEntropy)?;
     let signing = Arc::new(keyring.signing_keys());
-    let store = SqliteStore::open(boot::open_options(data_dir.join(DATABASE_FILE), Arc::new(keyring))).await?;
+    let store = Durable::open_file(&data_dir.join(DATABASE_FILE), Arc::new(keyring)).await?;
     store.migrate().await?;
     boot::require_durability(&store).await?;
     boot::require_right_keys(&store).await?;
@@ -79,7 +81,7 @@ async fn open(data_dir: &Path) -> Result<(SqliteStore, Arc<SigningKeys>), Box<dy
 }
 
 /// The demo's ids and keys; on the first start, and after the database was taken away, its rows too.
-async fn demo_data(store: &SqliteStore, data_dir: &Path) -> Result<Manifest, Box<dyn Error>> {
+async fn demo_data(store: &dyn Store, data_dir: &Path) -> Result<Manifest, Box<dyn Error>> {
     let now = SystemClock.now();
     let mut manifest = Manifest::load_or_create(data_dir, now, &OsEntropy)?;
     if !manifest.seeded || store.list_organizations().await?.is_empty() {
@@ -105,6 +107,8 @@ fn base_url(address: SocketAddr) -> String {
 fn plan(public_url: String, signing: Arc<SigningKeys>, holds: HoldLimits) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
+        redis_url: None,
+        cluster: None,
         holds,
         sandbox: SandboxSettings::default(),
         public_url,
@@ -115,7 +119,7 @@ fn plan(public_url: String, signing: Arc<SigningKeys>, holds: HoldLimits) -> Res
 }
 
 /// Waits until the demo can be asked. Other calendars are not waited for: their servers may be down.
-async fn first_syncs(store: &SqliteStore, node: &Node, manifest: &Manifest) -> Result<(), Box<dyn Error>> {
+async fn first_syncs(store: &dyn Store, node: &Node, manifest: &Manifest) -> Result<(), Box<dyn Error>> {
     let Some(config) = store.account_config(manifest.account_id).await? else { return Ok(()) };
     let sandboxes = config.calendars.iter().filter(|calendar| calendar.provider == ProviderKind::Sandbox);
     let calendar_ids: Vec<CalendarId> = sandboxes.map(|calendar| calendar.id).collect();

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use agentcal_provider_egress::Dns;
-use agentcal_store_sqlite::SqliteStore;
+use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use tokio::net::TcpListener;
 
 use super::{CommandResult, Surroundings, say};
 use crate::boot;
-use crate::config::{Config, ConfigError, EncryptionConfig};
+use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, SecretText};
+use crate::durable::Durable;
 
 /// Longest wait for a server.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,6 +80,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::good("configuration", "every setting can be used")];
     findings.push(public_url(config));
     findings.extend(database(config).await);
+    findings.extend(redis(config).await);
     findings.push(listen("listen", config.server.listen).await);
     findings.push(listen("internal", config.server.internal_listen).await);
     findings.push(caldav(config));
@@ -101,18 +102,16 @@ fn public_url(config: &Config) -> Finding {
 }
 
 async fn database(config: &Config) -> Vec<Finding> {
-    let path = &config.database.path;
-    if !path.is_file() {
-        let says = format!("there is no {}; run `agentcal migrate` to make it", path.display());
-        return vec![Finding::bad("database", says)];
+    if let Err(error) = boot::require_database(&config.database) {
+        return vec![Finding::bad("database", error.to_string())];
     }
-    let options = boot::open_options(path.clone(), config.encryption.keyring.clone());
-    match SqliteStore::open(options).await {
-        Err(error) => vec![Finding::bad("database", with_causes(&error))],
+    match Durable::open(&config.database, config.encryption.keyring.clone()).await {
+        Err(error) => vec![Finding::bad("database", with_causes(error.as_ref()))],
         Ok(store) => {
-            let mut findings = vec![writable(path), schema(&store).await];
+            let mut findings = vec![writable(&config.database), schema(&store).await];
             if findings.iter().all(|finding| finding.state == State::Good) {
-                findings.extend([durability(&store).await, encryption(&store, &config.encryption).await]);
+                findings.extend(durability(&store).await);
+                findings.push(encryption(&store, &config.encryption).await);
             }
             store.close().await;
             findings
@@ -120,34 +119,72 @@ async fn database(config: &Config) -> Vec<Finding> {
     }
 }
 
-fn writable(path: &Path) -> Finding {
+fn writable(database: &DatabaseConfig) -> Finding {
+    let DatabaseConfig::Sqlite { path } = database else {
+        return Finding::good("database", "PostgreSQL answers");
+    };
     match std::fs::OpenOptions::new().append(true).open(path) {
         Ok(_) => Finding::good("database", format!("{} can be opened and written", path.display())),
         Err(error) => Finding::bad("database", format!("{} cannot be written: {error}", path.display())),
     }
 }
 
-async fn schema(store: &SqliteStore) -> Finding {
+async fn schema(store: &Durable) -> Finding {
     match boot::require_current_schema(store).await {
         Ok(()) => Finding::good("schema", "up to date"),
         Err(error) => Finding::bad("schema", with_causes(&error)),
     }
 }
 
-async fn durability(store: &SqliteStore) -> Finding {
-    match boot::require_durability(store).await {
-        Ok(()) => Finding::good("durability", "confirmed bookings survive a loss of power"),
-        Err(error) => Finding::bad("durability", with_causes(&error)),
+async fn durability(store: &Durable) -> Vec<Finding> {
+    match store.durability().await {
+        Err(error) => vec![Finding::bad("durability", with_causes(&error))],
+        Ok(found) => {
+            let fatal = found.fatal.into_iter().map(|problem| Finding::bad("durability", problem));
+            let remarks = found.remarks.into_iter().map(|remark| Finding::warning("database", remark));
+            let mut findings: Vec<Finding> = fatal.collect();
+            if findings.is_empty() {
+                findings.push(Finding::good("durability", "confirmed bookings survive a loss of power"));
+            }
+            findings.extend(remarks);
+            findings
+        }
     }
 }
 
-async fn encryption(store: &SqliteStore, encryption: &EncryptionConfig) -> Finding {
+async fn encryption(store: &Durable, encryption: &EncryptionConfig) -> Finding {
     match boot::require_right_keys(store).await {
         Ok(()) => {
             let ids: Vec<&str> = encryption.keyring.key_ids().collect();
             Finding::good("encryption", format!("what is stored can be opened; keys: {}", ids.join(", ")))
         }
         Err(error) => Finding::bad("encryption", with_causes(&error)),
+    }
+}
+
+/// Redis may be lost at any time, so nothing about it is fatal; without it questions only take longer.
+async fn redis(config: &Config) -> Vec<Finding> {
+    let Some(url) = config.redis_url.as_ref().and_then(SecretText::said) else {
+        let several = matches!(config.database, DatabaseConfig::Postgres { .. });
+        let says = "AGENTCAL_REDIS_URL is not set: nodes ask each other for what is busy, a hop for each question";
+        return several.then(|| Finding::warning("Redis", says)).into_iter().collect();
+    };
+    let cache = match RedisFactCache::connect(&RedisConfig::at(url)) {
+        Ok(cache) => cache,
+        Err(error) => return vec![Finding::bad("Redis", with_causes(&error))],
+    };
+    let health = match cache.ready(SERVER_TIMEOUT).await {
+        Ok(()) => cache.health().await,
+        Err(error) => Err(error),
+    };
+    cache.close().await;
+    match health {
+        Err(error) => vec![Finding::bad("Redis", with_causes(&error))],
+        Ok(health) => {
+            let says = format!("version {}, {:.1} ms away", health.version, health.round_trip.as_secs_f64() * 1e3);
+            let remarks = health.remarks.into_iter().map(|remark| Finding::warning("Redis", remark));
+            std::iter::once(Finding::good("Redis", says)).chain(remarks).collect()
+        }
     }
 }
 

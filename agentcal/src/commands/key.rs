@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use agentcal_engine::ids::KeyId;
 use agentcal_engine::model::{ApiKey, KeyKind, Mode};
-use agentcal_engine::ports::{Clock, TenantStore};
+use agentcal_engine::ports::Clock;
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(surroundings: &Surroundings, command: KeyCommand) -> Com
         KeyCommand::Revoke { id, store } => revoke(surroundings, id, &store).await,
         KeyCommand::List { organization, store: args } => {
             let store = store::open_current(surroundings, &args).await?;
-            for key in store.list_keys(organization).await? {
+            for key in store.port.list_keys(organization).await? {
                 say(line(&key))?;
             }
             Ok(ExitCode::SUCCESS)
@@ -34,11 +34,11 @@ pub(super) async fn run(surroundings: &Surroundings, command: KeyCommand) -> Com
 /// The key alone goes to standard output, so that a script can take it.
 async fn create(surroundings: &Surroundings, spec: KeySpec, args: &StoreArgs) -> CommandResult {
     let store = store::open_current(surroundings, args).await?;
-    if store.organization(spec.organization_id).await?.is_none() {
+    if store.port.organization(spec.organization_id).await?.is_none() {
         return Err(format!("there is no organization {}; see `agentcal org list`", spec.organization_id).into());
     }
     let (text, row) = keys::mint(spec, SystemClock.now(), &OsEntropy);
-    store.create_key(&row).await?;
+    store.port.create_key(&row).await?;
     store.close().await;
     eprintln!("{} made; this is the only time it is shown:", row.id);
     say(text.expose_secret())?;
@@ -47,7 +47,7 @@ async fn create(surroundings: &Surroundings, spec: KeySpec, args: &StoreArgs) ->
 
 async fn revoke(surroundings: &Surroundings, id: KeyId, args: &StoreArgs) -> CommandResult {
     let store = store::open_current(surroundings, args).await?;
-    let revoked = store.revoke_key(id, SystemClock.now()).await?;
+    let revoked = store.port.revoke_key(id, SystemClock.now()).await?;
     store.close().await;
     if !revoked {
         return Err(format!("there is no key {id} that could be revoked; see `agentcal key list`").into());

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use agentcal_engine::ids::OrganizationId;
 use agentcal_engine::model::Organization;
-use agentcal_engine::ports::{Clock, TenantStore};
+use agentcal_engine::ports::Clock;
 
 use super::{CommandResult, Surroundings, say, store};
 use crate::cli::OrgCommand;
@@ -20,13 +20,13 @@ pub(super) async fn run(surroundings: &Surroundings, command: OrgCommand) -> Com
             let store = store::open_current(surroundings, &args).await?;
             let now = SystemClock.now();
             let organization = Organization { id: OrganizationId::mint(now, &OsEntropy), name, created_at: now };
-            store.create_organization(&organization).await?;
+            store.port.create_organization(&organization).await?;
             store.close().await;
             say(organization.id)?;
         }
         OrgCommand::List { store: args } => {
             let store = store::open_current(surroundings, &args).await?;
-            for organization in store.list_organizations().await? {
+            for organization in store.port.list_organizations().await? {
                 say(format_args!("{}  {}", organization.id, organization.name))?;
             }
         }

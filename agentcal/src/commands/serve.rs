@@ -1,27 +1,37 @@
 //! `agentcal serve`
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use agentcal_peers::{PeerTls, ServeOptions};
 use agentcal_provider_sandbox::SandboxSettings;
-use agentcal_store_sqlite::{DataFolderLock, SqliteStore};
+use agentcal_store_sqlite::DataFolderLock;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::CommandResult;
-use crate::boot::{self, Plan};
-use crate::config::Config;
+use crate::boot::{self, Cluster, Plan};
+use crate::config::{Config, DatabaseConfig, PeersConfig};
+use crate::durable::Durable;
 use crate::metrics;
 use crate::server::{self, Limits, Server};
 
 pub(super) async fn run(config: Config) -> CommandResult {
     let stopped = server::stop_signal()?;
-    let _lock = DataFolderLock::acquire(folder_of(&config.database.path))?;
+    let _lock = match &config.database {
+        DatabaseConfig::Sqlite { path } => Some(DataFolderLock::acquire(folder_of(path))?),
+        DatabaseConfig::Postgres { .. } => None,
+    };
     let store = open(&config).await?;
     let listener = bind(config.server.listen).await?;
-    let internal_listener = bind(config.server.internal_listen).await?;
-    let (address, internal_address) = (listener.address()?, internal_listener.address()?);
+    let internal_listener = TcpListener::bind(config.server.internal_listen)
+        .await
+        .map_err(|error| format!("failed to listen on {}: {error}", config.server.internal_listen))?;
+    let (address, internal_address) = (listener.address()?, internal_listener.local_addr()?);
+    let internal_options = ServeOptions::new(config.peers.tls.as_ref().map(PeerTls::server));
     let public_url = config
         .server
         .public_url
@@ -29,6 +39,8 @@ pub(super) async fn run(config: Config) -> CommandResult {
         .map_or_else(|| format!("http://{address}"), |url| url.as_str().trim_end_matches('/').to_owned());
     let plan = Plan {
         caldav: config.caldav,
+        redis_url: config.redis_url,
+        cluster: cluster(&config.database, config.peers, internal_address),
         holds: config.holds,
         sandbox: SandboxSettings::default(),
         public_url,
@@ -36,10 +48,11 @@ pub(super) async fn run(config: Config) -> CommandResult {
         metrics: metrics::start()?,
         signing: Arc::new(config.encryption.keyring.signing_keys()),
     };
-    let node = boot::start(store.clone(), plan).await?;
+    let node = boot::start(&store, plan).await?;
     let (stop, stopping) = watch::channel(false);
-    let internal =
-        tokio::spawn(internal_listener.run(agentcal_api::internal_router(node.api.clone()), stopping.clone()));
+    let (stop_internal, internal_stopping) = watch::channel(false);
+    let internal = agentcal_peers::serve(internal_listener, node.internal_router(), internal_options, internal_stopping);
+    let internal = tokio::spawn(internal);
     let api = tokio::spawn(listener.run(node.public_router(), stopping));
     node.readiness.set(true);
     tracing::info!(%address, %internal_address, "ready");
@@ -48,20 +61,19 @@ pub(super) async fn run(config: Config) -> CommandResult {
     tracing::info!(signal, "stopping: finishing what was accepted");
     node.readiness.set(false);
     stop.send_replace(true);
-    let (api, internal) = (api.await?, internal.await?);
+    let api = api.await?;
+    // Other nodes go on asking while shards are handed to them.
     node.scheduler.shutdown().await;
+    stop_internal.send_replace(true);
+    let internal = internal.await?;
     store.close().await;
     Ok(exit_code(api && internal))
 }
 
 /// Refuses what would not keep its promises rather than starting on it.
-async fn open(config: &Config) -> Result<SqliteStore, Box<dyn Error>> {
-    if !config.database.path.is_file() {
-        let path = config.database.path.display();
-        return Err(format!("there is no database {path}; run `agentcal migrate` to make it").into());
-    }
-    let keyring = config.encryption.keyring.clone();
-    let store = SqliteStore::open(boot::open_options(config.database.path.clone(), keyring)).await?;
+async fn open(config: &Config) -> Result<Durable, Box<dyn Error>> {
+    boot::require_database(&config.database)?;
+    let store = Durable::open(&config.database, config.encryption.keyring.clone()).await?;
     boot::require_current_schema(&store).await?;
     boot::require_durability(&store).await?;
     boot::require_right_keys(&store).await?;
@@ -72,7 +84,17 @@ async fn open(config: &Config) -> Result<SqliteStore, Box<dyn Error>> {
     Ok(store)
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<Server, Box<dyn Error>> {
+/// Nodes that share a database; a file is of one alone.
+fn cluster(database: &DatabaseConfig, peers: PeersConfig, internal_address: SocketAddr) -> Option<Cluster> {
+    let scheme = if peers.tls.is_some() { "https" } else { "http" };
+    let address = match &peers.url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("{scheme}://{internal_address}"),
+    };
+    matches!(database, DatabaseConfig::Postgres { .. }).then_some(Cluster { address, peers })
+}
+
+async fn bind(address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     Server::bind(address, Limits::default())
         .await
         .map_err(|error| format!("failed to listen on {address}: {error}").into())

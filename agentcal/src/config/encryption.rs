@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use agentcal_store_vault::KeyRing;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::error::Problem;
+use super::secret::SecretText;
 use super::settings::ENCRYPTION_KEYS;
 
 /// How to make one.
@@ -33,21 +33,10 @@ pub(super) struct Raw {
     keys: Option<SecretText>,
 }
 
-/// Text that shows itself to nobody.
-#[derive(Debug, Deserialize)]
-#[serde(from = "String")]
-struct SecretText(SecretString);
-
-impl From<String> for SecretText {
-    fn from(text: String) -> Self {
-        Self(SecretString::from(text))
-    }
-}
-
 impl Raw {
     pub(super) fn check(&self) -> Result<EncryptionConfig, Vec<Problem>> {
         let problem = |says: String| vec![Problem::of(ENCRYPTION_KEYS, says)];
-        let keys = self.keys.as_ref().map(|keys| keys.0.expose_secret()).filter(|keys| !keys.is_empty());
+        let keys = self.keys.as_ref().and_then(SecretText::said);
         let keys = keys.ok_or_else(|| problem(format!("is not set; {WAY_OUT}")))?;
         let keyring = KeyRing::parse(keys).map_err(|error| problem(format!("{error}; {WAY_OUT}")))?;
         Ok(EncryptionConfig { keyring: Arc::new(keyring) })

@@ -6,6 +6,8 @@ mod encryption;
 mod error;
 mod holds;
 mod log;
+mod peers;
+mod secret;
 mod server;
 mod settings;
 
@@ -22,6 +24,8 @@ pub(crate) use database::DatabaseConfig;
 pub(crate) use encryption::EncryptionConfig;
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use log::{LogConfig, LogFormat};
+pub(crate) use peers::PeersConfig;
+pub(crate) use secret::SecretText;
 pub(crate) use server::ServerConfig;
 pub(crate) use settings::CONFIG_VARIABLE;
 
@@ -30,6 +34,10 @@ pub(crate) use settings::CONFIG_VARIABLE;
 pub(crate) struct Config {
     /// The durable store.
     pub(crate) database: DatabaseConfig,
+    /// The Redis server facts are cached on; `None`: in the process.
+    pub(crate) redis_url: Option<SecretText>,
+    /// How it and other nodes know each other.
+    pub(crate) peers: PeersConfig,
     /// Where it listens and what it is called.
     pub(crate) server: ServerConfig,
     /// Keys that protect stored secrets.
@@ -59,6 +67,7 @@ pub(crate) struct RawConfig {
     encryption: encryption::Raw,
     caldav: caldav::Raw,
     holds: holds::Raw,
+    peers: peers::Raw,
     log: log::Raw,
 }
 
@@ -83,15 +92,19 @@ impl RawConfig {
     /// Checks everything and reports everything that is wrong.
     pub(crate) fn check(&self) -> Result<Config, ConfigError> {
         let mut problems = Vec::new();
-        let database = keep(self.database.check(&self.cache), &mut problems);
+        let database = keep(self.database.check(), &mut problems);
+        let redis_url = keep(self.cache.check(), &mut problems);
+        let peers = keep(self.peers.check(database.as_ref()), &mut problems);
         let server = keep(self.server.check(), &mut problems);
         let encryption = keep(self.encryption.check(), &mut problems);
         let caldav = keep(self.caldav.check(), &mut problems);
         let holds = keep(self.holds.check(), &mut problems);
         keep(self.log.check(), &mut problems);
-        match (database, server, encryption, caldav, holds) {
-            (Some(database), Some(server), Some(encryption), Some(caldav), Some(holds)) if problems.is_empty() => {
-                Ok(Config { database, server, encryption, caldav, holds })
+        let store = database.zip(redis_url).zip(peers);
+        match (store, server, encryption, caldav, holds) {
+            (Some(store), Some(server), Some(encryption), Some(caldav), Some(holds)) if problems.is_empty() => {
+                let ((database, redis_url), peers) = store;
+                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds })
             }
             _ => Err(ConfigError::Problems(problems)),
         }
@@ -100,7 +113,7 @@ impl RawConfig {
     /// Checks what the store needs.
     pub(crate) fn check_store(&self) -> Result<StoreConfig, ConfigError> {
         let mut problems = Vec::new();
-        let database = keep(self.database.check(&self.cache), &mut problems);
+        let database = keep(self.database.check(), &mut problems);
         let encryption = keep(self.encryption.check(), &mut problems);
         match (database, encryption) {
             (Some(database), Some(encryption)) => Ok(StoreConfig { database, encryption }),

@@ -21,11 +21,17 @@ const fn setting(variable: &'static str, section: &'static str, key: &'static st
 }
 
 pub(crate) const DATABASE_URL: Setting = setting("AGENTCAL_DATABASE_URL", "database", "url");
+pub(crate) const DATABASE_CONNECTIONS: Setting = setting("AGENTCAL_DATABASE_CONNECTIONS", "database", "connections_max");
 pub(crate) const REDIS_URL: Setting = setting("AGENTCAL_REDIS_URL", "cache", "redis_url");
 pub(crate) const LISTEN: Setting = setting("AGENTCAL_LISTEN", "server", "listen");
 pub(crate) const INTERNAL_LISTEN: Setting = setting("AGENTCAL_INTERNAL_LISTEN", "server", "internal_listen");
 pub(crate) const PUBLIC_URL: Setting = setting("AGENTCAL_PUBLIC_URL", "server", "public_url");
 pub(crate) const ENCRYPTION_KEYS: Setting = setting("AGENTCAL_ENCRYPTION_KEYS", "encryption", "keys");
+pub(crate) const NODE_URL: Setting = setting("AGENTCAL_NODE_URL", "peers", "url");
+pub(crate) const PEER_SECRET: Setting = setting("AGENTCAL_PEER_SECRET", "peers", "secret");
+pub(crate) const PEER_TLS_CERTIFICATE: Setting = setting("AGENTCAL_PEER_TLS_CERTIFICATE", "peers", "tls_certificate");
+pub(crate) const PEER_TLS_KEY: Setting = setting("AGENTCAL_PEER_TLS_KEY", "peers", "tls_key");
+pub(crate) const PEER_TLS_AUTHORITY: Setting = setting("AGENTCAL_PEER_TLS_AUTHORITY", "peers", "tls_authority");
 pub(crate) const CALDAV_POLL_SECONDS: Setting = setting("AGENTCAL_CALDAV_POLL_SECONDS", "caldav", "poll_seconds");
 pub(crate) const CALDAV_ALLOW_PRIVATE: Setting = setting("AGENTCAL_CALDAV_ALLOW_PRIVATE", "caldav", "allow_private");
 pub(crate) const CALDAV_ALLOW_LOOPBACK: Setting = setting("AGENTCAL_CALDAV_ALLOW_LOOPBACK", "caldav", "allow_loopback");
@@ -40,13 +46,19 @@ pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 17] = [
+pub(crate) const SETTINGS: [Setting; 23] = [
     DATABASE_URL,
+    DATABASE_CONNECTIONS,
     REDIS_URL,
     LISTEN,
     INTERNAL_LISTEN,
     PUBLIC_URL,
     ENCRYPTION_KEYS,
+    NODE_URL,
+    PEER_SECRET,
+    PEER_TLS_CERTIFICATE,
+    PEER_TLS_KEY,
+    PEER_TLS_AUTHORITY,
     CALDAV_POLL_SECONDS,
     CALDAV_ALLOW_PRIVATE,
     CALDAV_ALLOW_LOOPBACK,

@@ -1,0 +1,140 @@
+//! The durable store, whichever it is: what commands ask of it besides what the engine does.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use agentcal_engine::ports::{Store, StoreError};
+use agentcal_store_postgres::PostgresStore;
+use agentcal_store_sqlite::SqliteStore;
+use agentcal_store_vault::KeyRing;
+
+use crate::clock::{OsEntropy, SystemClock};
+use crate::config::{DatabaseConfig, SecretText};
+
+/// An open store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Durable {
+    /// A file.
+    Sqlite(SqliteStore),
+    /// A server.
+    Postgres(PostgresStore),
+}
+
+/// Where a schema stands against this program's.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    /// Migrations this program brings that the store does not have yet, by name.
+    pub(crate) pending: Vec<String>,
+    /// Whether a newer program was here.
+    pub(crate) is_ahead: bool,
+}
+
+/// What stands in the way of keeping what was acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Durability {
+    /// With these the program must not run.
+    pub(crate) fatal: Vec<String>,
+    /// With these it may.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Durable {
+    /// Opens what is there. A file that is not is made; tables are not, see [`Durable::migrate`].
+    pub(crate) async fn open(database: &DatabaseConfig, keyring: Arc<KeyRing>) -> Result<Self, Box<dyn Error>> {
+        Ok(match database {
+            DatabaseConfig::Sqlite { path } => Self::open_file(path, keyring).await?,
+            DatabaseConfig::Postgres { url, connections_max } => {
+                let options = postgres_options(url, *connections_max, keyring);
+                Self::Postgres(PostgresStore::open(options).await?)
+            }
+        })
+    }
+
+    /// Opens a SQLite file.
+    pub(crate) async fn open_file(path: &Path, keyring: Arc<KeyRing>) -> Result<Self, Box<dyn Error>> {
+        let (entropy, clock) = (Arc::new(OsEntropy), Arc::new(SystemClock));
+        let options = agentcal_store_sqlite::OpenOptions { path: path.to_owned(), keyring, entropy, clock };
+        Ok(Self::Sqlite(SqliteStore::open(options).await?))
+    }
+
+    /// As the engine knows it.
+    pub(crate) fn port(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Brings the schema up to date.
+    pub(crate) async fn migrate(&self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Sqlite(store) => store.migrate().await?,
+            Self::Postgres(store) => store.migrate().await?,
+        }
+        Ok(())
+    }
+
+    /// Where the schema stands; reads only.
+    pub(crate) async fn schema(&self) -> Result<Schema, StoreError> {
+        Ok(match self {
+            Self::Sqlite(store) => {
+                let state = store.schema_state().await?;
+                Schema { is_ahead: !state.unknown.is_empty(), pending: state.pending }
+            }
+            Self::Postgres(store) => {
+                let state = store.schema_state().await?;
+                Schema { is_ahead: !state.unknown.is_empty(), pending: state.pending }
+            }
+        })
+    }
+
+    /// Whether what is acknowledged survives.
+    pub(crate) async fn durability(&self) -> Result<Durability, StoreError> {
+        Ok(match self {
+            Self::Sqlite(store) => sorted(&store.durability_check().await?, |_| true),
+            Self::Postgres(store) => sorted(&store.durability_check().await?, |problem| problem.is_fatal()),
+        })
+    }
+
+    /// Ids of keys that protect something here and are not among those given, or are others.
+    pub(crate) async fn unreadable_key_ids(&self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.unreadable_key_ids().await,
+            Self::Postgres(store) => store.unreadable_key_ids().await,
+        }
+    }
+
+    /// Protects every tenant's key by the first encryption key; how many were protected by another.
+    pub(crate) async fn rewrap_keys(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.rewrap_keys().await,
+            Self::Postgres(store) => store.rewrap_keys().await,
+        }
+    }
+
+    /// Ends all connections, after the statements under way.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+fn postgres_options(
+    url: &SecretText,
+    connections_max: u32,
+    keyring: Arc<KeyRing>,
+) -> agentcal_store_postgres::OpenOptions {
+    let url = url.said().unwrap_or_default().to_owned();
+    let options = agentcal_store_postgres::OpenOptions::new(url, keyring, Arc::new(OsEntropy));
+    agentcal_store_postgres::OpenOptions { connections_max, ..options }
+}
+
+fn sorted<P: fmt::Display>(problems: &[P], is_fatal: impl Fn(&P) -> bool) -> Durability {
+    let (fatal, remarks): (Vec<&P>, Vec<&P>) = problems.iter().partition(|problem| is_fatal(problem));
+    let in_words = |problems: Vec<&P>| problems.iter().map(ToString::to_string).collect();
+    Durability { fatal: in_words(fatal), remarks: in_words(remarks) }
+}
