@@ -71,7 +71,7 @@ impl Context {
         let before = self.configs.forget(account_id);
         let after = self.fresh_config(account_id).await;
         match self.ownership.place(Shard::of(account_id)) {
-            Place::There(..) => return self.tell_config_changed(account_id).await,
+            Place::There(..) | Place::Moving => return self.tell_config_changed(account_id).await,
             Place::Here(_) | Place::Nowhere => {}
         }
         let (Some(before), Ok(Some(after))) = (before, after) else { return self.catch_up_account(account_id).await };

@@ -187,13 +187,17 @@ impl Context {
     }
 
     async fn try_tell_config_changed(&self, account_id: AccountId) -> bool {
-        let (Place::There(owner, _), Some(peers)) = (self.ownership.place(Shard::of(account_id)), &self.parts.peers)
-        else {
-            self.catch_up_account(account_id).await;
-            return true;
-        };
-        let until = Instant::now() + CHANGE_PATIENCE;
-        matches!(timeout_at(until, peers.config_changed(&owner, account_id)).await, Ok(Ok(())))
+        match (self.ownership.place(Shard::of(account_id)), &self.parts.peers) {
+            (Place::There(owner, _), Some(peers)) => {
+                let until = Instant::now() + CHANGE_PATIENCE;
+                matches!(timeout_at(until, peers.config_changed(&owner, account_id)).await, Ok(Ok(())))
+            }
+            (Place::Moving, _) => false,
+            _ => {
+                self.catch_up_account(account_id).await;
+                true
+            }
+        }
     }
 
     /// Waits until a calendar of another node has synced once, or failed at it.

@@ -3,7 +3,8 @@
 //! The store's rows are the truth. What is kept here is a copy that runs out by itself: a node that cannot renew its lease
 //! stops acting for its shards before anybody else may take them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) enum Place {
     Here(Epoch),
     /// It is another one, which lives as far as known.
     There(NodeRecord, Epoch),
+    /// This node is just handing it over.
+    Moving,
     /// Nobody who could be asked.
     Nowhere,
 }
@@ -35,6 +38,14 @@ struct View {
     nodes: Vec<NodeRecord>,
     /// Own shards whose epoch turned out to be superseded, until the map says so.
     fenced: BTreeMap<Shard, Epoch>,
+    /// Own shards that are being handed over: whoever gets one may act for it before this node hears that it went.
+    handing: BTreeSet<Shard>,
+}
+
+impl View {
+    fn new(map: ShardMap, nodes: Vec<NodeRecord>) -> Self {
+        Self { map: Arc::new(map), nodes, fenced: BTreeMap::new(), handing: BTreeSet::new() }
+    }
 }
 
 /// For how long the view may be acted on.
@@ -65,6 +76,7 @@ pub(crate) struct Ownership {
     lease: ArcSwap<Lease>,
     /// The last renewal of which everything it told is known here: when it was sent, and the store's clock then.
     learned: ArcSwapOption<(Instant, Timestamp)>,
+    has_left: AtomicBool,
     silent: Mutex<BTreeMap<NodeId, Instant>>,
     /// Rings when the map should be looked at now.
     pub(crate) look: Notify,
@@ -77,7 +89,7 @@ impl Ownership {
     pub(crate) fn alone(node: NodeRecord, epoch: Epoch) -> Self {
         let row = Row { owner: Some(node.id), epoch };
         let map = ShardMap { version: 1, shards: vec![row; usize::from(SHARD_COUNT)] };
-        let view = View { map: Arc::new(map), nodes: vec![node.clone()], fenced: BTreeMap::new() };
+        let view = View::new(map, vec![node.clone()]);
         Self::new(node, true, view, Lease::Forever)
     }
 
@@ -85,7 +97,7 @@ impl Ownership {
     pub(crate) fn among_others(node: NodeRecord) -> Self {
         let nobodys = Row { owner: None, epoch: Epoch(0) };
         let map = ShardMap { version: 0, shards: vec![nobodys; usize::from(SHARD_COUNT)] };
-        let view = View { map: Arc::new(map), nodes: Vec::new(), fenced: BTreeMap::new() };
+        let view = View::new(map, Vec::new());
         Self::new(node, false, view, Lease::Ended)
     }
 
@@ -97,6 +109,7 @@ impl Ownership {
             view: ArcSwap::from_pointee(view),
             lease: ArcSwap::from_pointee(lease),
             learned: ArcSwapOption::empty(),
+            has_left: AtomicBool::new(false),
             silent: Mutex::default(),
             look: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
@@ -137,7 +150,8 @@ impl Ownership {
         let view = self.view.load();
         let row = view.map.shards.get(usize::from(shard.number()))?;
         let is_fenced = view.fenced.get(&shard) == Some(&row.epoch);
-        (row.owner == Some(self.me) && !is_fenced).then_some(row.epoch)
+        let is_own = row.owner == Some(self.me) && !is_fenced && !view.handing.contains(&shard);
+        is_own.then_some(row.epoch)
     }
 
     /// The epoch under which this node may act for a shard; `None` when it does not own it, or its lease may have run out.
@@ -186,6 +200,9 @@ impl Ownership {
             return Place::Here(epoch);
         }
         let view = self.view.load();
+        if view.handing.contains(&shard) {
+            return Place::Moving;
+        }
         let row = view.map.shards.get(usize::from(shard.number()));
         let other = row.and_then(|row| Some((row.owner.filter(|&owner| owner != self.me)?, row.epoch)));
         let Some((owner, epoch)) = other else { return Place::Nowhere };
@@ -203,7 +220,7 @@ impl Ownership {
         let map = membership.map.as_ref().map_or_else(|| Arc::clone(&before.map), |map| Arc::new(map.clone()));
         let still = |(shard, epoch): (&Shard, &Epoch)| epoch_at(&map, *shard) == Some(*epoch);
         let fenced = before.fenced.iter().filter(|&entry| still(entry)).map(|(&shard, &epoch)| (shard, epoch));
-        let view = View { fenced: fenced.collect(), nodes: membership.nodes.clone(), map };
+        let view = View { fenced: fenced.collect(), handing: BTreeSet::new(), nodes: membership.nodes.clone(), map };
         let began = Shard::all().zip(&view.map.shards).filter(|(shard, row)| {
             let is_known = before.map.shards.get(usize::from(shard.number())) == Some(*row);
             row.owner == Some(self.me) && !is_known
@@ -214,9 +231,24 @@ impl Ownership {
         Learned { began, begins_anew }
     }
 
-    /// Nothing is this node's any more.
+    /// These shards are about to be another's. What follows from it is known at the next renewal.
+    pub(crate) fn begin_handing(&self, shards: &[(Shard, NodeId)]) {
+        self.view.rcu(|view| {
+            let mut view = View::clone(view);
+            view.handing.extend(shards.iter().map(|&(shard, _)| shard));
+            view
+        });
+    }
+
+    /// Nothing is this node's any more, for good.
     pub(crate) fn end(&self) {
+        self.has_left.store(true, Ordering::SeqCst);
         self.lease.store(Arc::new(Lease::Ended));
+    }
+
+    /// Whether this node has given up its lease.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::SeqCst)
     }
 
     /// The store refused what was done under an epoch: the shard is somebody else's.

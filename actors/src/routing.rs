@@ -22,11 +22,16 @@ const KEPT_FOR_OWNERLESS: Duration = Duration::from_millis(500);
 /// Longest wait for a look at the shard map.
 const LOOK_DEADLINE: Duration = Duration::from_millis(500);
 
+/// Most times a request waits for a shard that is being handed over.
+const WAITS_MAX: u32 = 3;
+
 /// Whom a request has been with.
 #[derive(Default)]
 struct Journey {
     /// The highest ownership that refused it, having begun nothing.
     refused_under: Option<Epoch>,
+    /// How often it waited for a shard that was being handed over.
+    waits: u32,
 }
 
 impl Journey {
@@ -66,6 +71,10 @@ impl Context {
                     }
                     There::Silent => return ownerless::commit(self, &request).await,
                 },
+                Place::Moving if journey.waits < WAITS_MAX => {
+                    journey.waits += 1;
+                    self.look_now().await;
+                }
                 _ if self.ownership.is_alone() => {
                     return CommitAnswer::Unavailable(UnavailableReason::ShuttingDown);
                 }

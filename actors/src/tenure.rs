@@ -49,7 +49,7 @@ impl Context {
     pub(crate) async fn look_round(self: &Arc<Self>) -> Result<(), StoreError> {
         let asked = Instant::now();
         let _turn = self.ownership.turn.lock().await;
-        if self.ownership.has_learned_since(asked) {
+        if self.ownership.has_left() || self.ownership.has_learned_since(asked) {
             // Somebody who wanted the same looked while this one waited for its turn.
             return Ok(());
         }
@@ -80,11 +80,16 @@ impl Context {
         Ok(taken.into_iter().map(|(shard, _)| shard).collect())
     }
 
-    async fn give(&self, shards: &[(Shard, NodeId)]) -> Result<Vec<Shard>, StoreError> {
-        let given = self.parts.store.hand_over(self.ownership.me(), shards).await?;
+    async fn give(self: &Arc<Self>, shards: &[(Shard, NodeId)]) -> Result<Vec<Shard>, StoreError> {
+        self.ownership.begin_handing(shards);
+        self.end_slots(false);
+        let given = self.parts.store.hand_over(self.ownership.me(), shards).await;
+        // Until the map is read anew these shards are nobody's here.
+        let given = given.inspect_err(|_| self.ownership.look.notify_one())?;
         let gone: BTreeSet<Shard> = given.iter().copied().collect();
         let receivers = shards.iter().filter(|(shard, _)| gone.contains(shard)).map(|&(_, receiver)| receiver);
-        self.tell_given(receivers.collect()).await;
+        let (context, receivers) = (Arc::clone(self), receivers.collect());
+        self.tasks.spawn(async move { context.tell_given(receivers).await });
         Ok(given)
     }
 
@@ -178,13 +183,20 @@ impl Context {
         if timeout(ROUTES_DEADLINE, self.routes.wait()).await.is_err() {
             tracing::warn!("requests under way did not end in time");
         }
-        self.ownership.end();
-        match timeout(LEAVE_DEADLINE, self.parts.store.end_lease(self.ownership.me())).await {
+        match timeout(LEAVE_DEADLINE, self.end_lease()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the lease could not be ended; it runs out"),
             Err(_late) => tracing::warn!("the lease was not ended in time; it runs out"),
         }
+        self.ownership.end();
         self.end_slots(true);
+    }
+
+    async fn end_lease(&self) -> Result<(), StoreError> {
+        // Nobody may be renewing it meanwhile, or afterwards.
+        let _turn = self.ownership.turn.lock().await;
+        self.ownership.end();
+        self.parts.store.end_lease(self.ownership.me()).await
     }
 
     async fn hand_over_all(self: &Arc<Self>) -> Result<(), StoreError> {

@@ -240,3 +240,55 @@ async fn an_owner_without_its_store_serves_no_memories() {
     let answer = tokio::time::timeout(Duration::from_secs(2), asked).await;
     assert!(answer.is_err() || answer.unwrap().unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_remembers_less_than_the_store_looks_before_it_says_no() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    let taken = one.booked(town.booking(&person, 9)).await;
+    town.links.set(&one.scheduler, Way::Cut);
+    other.booked(town.cancellation(&person, &taken)).await;
+    one.booked(town.booking(&person, 9)).await;
+    assert_eq!(standing(&town, &person), [at(9)].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_beat_is_said_while_facts_are_owed_to_the_cache() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    one.booked(town.booking(&person, 8)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let beat = || async { town.cache.read(person.shard(), &[]).await.unwrap().beat };
+    assert!(beat().await.is_some(), "the shard of a calendar that is awake has a beat");
+    town.cache.set_refusing(true);
+    one.booked(town.booking(&person, 9)).await;
+    for _ in 0..80 {
+        assert_eq!(beat().await, None);
+        assert!(other.sees_taken(&person, 9).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    town.cache.set_refusing(false);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(beat().await.is_some() && other.sees_taken(&person, 9).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_shards_move_nobody_offers_what_was_sold() {
+    let town = Town::found().await;
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(1, 20));
+    let one = town.join("one").await;
+    for person in &town.people {
+        assert!(!one.sees_taken(person, 7).await);
+    }
+    let other = town.join("other").await;
+    for hour in 7..60 {
+        let (seller, reader) = if hour % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        for person in &town.people {
+            seller.booked(town.booking(person, hour)).await;
+            assert!(reader.sees_taken(person, hour).await && seller.sees_taken(person, hour).await, "hour {hour}");
+        }
+    }
+    assert!(other.shard_count() > 1_800, "shards moved meanwhile");
+}

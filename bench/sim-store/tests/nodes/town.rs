@@ -45,11 +45,24 @@ impl Clock for VirtualClock {
 pub(crate) struct FickleCache {
     kept: MemoryFactCache,
     is_down: AtomicBool,
+    refuses_facts: AtomicBool,
 }
 
 impl FickleCache {
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Takes no facts, and everything else.
+    pub(crate) fn set_refusing(&self, refuses_facts: bool) {
+        self.refuses_facts.store(refuses_facts, Ordering::SeqCst);
+    }
+
+    fn writable(&self) -> Result<&MemoryFactCache, CacheError> {
+        match self.refuses_facts.load(Ordering::SeqCst) {
+            true => Err(CacheError::Unavailable("full".into())),
+            false => self.reached(),
+        }
     }
 
     fn reached(&self) -> Result<&MemoryFactCache, CacheError> {
@@ -63,7 +76,7 @@ impl FickleCache {
 #[async_trait]
 impl FactCache for FickleCache {
     async fn publish(&self, shard: Shard, facts: Arc<CalendarFacts>) -> Result<(), CacheError> {
-        self.reached()?.publish(shard, facts).await
+        self.writable()?.publish(shard, facts).await
     }
 
     async fn read(&self, shard: Shard, calendar_ids: &[CalendarId]) -> Result<CacheRead, CacheError> {
@@ -71,7 +84,7 @@ impl FactCache for FickleCache {
     }
 
     async fn withdraw(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
-        self.reached()?.withdraw(shard, calendar_id).await
+        self.writable()?.withdraw(shard, calendar_id).await
     }
 
     async fn beat(&self, beats: &[(Shard, Beat)]) -> Result<(), CacheError> {
