@@ -51,7 +51,8 @@ pub(super) async fn run(config: Config) -> CommandResult {
     let node = boot::start(&store, plan).await?;
     let (stop, stopping) = watch::channel(false);
     let (stop_internal, internal_stopping) = watch::channel(false);
-    let internal = agentcal_peers::serve(internal_listener, node.internal_router(), internal_options, internal_stopping);
+    let internal =
+        agentcal_peers::serve(internal_listener, node.internal_router(), internal_options, internal_stopping);
     let internal = tokio::spawn(internal);
     let api = tokio::spawn(listener.run(node.public_router(), stopping));
     node.readiness.set(true);

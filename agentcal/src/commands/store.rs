@@ -44,10 +44,7 @@ impl Opened {
     }
 }
 
-fn place(
-    surroundings: &Surroundings,
-    args: &StoreArgs,
-) -> Result<(DatabaseConfig, Arc<KeyRing>), Box<dyn Error>> {
+fn place(surroundings: &Surroundings, args: &StoreArgs) -> Result<(DatabaseConfig, Arc<KeyRing>), Box<dyn Error>> {
     match &args.data_dir {
         Some(data_dir) => of_data_dir(data_dir),
         None => {

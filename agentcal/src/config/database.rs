@@ -69,8 +69,14 @@ impl Raw {
 impl RawCache {
     /// The Redis server's address; `None`: facts are cached in the process.
     pub(super) fn check(&self) -> Result<Option<SecretText>, Vec<Problem>> {
-        const SCHEMES: [&str; 6] =
-            ["redis://", "rediss://", "redis-cluster://", "rediss-cluster://", "redis-sentinel://", "rediss-sentinel://"];
+        const SCHEMES: [&str; 6] = [
+            "redis://",
+            "rediss://",
+            "redis-cluster://",
+            "rediss-cluster://",
+            "redis-sentinel://",
+            "rediss-sentinel://",
+        ];
         let Some(url) = self.redis_url.as_ref().and_then(SecretText::said) else { return Ok(None) };
         if SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
             return Ok(self.redis_url.clone());
@@ -83,8 +89,7 @@ const NO_URL: &str =
     "is not set; give it as sqlite:///var/lib/agentcal/agentcal.db or postgres://user:password@host/agentcal";
 
 fn sqlite_path(url: &str) -> Result<PathBuf, &'static str> {
-    const EXAMPLE: &str =
-        "give it as sqlite:///var/lib/agentcal/agentcal.db or postgres://user:password@host/agentcal";
+    const EXAMPLE: &str = "give it as sqlite:///var/lib/agentcal/agentcal.db or postgres://user:password@host/agentcal";
     let path = url.strip_prefix("sqlite://").ok_or(EXAMPLE)?;
     if path.is_empty() || path.ends_with('/') || path.contains(['?', '#']) || path == ":memory:" {
         return Err(

@@ -21,7 +21,8 @@ const fn setting(variable: &'static str, section: &'static str, key: &'static st
 }
 
 pub(crate) const DATABASE_URL: Setting = setting("AGENTCAL_DATABASE_URL", "database", "url");
-pub(crate) const DATABASE_CONNECTIONS: Setting = setting("AGENTCAL_DATABASE_CONNECTIONS", "database", "connections_max");
+pub(crate) const DATABASE_CONNECTIONS: Setting =
+    setting("AGENTCAL_DATABASE_CONNECTIONS", "database", "connections_max");
 pub(crate) const REDIS_URL: Setting = setting("AGENTCAL_REDIS_URL", "cache", "redis_url");
 pub(crate) const LISTEN: Setting = setting("AGENTCAL_LISTEN", "server", "listen");
 pub(crate) const INTERNAL_LISTEN: Setting = setting("AGENTCAL_INTERNAL_LISTEN", "server", "internal_listen");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use agentcal_engine::commit::HoldLimits;
 
 use super::settings::SETTINGS;
-use super::{CONFIG_VARIABLE, Config, ConfigError, RawConfig};
+use super::{CONFIG_VARIABLE, Config, ConfigError, DatabaseConfig, RawConfig};
 
 /// Base 64 of 32 bytes.
 const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -23,10 +23,34 @@ fn read(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
 /// The least a node must be told.
 const LEAST: [(&str, &str); 2] = [("AGENTCAL_DATABASE_URL", "sqlite:///tmp/a.db"), ("AGENTCAL_ENCRYPTION_KEYS", KEY)];
 
+fn sqlite(path: &str) -> DatabaseConfig {
+    DatabaseConfig::Sqlite { path: path.into() }
+}
+
+#[test]
+fn nodes_on_one_database_know_each_other() {
+    const SECRETS: &str = "0123456789abcdef0123456789abcdef, fedcba9876543210fedcba9876543210";
+    let variables = [
+        ("AGENTCAL_DATABASE_URL", "postgres://u:hunter2@host/db"),
+        ("AGENTCAL_REDIS_URL", "redis-sentinel://host:26379/0?sentinelServiceName=one"),
+        ("AGENTCAL_ENCRYPTION_KEYS", KEY),
+        ("AGENTCAL_PEER_SECRET", SECRETS),
+        ("AGENTCAL_NODE_URL", "http://10.0.0.7:9090"),
+    ];
+    let config = read("", &variables).expect("a configuration");
+    assert!(matches!(&config.database, DatabaseConfig::Postgres { connections_max: 16, .. }));
+    assert!(config.redis_url.is_some());
+    assert_eq!(config.peers.secrets.len(), 2, "a new one beside the old one");
+    assert_eq!(config.peers.url.as_ref().map(url::Url::as_str), Some("http://10.0.0.7:9090/"));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("fedcba98"), "{shown}");
+}
+
 #[test]
 fn the_least_is_enough() {
     let config = read("", &LEAST).expect("a configuration");
-    assert_eq!(config.database.path.to_str(), Some("/tmp/a.db"));
+    assert_eq!(config.database, sqlite("/tmp/a.db"));
+    assert_eq!(config.redis_url, None);
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.server.internal_listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.caldav.poll_min, Duration::from_secs(60));
@@ -42,7 +66,7 @@ fn variables_go_before_the_file() {
     );
     let variables = [("AGENTCAL_DATABASE_URL", "sqlite://variable.db"), ("AGENTCAL_HOLDS_PER_SESSION_MAX", "3")];
     let config = read(&file, &variables).expect("a configuration");
-    assert_eq!(config.database.path.to_str(), Some("variable.db"));
+    assert_eq!(config.database, sqlite("variable.db"));
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:1");
     assert_eq!(config.caldav.poll_min, Duration::from_secs(30));
     assert_eq!(config.holds, HoldLimits { per_session: 3, per_user: 5, ..HoldLimits::default() });
@@ -61,10 +85,15 @@ fn what_is_wrong_is_named_with_the_way_out() {
         assert!(variable.1.len() < 12 || !said.contains(variable.1), "values are not repeated: {said}");
     };
     check("", ("AGENTCAL_DATABASE_URL", ""), &["AGENTCAL_DATABASE_URL (database.url", "not set", "sqlite:///"]);
-    check("", ("AGENTCAL_DATABASE_URL", "postgres://u:p@host/db"), &["PostgreSQL is not built into this version"]);
+    check("", ("AGENTCAL_DATABASE_URL", "postgres://u:p@host/db"), &["AGENTCAL_PEER_SECRET", "openssl rand -hex 32"]);
+    check("", ("AGENTCAL_DATABASE_URL", "mysql://u:p@host/database"), &["sqlite:///", "postgres://"]);
+    check("", ("AGENTCAL_DATABASE_CONNECTIONS", "0"), &["AGENTCAL_DATABASE_CONNECTIONS", "1 to 500"]);
     check("", ("AGENTCAL_DATABASE_URL", "/var/lib/agentcal.db"), &["AGENTCAL_DATABASE_URL", "sqlite:///"]);
     check("", ("AGENTCAL_DATABASE_URL", "sqlite://a.db?mode=memory"), &["without parameters"]);
-    check("", ("AGENTCAL_REDIS_URL", "redis://localhost"), &["AGENTCAL_REDIS_URL", "not built", "leave it unset"]);
+    check("", ("AGENTCAL_REDIS_URL", "http://localhost"), &["AGENTCAL_REDIS_URL", "must begin with redis://"]);
+    check("", ("AGENTCAL_NODE_URL", "10.0.0.7:9090"), &["AGENTCAL_NODE_URL (peers.url", "http://10.0.0.7:9090"]);
+    check("", ("AGENTCAL_PEER_SECRET", "too short a secret"), &["AGENTCAL_PEER_SECRET", "32 bytes", "openssl rand"]);
+    check("", ("AGENTCAL_PEER_TLS_KEY", "/nowhere/key.pem"), &["AGENTCAL_PEER_TLS_CERTIFICATE", "go together"]);
     check("", ("AGENTCAL_ENCRYPTION_KEYS", ""), &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand -base64 32"]);
     check("", ("AGENTCAL_ENCRYPTION_KEYS", "hunter2hunter2hunter2"), &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand"]);
     check("", ("AGENTCAL_LISTEN", "8080"), &["AGENTCAL_LISTEN (server.listen", "0.0.0.0:8080"]);
