@@ -19,7 +19,7 @@ pub(crate) enum Durable {
     /// A file.
     Sqlite(SqliteStore),
     /// A server.
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 /// Where a schema stands against this program's.
@@ -47,7 +47,7 @@ impl Durable {
             DatabaseConfig::Sqlite { path } => Self::open_file(path, keyring).await?,
             DatabaseConfig::Postgres { url, connections_max } => {
                 let options = postgres_options(url, *connections_max, keyring);
-                Self::Postgres(PostgresStore::open(options).await?)
+                Self::Postgres(Box::new(PostgresStore::open(options).await?))
             }
         })
     }
@@ -63,7 +63,7 @@ impl Durable {
     pub(crate) fn port(&self) -> Arc<dyn Store> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
-            Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),
         }
     }
 

@@ -121,7 +121,10 @@ mod tests {
     fn a_node_that_joins_or_leaves_moves_only_what_it_gets_or_had() {
         let (few, many) = (settled(&[1, 2, 3]), settled(&[1, 2, 3, 4]));
         for (before, after) in few.iter().zip(&many) {
-            assert!(before == after || after.owner == Some(node(4)), "only the newcomer gains, and only it leaves a gap");
+            assert!(
+                before == after || after.owner == Some(node(4)),
+                "only the newcomer gains, and only it leaves a gap"
+            );
         }
     }
 

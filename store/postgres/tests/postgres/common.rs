@@ -40,12 +40,10 @@ pub(crate) fn server() -> Option<&'static Postgres> {
 
 /// A database of its own, gone on drop.
 pub(crate) struct Database {
-    server: &'static Postgres,
-    name: String,
+    pub(crate) server: &'static Postgres,
+    pub(crate) name: String,
 }
 
-#[expect(clippy::allow_attributes, reason = "each program that includes this file uses another part of it")]
-#[allow(dead_code, reason = "each program that includes this file uses another part of it")]
 impl Database {
     /// A copy of the template; `None` when there is no server.
     pub(crate) fn new() -> Option<Self> {
@@ -54,14 +52,7 @@ impl Database {
         Some(database)
     }
 
-    /// A database without a schema; `None` when there is no server.
-    pub(crate) fn empty() -> Option<Self> {
-        let database = Self::named(server()?);
-        database.server.create_database(&database.name);
-        Some(database)
-    }
-
-    fn named(server: &'static Postgres) -> Self {
+    pub(crate) fn named(server: &'static Postgres) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}", NUMBER.fetch_add(1, Ordering::SeqCst));
         Self { server, name }
@@ -69,19 +60,6 @@ impl Database {
 
     pub(crate) fn url(&self) -> String {
         self.server.url(&self.name)
-    }
-
-    pub(crate) fn superuser_url(&self) -> String {
-        self.server.superuser_url(&self.name)
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Runs statements as the superuser.
-    pub(crate) fn execute(&self, statements: &str) -> String {
-        self.server.execute(&self.name, statements)
     }
 
     /// A store on it, on this clock.

@@ -4,5 +4,6 @@ mod common;
 mod conformance;
 mod fences;
 mod health;
+mod operator;
 mod races;
 mod walls;

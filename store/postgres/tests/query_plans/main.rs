@@ -4,6 +4,8 @@
 
 #[path = "../postgres/common.rs"]
 mod common;
+#[path = "../postgres/operator.rs"]
+mod operator;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
