@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod cluster;
 mod counts;
 mod openapi;
 mod python;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::cluster::ClusterTask;
 use crate::run::Failure;
 use crate::sim::SimArgs;
 use crate::steps::StepName;
@@ -54,6 +56,9 @@ enum Task {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Runs some nodes with their PostgreSQL and Redis on this machine, to try and to break.
+    #[command(subcommand)]
+    Cluster(ClusterTask),
     /// Runs the product on virtual time, with everything failing in turn. The same seed prints the same bytes.
     Sim(SimArgs),
     /// Writes docs/openapi.json anew from the code.
@@ -77,6 +82,7 @@ fn perform(task: &Task, workspace: &Workspace) -> Result<ExitCode, Failure> {
         Task::Bench(args) => bench::run(workspace, args),
         Task::Counts { update } => counts::run(workspace, *update).map(|()| ExitCode::SUCCESS),
         Task::Chaos { kills, seed } => chaos::run(workspace, *kills, *seed).map(|()| ExitCode::SUCCESS),
+        Task::Cluster(task) => cluster::run(workspace, task).map(|()| ExitCode::SUCCESS),
         Task::Sim(args) => sim::run(workspace, args),
         Task::Openapi => openapi::write(workspace).map(|()| ExitCode::SUCCESS),
     }
