@@ -9,6 +9,7 @@
 mod client;
 mod draw;
 mod finale;
+mod rows;
 mod wire;
 mod world;
 

@@ -6,6 +6,7 @@
 
 mod dev;
 mod http;
+mod node;
 mod places;
 mod postgres;
 mod process;
@@ -19,6 +20,7 @@ use std::io::Write;
 
 pub use dev::{Dev, DevInfo};
 pub use http::status_of;
+pub use node::Node;
 pub use places::{schemathesis, target_dir, venv};
 pub use postgres::{Durability, POSTGRES_PASSWORD, POSTGRES_USER, Postgres, postgres, postgres_with};
 pub use python::python;

@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::process::spawn_for_life;
 use crate::servers::spare_address;
 use crate::skip_or_fail;
 use crate::wait::wait_for;
@@ -245,20 +245,6 @@ impl Drop for Postgres {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Starts a program from a thread that never ends: the kernel takes the end of the thread for that of the process.
-fn spawn_for_life(mut command: Command) -> Child {
-    let (started, result) = mpsc::channel();
-    std::thread::spawn(move || {
-        // Nobody listens any more only when the test has failed already.
-        let _ = started.send(command.spawn());
-        loop {
-            std::thread::park();
-        }
-    });
-    let child = result.recv().expect("the thread answers");
-    child.unwrap_or_else(|error| panic!("a server does not start: {error}"))
 }
 
 /// The newest version's programs.

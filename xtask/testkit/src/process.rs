@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 
 /// A running program; killed on drop.
 pub(crate) struct Process {
@@ -16,11 +17,18 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub(crate) fn start(mut command: Command, log: &Path) -> Self {
-        let out = File::options().create(true).append(true).open(log).expect("the log can be written");
-        let err = out.try_clone().expect("a file handle can be cloned");
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        into(&mut command, log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         Self { child, log: log.to_path_buf() }
+    }
+
+    /// The same for a command that is told by the kernel when this process ends.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub(crate) fn start_for_life(mut command: Command, log: &Path) -> Self {
+        into(&mut command, log);
+        Self { child: spawn_for_life(command), log: log.to_path_buf() }
     }
 
     /// How it ended, if it did.
@@ -54,6 +62,27 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Has a command write to the end of a file.
+fn into(command: &mut Command, log: &Path) {
+    let out = File::options().create(true).append(true).open(log).expect("the log can be written");
+    let err = out.try_clone().expect("a file handle can be cloned");
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+}
+
+/// Starts a program from a thread that never ends: the kernel takes the end of the thread for that of the process.
+pub(crate) fn spawn_for_life(mut command: Command) -> Child {
+    let (started, result) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more only when the test has failed already.
+        let _ = started.send(command.spawn());
+        loop {
+            std::thread::park();
+        }
+    });
+    let child = result.recv().expect("the thread answers");
+    child.unwrap_or_else(|error| panic!("a program does not start: {error}"))
 }
 
 impl Drop for Process {
