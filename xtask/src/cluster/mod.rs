@@ -69,7 +69,8 @@ pub(crate) fn run(workspace: &Workspace, task: &ClusterTask) -> Result<(), Failu
 
 fn up(workspace: &Workspace, nodes: u16, release: bool) -> Result<(), Failure> {
     if let Some(old) = State::load(workspace)? {
-        if old.is_running() {
+        // Without the file, an earlier start was interrupted.
+        if old.is_running() && demo::file(workspace).exists() {
             println!("the cluster is up already:");
             return show(&old);
         }
