@@ -29,11 +29,12 @@ pub(crate) fn judge(history: &[Event], finale: &Final, acts: &[Act], wrong: Wron
     let report = check(history, finale, &allowances);
     let strict = check(history, finale, &Allowances { offer_slack_us: 0, ..allowances });
     let late = strict.violations.len().saturating_sub(report.violations.len());
-    let resumed = |what| {
-        let those = acts.iter().filter(|act| act.what == what);
+    let resumed = |whats: &[Misfortune]| {
+        let those = acts.iter().filter(|act| whats.contains(&act.what));
         those.flat_map(|act| resumed_us(history, act)).max()
     };
-    let (killed, hung) = (resumed(Misfortune::OwnerKilled), resumed(Misfortune::OwnerHangs));
+    let killed = resumed(&[Misfortune::OwnerKilled, Misfortune::AnyKilled]);
+    let hung = resumed(&[Misfortune::OwnerHangs]);
     for ((status, code), count) in codes(history) {
         println!("{count} times {status} {code}");
     }
