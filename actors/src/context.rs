@@ -26,6 +26,7 @@ use crate::publication::Arrears;
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::supervisor;
+use crate::turns::{Said, Turns};
 
 /// Age beyond which facts of a calendar count as stale whose provider this process does not have.
 const STALE_AFTER_WITHOUT_PROVIDER: Duration = Duration::from_secs(600);
@@ -38,6 +39,10 @@ pub(crate) struct Context {
     pub(crate) caught_up: Notify,
     /// Commits of callers under way.
     pub(crate) routes: TaskTracker,
+    /// For commits without an owner, whose actor would make them stand in line.
+    pub(crate) turns: Turns,
+    /// When it was last said that an owner is silent.
+    pub(crate) silence: Said,
     pub(crate) directory: Directory,
     pub(crate) configs: Configs,
     pub(crate) refusals: Refusals,
@@ -61,6 +66,8 @@ impl Context {
             arrears: Arrears::default(),
             caught_up: Notify::new(),
             routes: TaskTracker::new(),
+            turns: Turns::default(),
+            silence: Said::default(),
             directory: Directory::default(),
             configs,
             refusals: Refusals::default(),

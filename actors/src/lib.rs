@@ -28,6 +28,7 @@ mod slot;
 mod supervisor;
 mod sweep;
 mod tenure;
+mod turns;
 mod work;
 mod writeback;
 

@@ -27,6 +27,10 @@ const TELL_DEADLINE: Duration = Duration::from_secs(1);
 /// Makes a commit whose owner does not answer.
 pub(crate) async fn commit(context: &Arc<Context>, request: &CommitRequest) -> CommitAnswer {
     ::metrics::counter!(metrics::OWNERLESS_COMMITS).increment(1);
+    let turn = context.turns.take(Shard::of(request.tenant.account_id));
+    let Ok(_turn) = timeout(context.left_until(request.deadline), turn).await else {
+        return CommitAnswer::Unavailable(UnavailableReason::Deadline);
+    };
     let answer = lead(context, request, Before::HandedOver, Footing::Ownerless).await;
     last_word(context, request, answer.unwrap_or(STORE_UNAVAILABLE)).await
 }

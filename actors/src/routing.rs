@@ -108,7 +108,9 @@ impl Context {
             }
             Ok(Ok(answer)) => There::Answer(Box::new(answer)),
             Ok(Err(error @ (PeerError::Silent(_) | PeerError::Lost(_)))) => {
-                tracing::warn!(node = %owner.id.0, %error, "an owner is silent; committing without it");
+                if self.silence.may_be_repeated(self.store_now()) {
+                    tracing::warn!(node = %owner.id.0, %error, "an owner is silent; committing without it");
+                }
                 There::Silent
             }
             Err(_late) => There::Silent,

@@ -91,7 +91,7 @@ fn what_is_wrong_is_named_with_the_way_out() {
     check("", ("AGENTCAL_DATABASE_URL", "/var/lib/agentcal.db"), &["AGENTCAL_DATABASE_URL", "sqlite:///"]);
     check("", ("AGENTCAL_DATABASE_URL", "sqlite://a.db?mode=memory"), &["without parameters"]);
     check("", ("AGENTCAL_REDIS_URL", "http://localhost"), &["AGENTCAL_REDIS_URL", "must begin with redis://"]);
-    check("", ("AGENTCAL_NODE_URL", "10.0.0.7:9090"), &["AGENTCAL_NODE_URL (peers.url", "http://10.0.0.7:9090"]);
+    check("", ("AGENTCAL_NODE_URL", "10.0.0.8:9090"), &["AGENTCAL_NODE_URL (peers.url", "http://10.0.0.7:9090"]);
     check("", ("AGENTCAL_PEER_SECRET", "too short a secret"), &["AGENTCAL_PEER_SECRET", "32 bytes", "openssl rand"]);
     check("", ("AGENTCAL_PEER_TLS_KEY", "/nowhere/key.pem"), &["AGENTCAL_PEER_TLS_CERTIFICATE", "go together"]);
     check("", ("AGENTCAL_ENCRYPTION_KEYS", ""), &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand -base64 32"]);
