@@ -127,8 +127,11 @@ fn what_cannot_be_served_is_refused_with_the_way_out() {
     check(&empty, &[], &["lacks", "agentcal migrate"]);
     fs::write(empty.database(), "this is no database, and it is long enough to tell".repeat(50)).expect("a file");
     check(&empty, &[], &["failed to open the database"]);
-    check(&migrated, &[("AGENTCAL_DATABASE_URL", "postgres://db/agentcal")], &["PostgreSQL is not built into"]);
-    check(&migrated, &[("AGENTCAL_REDIS_URL", "redis://cache")], &["AGENTCAL_REDIS_URL", "leave it unset"]);
+    let nowhere = ("AGENTCAL_DATABASE_URL", "postgres://agentcal@127.0.0.1:1/agentcal");
+    check(&migrated, &[nowhere], &["AGENTCAL_PEER_SECRET", "openssl rand -hex 32"]);
+    let secret = ("AGENTCAL_PEER_SECRET", "0123456789abcdef0123456789abcdef");
+    check(&migrated, &[nowhere, secret], &["failed to reach the database"]);
+    check(&migrated, &[("AGENTCAL_REDIS_URL", "http://cache")], &["AGENTCAL_REDIS_URL", "must begin with redis://"]);
     check(&migrated, &[("AGENTCAL_ENCRYPTION_KEYS", "")], &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand -base64 32"]);
     check(&migrated, &[("AGENTCAL_LISTENN", "x")], &["AGENTCAL_LISTENN: there is no such setting"]);
     check(&migrated, &[("AGENTCAL_LISTEN", "192.0.2.1:1")], &["failed to listen on 192.0.2.1:1"]);
