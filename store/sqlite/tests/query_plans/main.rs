@@ -125,7 +125,8 @@ const WAITING: &str = "INDEX writebacks_pending";
 
 fn is_scan(line: &str) -> bool {
     let of_rows_found = ["SCAN CONSTANT", "SCAN due", "SCAN alone"];
-    line.starts_with("SCAN ") && !of_rows_found.iter().any(|known| line.starts_with(known)) && !line.contains(WAITING)
+    let is_history = !of_rows_found.iter().any(|known| line.starts_with(known)) && !line.contains("-ROW VALUES CLAUSE");
+    line.starts_with("SCAN ") && is_history && !line.contains(WAITING)
 }
 
 /// A search by the account alone, in a table where that is not one row.
