@@ -149,7 +149,8 @@ pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, mut save: S
         let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar).await };
         let watch = access.ask(&context, "watch", ask).await;
         // Without it the calendar is polled as before, and the next full sync asks again.
-        save.watch = watch.ok();
+        let told = |error: &ProviderError| tracing::warn!(%error, "a calendar gets no watch and is polled");
+        save.watch = watch.inspect_err(told).ok();
     }
     let revision = match context.parts.store.save_sync(&save).await {
         Ok(Some(revision)) => revision,
