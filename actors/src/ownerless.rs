@@ -10,7 +10,8 @@ use agentcal_engine::calendar::plan::Planned;
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, UnavailableReason};
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::shard::Shard;
+use agentcal_engine::ports::{NodeRecord, PeerError};
+use agentcal_engine::shard::{Epoch, Shard};
 use futures::future::join_all;
 use tokio::time::timeout;
 
@@ -69,16 +70,20 @@ pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
     let account_id = planned.plan.tenant.account_id;
     let changed = planned.changed_calendars();
     let published = changed.keys().map(|&calendar_id| publish_one(context, account_id, calendar_id));
-    if timeout(PUBLISH_DEADLINE, join_all(published)).await.is_err() {
+    let epochs = timeout(PUBLISH_DEADLINE, join_all(published)).await.unwrap_or_else(|_late| {
         tracing::warn!("a commit without its owner did not reach the cache in time; the owner hears of it");
-    }
-    tell_owner(context, account_id);
+        Vec::new()
+    });
+    tell_owner(context, account_id, epochs.into_iter().flatten().max()).await;
 }
 
-async fn publish_one(context: &Context, account_id: AccountId, calendar_id: CalendarId) {
+/// Returns the epoch that the store had afterwards.
+async fn publish_one(context: &Context, account_id: AccountId, calendar_id: CalendarId) -> Option<Epoch> {
     let shard = Shard::of(account_id);
     let cache = &context.parts.cache;
-    let result = match context.parts.store.load_facts(account_id, calendar_id).await {
+    let source = context.parts.store.load_facts(account_id, calendar_id).await;
+    let epoch = source.as_ref().ok().and_then(|source| source.as_ref().map(|source| source.epoch));
+    let result = match source {
         Ok(Some(source)) => cache.publish(shard, Arc::new(CalendarFacts::assemble(source))).await,
         Ok(None) => cache.withdraw(shard, calendar_id).await,
         Err(error) => {
@@ -89,19 +94,33 @@ async fn publish_one(context: &Context, account_id: AccountId, calendar_id: Cale
     if let Err(error) = result {
         tracing::warn!(%calendar_id, %error, "a commit without its owner did not reach the cache");
     }
+    epoch
 }
 
-fn tell_owner(context: &Arc<Context>, account_id: AccountId) {
-    let context = Arc::clone(context);
-    let tasks = context.tasks.clone();
-    tasks.spawn(async move {
-        match (context.ownership.place(Shard::of(account_id)), &context.parts.peers) {
-            (Place::There(owner, _), Some(peers)) => {
-                // It hears of it by its next renewal, whatever becomes of this.
-                let _ = timeout(TELL_DEADLINE, peers.config_changed(&owner, account_id)).await;
-            }
-            (Place::Here(_), _) => context.catch_up_account(account_id).await,
-            _ => {}
+/// Has the owner take the commit in. `seen` is the shard's epoch as it was after the commit: above the map's, somebody was
+/// given the shard whom this node went past without knowing. An owner that can be reached is waited for, since it may be
+/// answering from what it read before; one whose silence made this node commit hears of it by its next renewal.
+async fn tell_owner(context: &Arc<Context>, account_id: AccountId, seen: Option<Epoch>) {
+    let shard = Shard::of(account_id);
+    if seen.is_none_or(|seen| seen > context.ownership.row_epoch(shard)) {
+        context.look_now().await;
+    }
+    match context.ownership.place(shard) {
+        Place::There(owner, _) if context.ownership.is_silent(owner.id) => {
+            let told = Arc::clone(context);
+            context.tasks.spawn(async move { tell(&told, &owner, account_id, TELL_DEADLINE).await });
         }
-    });
+        Place::There(owner, _) => tell(context, &owner, account_id, PUBLISH_DEADLINE).await,
+        Place::Here(_) => context.catch_up_account(account_id).await,
+        Place::Moving | Place::Nowhere => {}
+    }
+}
+
+async fn tell(context: &Context, owner: &NodeRecord, account_id: AccountId, within: Duration) {
+    let Some(peers) = &context.parts.peers else { return };
+    match timeout(within, peers.config_changed(owner, account_id)).await {
+        // It does not act as the owner, and reads from the store before it does.
+        Ok(Ok(()) | Err(PeerError::NotOwner)) => {}
+        Ok(Err(PeerError::Silent(_) | PeerError::Lost(_))) | Err(_) => context.ownership.note_silence(owner.id),
+    }
 }

@@ -69,7 +69,10 @@ impl Context {
                         journey.refused_under = Some(epoch);
                         self.look_now().await;
                     }
-                    There::Silent => return ownerless::commit(self, &request).await,
+                    There::Silent => {
+                        self.ownership.note_silence(owner.id);
+                        return ownerless::commit(self, &request).await;
+                    }
                 },
                 Place::Moving if journey.waits < WAITS_MAX => {
                     journey.waits += 1;
@@ -84,7 +87,7 @@ impl Context {
     }
 
     /// Looks at the map, if the store answers soon.
-    async fn look_now(self: &Arc<Self>) {
+    pub(crate) async fn look_now(self: &Arc<Self>) {
         if self.ownership.is_alone() {
             return;
         }

@@ -1,8 +1,8 @@
 //! Several nodes on one store and one cache, and some accounts to book in.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
@@ -46,6 +46,7 @@ pub(crate) struct FickleCache {
     kept: MemoryFactCache,
     is_down: AtomicBool,
     refuses_facts: AtomicBool,
+    lag: Mutex<Duration>,
 }
 
 impl FickleCache {
@@ -56,6 +57,17 @@ impl FickleCache {
     /// Takes no facts, and everything else.
     pub(crate) fn set_refusing(&self, refuses_facts: bool) {
         self.refuses_facts.store(refuses_facts, Ordering::SeqCst);
+    }
+
+    /// Forgets a calendar, and the beat of its shard.
+    pub(crate) async fn lose(&self, shard: Shard, calendar_id: CalendarId) {
+        self.kept.withdraw(shard, calendar_id).await.unwrap();
+        self.kept.end_beat(shard, Epoch(u64::MAX)).await.unwrap();
+    }
+
+    /// Facts that are published from now on arrive only after this time, whether or not somebody waits for it.
+    pub(crate) fn set_lag(&self, lag: Duration) {
+        *self.lag.lock().unwrap() = lag;
     }
 
     fn writable(&self) -> Result<&MemoryFactCache, CacheError> {
@@ -76,7 +88,12 @@ impl FickleCache {
 #[async_trait]
 impl FactCache for FickleCache {
     async fn publish(&self, shard: Shard, facts: Arc<CalendarFacts>) -> Result<(), CacheError> {
-        self.writable()?.publish(shard, facts).await
+        let (kept, lag) = (self.writable()?.clone(), *self.lag.lock().unwrap());
+        let arriving = tokio::spawn(async move {
+            tokio::time::sleep(lag).await;
+            kept.publish(shard, facts).await
+        });
+        arriving.await.unwrap()
     }
 
     async fn read(&self, shard: Shard, calendar_ids: &[CalendarId]) -> Result<CacheRead, CacheError> {
@@ -122,6 +139,11 @@ pub(crate) struct Person {
 impl Person {
     pub(crate) fn shard(&self) -> Shard {
         Shard::of(self.tenant.account_id)
+    }
+
+    /// Where the person's shard stands in a map.
+    pub(crate) fn index(&self) -> usize {
+        usize::from(self.shard().number())
     }
 }
 
@@ -182,7 +204,7 @@ impl Town {
     /// Somebody whose shard this node owns.
     pub(crate) fn person_of(&self, node: &Node) -> Person {
         let map = node.scheduler.shard_map();
-        let is_own = |person: &&Person| map.shards[usize::from(person.shard().number())].owner == Some(node.id());
+        let is_own = |person: &&Person| map.shards[person.index()].owner == Some(node.id());
         *self.people.iter().find(is_own).unwrap()
     }
 
@@ -283,6 +305,11 @@ impl Node {
     /// Whether an hour reads as taken here.
     pub(crate) async fn sees_taken(&self, person: &Person, hour: i64) -> bool {
         self.facts(person).await.claims.iter().any(|claim| claim.range.start == at(hour))
+    }
+
+    /// Whether it owns somebody's shard, as it knows.
+    pub(crate) fn owns(&self, person: &Person) -> bool {
+        self.scheduler.shard_map().shards[person.index()].owner == Some(self.id())
     }
 
     /// How many shards it owns, as it knows.
