@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentcal_engine::calendar::request::CommitAnswer;
 use agentcal_engine::ports::{BEAT_TTL, Beat, FactCache};
 use tokio::time::Instant;
 
@@ -110,4 +111,25 @@ async fn no_word_of_an_owner_counts_for_longer_than_it_was_given_for() {
     other.booked(town.booking(&person, 9)).await;
     tokio::time::sleep(BEAT_TTL.saturating_sub(sold.elapsed())).await;
     assert!(other.sees_taken(&person, 9).await, "what was published is still there, and its beat is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sold_past_an_owner_is_offered_nowhere_five_seconds_later() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let reader = town.join("reader").await;
+    until("the third one has its share", || reader.shard_count() > 1_200).await;
+    let person = town.person_of(&one);
+    for node in [&one, &other, &reader] {
+        assert!(!node.sees_taken(&person, 9).await);
+    }
+    // It lives, answers and has its store, and neither other nodes nor the cache can tell it or be told.
+    town.links.set(&one.scheduler, Way::Cut);
+    town.cache.set_refusing(true);
+    other.booked(town.booking(&person, 9)).await;
+    tokio::time::sleep(BEAT_TTL).await;
+    for node in [&one, &other, &reader] {
+        assert!(node.sees_taken(&person, 9).await);
+    }
+    assert!(matches!(one.commit(town.booking(&person, 9)).await, CommitAnswer::Refused(_)));
 }
