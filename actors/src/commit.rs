@@ -16,6 +16,7 @@ use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{CalendarId, UserId};
 use agentcal_engine::model::{AvailabilityRules, DecisionRecord, OnStale, SchedulingMode, User};
+use agentcal_engine::planted;
 use agentcal_engine::ports::{AccountConfig, StoreError};
 use agentcal_engine::shard::Epoch;
 use futures::future::join_all;
@@ -164,6 +165,7 @@ async fn decide_until_settled(
         if request.intent == Intent::DryRun {
             return Ok(Some(CommitAnswer::WouldCommit(planned.made)));
         }
+        planted!(CacheBeforeCommit => { publish(context, &planned, &planned.plan.foreseen()).await });
         let outcome = match context.parts.store.commit(&planned.plan).await {
             Ok(outcome) => outcome,
             Err(error) => return Ok(Some(after_unknown_outcome(context, request, &planned, &error).await)),

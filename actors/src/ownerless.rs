@@ -10,6 +10,7 @@ use agentcal_engine::calendar::plan::Planned;
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, UnavailableReason};
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::planted;
 use agentcal_engine::ports::{NodeRecord, PeerError};
 use agentcal_engine::shard::{Epoch, Shard};
 use futures::future::join_all;
@@ -38,7 +39,7 @@ pub(crate) async fn commit(context: &Arc<Context>, request: &CommitRequest) -> C
 
 /// A no is only said of a commit that nobody else will say yes to.
 async fn last_word(context: &Context, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
-    if request.intent == Intent::DryRun || !is_no(&answer) {
+    if request.intent == Intent::DryRun || !is_no(&answer) || planted!(RefusalUsesNothing) {
         return answer;
     }
     match context.parts.store.use_up(request.tenant.account_id, request.commit_id).await {
@@ -102,7 +103,7 @@ async fn publish_one(context: &Context, account_id: AccountId, calendar_id: Cale
 /// answering from what it read before; one whose silence made this node commit hears of it by its next renewal.
 async fn tell_owner(context: &Arc<Context>, account_id: AccountId, seen: Option<Epoch>) {
     let shard = Shard::of(account_id);
-    if seen.is_none_or(|seen| seen > context.ownership.row_epoch(shard)) {
+    if seen.is_none_or(|seen| seen > context.ownership.row_epoch(shard)) && !planted!(HeirNotTold) {
         context.look_now().await;
     }
     match context.ownership.place(shard) {

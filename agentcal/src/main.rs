@@ -20,6 +20,8 @@ use clap::Parser;
 use crate::cli::Cli;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "planted")]
+    agentcal_engine::plant!(std::env::var("AGENTCAL_PLANTED").ok());
     // Whatever speaks TLS further down finds its cryptography here; there is no second implementation to choose from.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("agentcal: a TLS provider was installed before the program began");

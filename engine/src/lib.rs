@@ -15,6 +15,8 @@ pub mod icalendar;
 pub mod ids;
 pub mod invariants;
 pub mod model;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod ports;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
@@ -22,3 +24,45 @@ pub mod shard;
 pub mod signed;
 pub mod time;
 pub mod windows;
+
+/// Whether a bug is planted: `false`, and nothing else, in every build without the feature `planted`. With code behind the
+/// bug's name, that code, or nothing.
+#[cfg(feature = "planted")]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        $crate::planted::is_planted($crate::planted::Bug::$bug)
+    };
+    ($bug:ident => $code:block) => {
+        if $crate::planted::is_planted($crate::planted::Bug::$bug) $code
+    };
+}
+
+/// Whether a bug is planted: `false`, and nothing else, in every build without the feature `planted`. With code behind the
+/// bug's name, that code, or nothing.
+#[cfg(not(feature = "planted"))]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+    ($bug:ident => $code:block) => {};
+}
+
+/// Plants the bug of a name, if there is one and this is a build with the feature `planted`.
+#[cfg(feature = "planted")]
+#[macro_export]
+macro_rules! plant {
+    ($name:expr) => {
+        $crate::planted::plant($name.as_deref())
+    };
+}
+
+/// Plants the bug of a name, if there is one and this is a build with the feature `planted`.
+#[cfg(not(feature = "planted"))]
+#[macro_export]
+macro_rules! plant {
+    ($name:expr) => {
+        drop($name)
+    };
+}

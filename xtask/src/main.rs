@@ -5,6 +5,7 @@ mod chaos;
 mod cluster;
 mod counts;
 mod openapi;
+mod planted;
 mod python;
 mod run;
 mod servers;
@@ -55,6 +56,9 @@ enum Task {
         /// Draws what clients do and when the program dies.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Plants bugs instead, one after the other, and shows which check finds each.
+        #[arg(long)]
+        planted: bool,
     },
     /// Runs some nodes with their PostgreSQL and Redis on this machine, to try and to break.
     #[command(subcommand)]
@@ -81,7 +85,8 @@ fn perform(task: &Task, workspace: &Workspace) -> Result<ExitCode, Failure> {
         Task::Test { only } => Ok(steps::run(workspace, *only)),
         Task::Bench(args) => bench::run(workspace, args),
         Task::Counts { update } => counts::run(workspace, *update).map(|()| ExitCode::SUCCESS),
-        Task::Chaos { kills, seed } => chaos::run(workspace, *kills, *seed).map(|()| ExitCode::SUCCESS),
+        Task::Chaos { planted: true, .. } => planted::run(workspace).map(|()| ExitCode::SUCCESS),
+        Task::Chaos { kills, seed, planted: false } => chaos::run(workspace, *kills, *seed).map(|()| ExitCode::SUCCESS),
         Task::Cluster(task) => cluster::run(workspace, task).map(|()| ExitCode::SUCCESS),
         Task::Sim(args) => sim::run(workspace, args),
         Task::Openapi => openapi::write(workspace).map(|()| ExitCode::SUCCESS),

@@ -1,6 +1,8 @@
 //! The commit, and the one law above all: no two claims of one person overlap.
 
-use agentcal_engine::commit::{Access, BookingChange, ClaimChange, CommitPlan, ExpectedRevision, Outcome, RevisionKey};
+use agentcal_engine::commit::{
+    Access, BookingChange, ClaimChange, CommitPlan, Effect, ExpectedRevision, Outcome, RevisionKey,
+};
 use agentcal_engine::ids::{CalendarId, UserId};
 use agentcal_engine::model::{Booking, BookingStatus, ClaimOwner, User};
 use agentcal_engine::shard::Epoch;
@@ -44,6 +46,20 @@ pub async fn a_commit_is_whole(world: World) {
     }
     let item = world.store.booking(world.tenant.account_id, booking.id).await.expect("readable").expect("there");
     assert_eq!(item.claim_count, 2);
+}
+
+/// What must follow from a booking is of its transaction: where it cannot be noted, there is no booking.
+pub async fn what_follows_stands_or_falls_with_its_booking(world: World) {
+    let (_, calendars) = world.connect(1).await;
+    let user = world.user_on(calendars[0].id).await;
+    let (booking, mut plan) = world.booking_plan(&[&user], world.minutes(0, 30));
+    let (unheard_of, _) = world.booking_plan(&[&user], world.minutes(60, 90));
+    plan.effects.push(Effect::Writeback { booking_id: unheard_of.id, calendar_id: calendars[0].id });
+    assert_eq!(world.commit(&plan).await, Outcome::Stale, "an effect of a booking that is not there");
+    assert!(is_missing(&world, &booking).await);
+    assert_eq!(claimed(&world, &user).await, []);
+    let pending = world.store.pending_writebacks(world.tenant.account_id, calendars[0].id, 10).await;
+    assert_eq!(pending.expect("readable").len(), 0);
 }
 
 /// A plan decided on a revision that was raised since is stale, whichever row it is, and does nothing.

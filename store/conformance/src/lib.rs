@@ -79,6 +79,7 @@ macro_rules! each_store_case {
             }
             commits {
                 a_commit_is_whole
+                what_follows_stands_or_falls_with_its_booking
                 stale_revisions_refuse
                 a_revision_without_expectation_is_raised
                 a_missing_revision_refuses

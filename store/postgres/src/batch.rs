@@ -9,6 +9,7 @@ use agentcal_engine::commit::{
 };
 use agentcal_engine::ids::{AccountId, BookingId, HoldId};
 use agentcal_engine::model::{Booking, Claim};
+use agentcal_engine::planted;
 use agentcal_engine::time::Timestamp;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
@@ -119,7 +120,7 @@ impl Batch {
         if plan.epoch.is_none() {
             self.touch(account_id, now);
         }
-        if plan.is_shared {
+        if plan.is_shared && !planted!(IdNotUsedUp) {
             self.use_up(account_id, plan.commit_id, now);
         }
         if let Some(record) = &plan.decision {

@@ -9,6 +9,7 @@ use agentcal_engine::commit::{CommitPlan, IdempotentAnswer, Outcome};
 use agentcal_engine::ids::AccountId;
 use agentcal_engine::invariants::{CLAIM_US_MAX, holds_are_whole};
 use agentcal_engine::model::Claim;
+use agentcal_engine::planted;
 use agentcal_engine::ports::{CommitStore, StoreError};
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
@@ -32,6 +33,7 @@ impl CommitStore for PostgresStore {
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError> {
         debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
         debug_assert_eq!(holds_are_whole(plan), Ok(()), "{plan:?}");
+        planted!(EffectsOutside => { return self.commit_and_then_effects(plan).await });
         let outcome = match self.try_commit(plan).await {
             Err(error) if is_passing(&error) => Outcome::Stale,
             tried => tried?,
@@ -62,6 +64,19 @@ impl CommitStore for PostgresStore {
 }
 
 impl PostgresStore {
+    /// What must never be: a transaction for the booking, and another for what follows from it.
+    #[cfg(feature = "planted")]
+    async fn commit_and_then_effects(&self, plan: &CommitPlan) -> Result<Outcome> {
+        let outcome = self.try_commit(&CommitPlan { effects: Vec::new(), ..plan.clone() }).await?;
+        let mut work = self.begin_write(Scope::Account(plan.tenant.account_id)).await?;
+        let now = self.now_on(&mut work).await?;
+        for effect in &plan.effects {
+            writeback::apply(&mut work, plan.tenant.account_id, effect, now).await?;
+        }
+        work.commit().await.map_err(store_error)?;
+        Ok(outcome)
+    }
+
     /// One try. Every way out but the last leaves the transaction to be rolled back.
     async fn try_commit(&self, plan: &CommitPlan) -> Result<Outcome> {
         let account_id = plan.tenant.account_id;
@@ -75,7 +90,8 @@ impl PostgresStore {
         }
         let answer = self.sealed(plan, &ground, now)?;
         let written = if batch::fits(plan) {
-            for claim in batch::inserted(plan).into_iter().filter(|_| ground.has_expired) {
+            for claim in batch::inserted(plan).into_iter().filter(|_| ground.has_expired && !planted!(ExpiredHoldKept))
+            {
                 claims::delete_expired(&mut work, account_id, claim.user_id, claim.range, now).await?;
             }
             batch::write_whole(&mut work, plan, answer.as_ref(), now).await
@@ -130,14 +146,15 @@ impl PostgresStore {
             let plain = key.open(&binding(owner, &idempotent.key.scope), &kept.answer).map_err(sealed_error)?;
             return Ok(Some(Outcome::Replayed { answer: plain.to_vec() }));
         }
-        if let Some(is_performed) = ground.used.filter(|_| plan.is_shared) {
+        if let Some(is_performed) = ground.used.filter(|_| plan.is_shared && !planted!(IdNotUsedUp)) {
             return Ok(Some(Outcome::UsedUp { is_performed }));
         }
-        if plan.epoch.is_some() && plan.epoch != ground.epoch {
+        if plan.epoch.is_some() && plan.epoch != ground.epoch && !planted!(NoFence) {
             return Ok(Some(Outcome::Fenced));
         }
         let is_early = plan.expired_until.is_some_and(|end| end > now);
-        Ok((is_early || !ground.stands(&plan.expected_revisions)).then_some(Outcome::Stale))
+        let stands = ground.stands(&plan.expected_revisions) || planted!(NoRevisionCheck);
+        Ok((is_early || !stands).then_some(Outcome::Stale))
     }
 
     /// The answer as it is to be kept.

@@ -1,6 +1,7 @@
 //! What a commit stands on, locked and read in one statement.
 
 use agentcal_engine::commit::{Access, CommitPlan, ExpectedRevision, RevisionKey};
+use agentcal_engine::planted;
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::WrappedKey;
@@ -128,7 +129,7 @@ fn statement(plan: &CommitPlan, given_clock: Option<Timestamp>) -> QueryBuilder<
     if plan.epoch.is_some() {
         select.push(format_args!("SELECT {EPOCH_ROW}::bigint AS number, f.epoch AS value{NOTHING_ELSE}"));
         select.push("SELECT epoch FROM shards WHERE shard = ").push_bind(i32::from(plan.shard.number()));
-        select.push(" FOR SHARE) AS f UNION ALL ");
+        select.push(if planted!(PlainSelectFence) { ") AS f UNION ALL " } else { " FOR SHARE) AS f UNION ALL " });
     }
     for (number, expected) in plan.expected_revisions.iter().enumerate() {
         let (kind, id) = columns(plan.tenant.account_id, expected.key);

@@ -38,6 +38,7 @@ struct Resolve {
 struct Node {
     id: String,
     deps: Vec<Dependency>,
+    features: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,6 +81,13 @@ impl Metadata {
     /// The packages of this repository.
     pub fn members(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+    }
+
+    /// Names of members that are built with a feature unless somebody asks for more: by default, or because another member
+    /// wants it.
+    pub fn members_with(&self, feature: &str) -> Vec<&str> {
+        let has = |member: &&Package| self.node(&member.id).features.iter().any(|enabled| enabled == feature);
+        self.members().filter(has).map(|member| member.name.as_str()).collect()
     }
 
     /// Names of the packages of this repository that a member imports: into what is shipped, and only into tests.

@@ -39,6 +39,13 @@ fn the_engine_is_pure() {
 }
 
 #[test]
+fn no_bug_is_planted_in_what_is_shipped() {
+    let metadata = Metadata::read();
+    assert_eq!(metadata.members_with("planted"), [""; 0], "nobody may have it unasked");
+    assert_eq!(metadata.members_with("reference").len(), 1, "and this would find it");
+}
+
+#[test]
 fn packages_are_licensed_allowed_and_single() {
     let (metadata, rules) = (Metadata::read(), deny_rules());
     assert_none("licences and sources", unlicensed(&rules, &metadata));

@@ -32,6 +32,34 @@ async fn a_commit_through_another_node_is_made_by_the_owner_and_seen_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_reads_of_what_is_not_yet_committed() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    assert!(!one.sees_taken(&person, 9).await);
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(50, 100));
+    let mut booking = None;
+    for was_taken in [false, true] {
+        let request = match booking.take() {
+            None => town.booking(&person, 9),
+            Some(booking) => town.cancellation(&person, &booking),
+        };
+        let committing = tokio::spawn({
+            let one = one.clone();
+            async move { one.booked(request).await }
+        });
+        while !committing.is_finished() {
+            let reads = [one.sees_taken(&person, 9).await, other.sees_taken(&person, 9).await];
+            let is_committed = standing(&town, &person).contains(&at(9)) != was_taken;
+            assert!(is_committed || reads == [was_taken; 2], "read before it was committed: {reads:?}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        booking = Some(committing.await.unwrap());
+        assert_eq!([one.sees_taken(&person, 9).await, other.sees_taken(&person, 9).await], [!was_taken; 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn past_an_owner_that_is_cut_off_bookings_go_on_and_it_hears_of_them() {
     let town = Town::found().await;
     let (one, other) = town.two_nodes().await;

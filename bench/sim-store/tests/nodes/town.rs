@@ -158,6 +158,7 @@ pub(crate) struct Town {
 
 impl Town {
     pub(crate) async fn found() -> Self {
+        agentcal_engine::plant!(std::env::var("AGENTCAL_PLANTED").ok());
         let clock = Arc::new(VirtualClock(Instant::now()));
         let ids = Arc::new(Seeded::new(7));
         let disk = Disk::new(Arc::clone(&clock) as _, Arc::new(Seeded::new(8)));

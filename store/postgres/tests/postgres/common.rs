@@ -18,6 +18,7 @@ const CONNECTIONS: u32 = 8;
 /// The server; `None` when it is not installed.
 pub(crate) fn server() -> Option<&'static Postgres> {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    agentcal_engine::plant!(std::env::var("AGENTCAL_PLANTED").ok());
     let start = || {
         let server = postgres(Durability::None)?;
         server.create_database(TEMPLATE);
