@@ -1,5 +1,6 @@
 //! What the shared modules know about the engine they run on.
 
+use agentcal_engine::ports::StoreError;
 use agentcal_engine::time::Timestamp;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
@@ -41,12 +42,17 @@ impl PostgresStore {
     }
 
     /// Both in one message to the server. An id is written in hexadecimal digits and nothing else.
+    ///
+    /// As a task of its own: whoever waits for it may stop waiting, and a connection that was left between the question and
+    /// the answer would go back to the others with a transaction begun, of which they know nothing.
     async fn begin(&self, begin: &'static str, scope: Scope) -> Result<Work> {
         let begin = match scope {
             Scope::Account(id) => format!("{begin}; SET LOCAL agentcal.account_id = '{}'", id.as_uuid().as_simple()),
             Scope::All => format!("{begin}; SET LOCAL agentcal.all_accounts = 'on'"),
         };
-        self.pool.begin_with(AssertSqlSafe(begin)).await.map_err(store_error)
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(begin)).await });
+        begun.await.map_err(|error| StoreError::Unavailable(error.into()))?.map_err(store_error)
     }
 
     /// The clock that stands in for the database's.

@@ -1,6 +1,7 @@
 //! A change of owner and a commit under the old epoch, one in flight while the other begins; and a writer that was paused
 //! in the middle.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
@@ -8,11 +9,11 @@ use agentcal_engine::model::User;
 use agentcal_engine::ports::{CommitStore as _, NodeRecord, OwnershipStore as _};
 use agentcal_engine::shard::{Epoch, NodeId, Shard};
 use agentcal_store_conformance::World;
-use agentcal_store_postgres::{PostgresStore, StoreClock};
+use agentcal_store_postgres::{OpenOptions, PostgresStore, StoreClock, Timeouts};
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::common::Database;
+use crate::common::{Database, options};
 
 const TTL: Duration = Duration::from_secs(10);
 
@@ -125,4 +126,30 @@ async fn a_paused_transaction_blocks_nobody_for_long() {
     while !matches!(scene.world.commit(&scene.plan(0)).await, Outcome::Committed { .. }) {}
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(sqlx::query("SELECT 1").execute(&mut *paused).await.is_err(), "its transaction is over");
+}
+
+/// A connection whose transaction somebody began and did not wait for must not go back to the others with it: the server
+/// would end it as idle, and whatever is said without a transaction would never be committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beginning_nobody_waits_for_leaves_nothing_behind() {
+    let Some(database) = Database::new() else { return };
+    let timeouts = Timeouts { idle_in_transaction: Duration::from_secs(60), ..options("").timeouts };
+    let options = OpenOptions { timeouts, ..options(&database.url()) };
+    let store = PostgresStore::open(options).await.expect("opened");
+    // So that there is a connection, and beginning is the first that is asked of it.
+    store.paused_transaction().await.expect("begun").rollback().await.expect("undone");
+    let before = database.execute("SELECT clock_timestamp()");
+    let mut beginning = Box::pin(store.paused_transaction());
+    let asked = std::future::poll_fn(|context| Poll::Ready(beginning.as_mut().poll(context).is_pending())).await;
+    assert!(asked, "an answer takes longer than to ask");
+    drop(beginning);
+    let over = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' \
+         AND query_start > '{before}' AND query NOT LIKE 'BEGIN%'"
+    );
+    let since = Instant::now();
+    while database.execute(&over) == "0" {
+        assert!(since.elapsed() < TTL, "a transaction is left open");
+        tokio::task::yield_now().await;
+    }
 }
