@@ -1,7 +1,7 @@
 //! What there is at the end: in the store, and at the providers.
 
 use agentcal_engine::ids::{BookingId, CalendarId, UserId};
-use agentcal_engine::model::{Booking, Claim, Hold};
+use agentcal_engine::model::{Booking, Claim, ClaimOwner, Hold};
 use agentcal_engine::time::{TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct Final {
     pub provider: Option<ProviderFinal>,
     /// Busy time people kept at the providers during the run; none given, none checked.
     pub truth: Vec<Truth>,
+    /// What readers may see late, by [`crate::Allowances::offer_slack_us`]; everything else they must see at once.
+    pub late: Vec<Late>,
+    /// What was written by nodes that had no right to any more.
+    pub superseded: Vec<Superseded>,
 }
 
 /// What the calendars at the providers show when all writebacks are through.
@@ -32,6 +36,28 @@ pub struct ProviderFinal {
     pub events: Vec<EventAtProvider>,
     /// Bookings whose events people moved or deleted: theirs may stand anywhere.
     pub touched: Vec<BookingId>,
+}
+
+/// Time that was taken without its owner, or by one that could not tell everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Late {
+    /// For what.
+    pub owner: ClaimOwner,
+    /// The time.
+    pub range: TimeRange,
+}
+
+/// A transaction of a node that acted as owner of a shard, and was not when it committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    /// What was written.
+    pub what: String,
+    /// Who wrote.
+    pub writer: String,
+    /// The epoch that stood.
+    pub epoch: i64,
+    /// When it committed, by the store's clock.
+    pub at: Timestamp,
 }
 
 /// An event written for a booking.

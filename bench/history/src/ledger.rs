@@ -17,14 +17,29 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    fn of(event: usize, of: &Event) -> Self {
-        Self { event, invoked_at: of.invoked_at, acknowledged_at: of.acknowledged_at() }
+    /// What a replay repeats was done at any time since its key was first sent.
+    fn of(event: usize, of: &Event, firsts: &BTreeMap<&str, Timestamp>) -> Self {
+        let key = of.idempotency_key.as_deref().filter(|_| of.is_replay());
+        let first = key.and_then(|key| firsts.get(key)).copied();
+        Self { event, invoked_at: first.unwrap_or(of.invoked_at), acknowledged_at: of.acknowledged_at() }
     }
 
     /// Whether it was over before the other began.
     pub(crate) fn is_before(&self, other: &Self) -> bool {
         self.acknowledged_at.is_some_and(|at| at < other.invoked_at)
     }
+}
+
+/// When each key was first sent.
+fn firsts(events: &[Event]) -> BTreeMap<&str, Timestamp> {
+    let mut firsts = BTreeMap::new();
+    for event in events {
+        if let Some(key) = event.idempotency_key.as_deref() {
+            let first = firsts.entry(key).or_insert(event.invoked_at);
+            *first = (*first).min(event.invoked_at);
+        }
+    }
+    firsts
 }
 
 /// What became of one booking, as far as clients know.
@@ -61,14 +76,15 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn of(events: &[Event]) -> Self {
         let mut ledger = Self::default();
+        let firsts = firsts(events);
         for (index, event) in events.iter().enumerate().filter(|(_, event)| !event.is_refused()) {
-            let span = Span::of(index, event);
+            let span = Span::of(index, event, &firsts);
             ledger.enter_booking(span, event);
             ledger.enter_hold(span, event);
         }
         for (index, event) in events.iter().enumerate().filter(|(_, event)| !event.is_refused()) {
             if let Operation::ReleaseSession { session_id } = &event.operation {
-                ledger.release_session(Span::of(index, event), session_id);
+                ledger.release_session(Span::of(index, event, &firsts), session_id);
             }
         }
         ledger

@@ -35,7 +35,7 @@ pub use event::{
     Answer, BookingSeen, Event, FreshnessSeen, FreshnessState, HoldSeen, Operation, Outcome, ReadError, SlotSeen,
     SlotsSeen, Wish, read_events,
 };
-pub use finale::{EventAtProvider, Final, ProviderFinal, Truth};
+pub use finale::{EventAtProvider, Final, Late, ProviderFinal, Superseded, Truth};
 pub use report::{Allowances, Counts, Report, check};
 pub use violation::Violation;
 

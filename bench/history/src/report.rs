@@ -14,17 +14,27 @@ pub struct Allowances {
     /// How far the clients' clock, the store's and the provider's may lie apart, in microseconds, together with what
     /// answers round away.
     pub clock_slack_us: i64,
-    /// For how long after an answer others may still be offered what it took, in microseconds: 0 where commits are made
-    /// by the owner.
+    /// For how long after an answer others may still be offered what it took, where that may be seen late
+    /// ([`Final::late`]), in microseconds.
     pub offer_slack_us: i64,
+    /// Whether an answer that offers what may be seen late must not be called `complete`.
+    pub late_is_stale: bool,
+    /// Whether clients sent everything with a key until it was answered, so that all of it must have been.
+    pub retries_are_through: bool,
     /// Oldest facts a booking or hold may rest on, in microseconds; `None`: not checked.
     pub facts_age_max_us: Option<i64>,
 }
 
 impl Default for Allowances {
-    /// One second between the clocks, none for offers, facts of any age.
+    /// One second between the clocks, none for offers, facts of any age, and not everything was answered.
     fn default() -> Self {
-        Self { clock_slack_us: SECOND_US, offer_slack_us: 0, facts_age_max_us: None }
+        Self {
+            clock_slack_us: SECOND_US,
+            offer_slack_us: 0,
+            late_is_stale: true,
+            retries_are_through: false,
+            facts_age_max_us: None,
+        }
     }
 }
 
@@ -53,8 +63,14 @@ pub struct Counts {
     pub slots_beside_taken: usize,
     /// Slots that were compared with busy time at providers.
     pub slots_beside_truth: usize,
+    /// Offers of what was taken, and may be seen late.
+    pub offered_late: usize,
+    /// Those in answers that were called `complete`.
+    pub offered_late_as_complete: usize,
     /// Pairs of answers under one key.
     pub replays: usize,
+    /// Keys of requests that were not answered at first, and were in the end.
+    pub healed: usize,
     /// Reads of bookings.
     pub reads: usize,
     /// Claims in the store.
@@ -87,7 +103,7 @@ impl Report {
 pub fn check(events: &[Event], finale: &Final, allowances: &Allowances) -> Report {
     let mut report = Report::default();
     let ledger = Ledger::of(events);
-    let certain = Certain::of(&ledger, allowances);
+    let certain = Certain::of(&ledger, finale, allowances);
     report.counts.events = events.len();
     checks::asked::check(events, finale, &mut report);
     checks::bookings::check(events, &ledger, finale, &mut report);
@@ -96,6 +112,8 @@ pub fn check(events: &[Event], finale: &Final, allowances: &Allowances) -> Repor
     checks::overlaps::check(&certain, finale, &mut report);
     checks::offers::check(events, &certain, finale, allowances, &mut report);
     checks::replays::check(events, &mut report);
+    checks::healed::check(events, allowances, &mut report);
+    checks::epochs::check(finale, &mut report);
     checks::provider::check(finale, &mut report);
     report
 }

@@ -191,6 +191,22 @@ pub enum Violation {
         /// Since when its answer was out.
         since: Timestamp,
     },
+    /// A slot was offered that had just been sold without its owner, and the answer did not say that it may be so.
+    #[error(
+        "event {event} was called complete and offered {range:?} of {user_id}, which {owner:?} had since {since:?}"
+    )]
+    OfferedAsComplete {
+        /// The answer.
+        event: usize,
+        /// Whose time.
+        user_id: UserId,
+        /// The slot.
+        range: TimeRange,
+        /// Who had it.
+        owner: ClaimOwner,
+        /// Since when its answer was out.
+        since: Timestamp,
+    },
     /// A slot was offered of somebody who was said to be left out.
     #[error("event {event} offered time of {user_id}, who was left out")]
     OfferedUnknown {
@@ -276,6 +292,26 @@ pub enum Violation {
         first: usize,
         /// The later one.
         second: usize,
+    },
+    /// A request with a key was never answered, however often it was sent.
+    #[error("event {event}, the last with the key {key}, is not answered either")]
+    NotHealed {
+        /// The last try.
+        event: usize,
+        /// Its key.
+        key: String,
+    },
+    /// A node wrote as the owner of a shard that was another's.
+    #[error("{writer} wrote {what} as owner at {at:?}, when the epoch {epoch} was another's")]
+    WrittenBySuperseded {
+        /// What was written.
+        what: String,
+        /// Who wrote.
+        writer: String,
+        /// The epoch that stood.
+        epoch: i64,
+        /// When it committed.
+        at: Timestamp,
     },
     /// A calendar does not show a booking where it is, or shows one that is not.
     #[error("calendar {calendar_id} shows booking {booking_id} at {shown:?}; it should be {wanted:?}")]

@@ -155,6 +155,7 @@ impl Truths<'_> {
             is_whole: true,
             provider: is_settled.then(|| self.shown()),
             truth: self.truth(),
+            ..Final::default()
         }
     }
 

@@ -319,7 +319,7 @@ impl Stage<'_> {
     /// Compares everything with everything at a quiet point.
     fn judge(&mut self, seen: &[Option<SlotsSeen>], out: &mut dyn Write) -> io::Result<Vec<String>> {
         let truths = self.truths();
-        let allowances = Allowances { clock_slack_us: 3_000_000, offer_slack_us: 0, facts_age_max_us: None };
+        let allowances = Allowances { clock_slack_us: 3_000_000, ..Allowances::default() };
         let events = self.journal.events();
         let report = check(&events, &truths.finale(true), &allowances);
         let mut findings: Vec<String> = report.violations.iter().map(|violation| explain(violation, &events)).collect();

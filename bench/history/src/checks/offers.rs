@@ -94,16 +94,21 @@ impl Question<'_> {
         report: &mut Report,
     ) {
         report.counts.slots_beside_taken += usize::from(certain.0.has(user_id));
-        let since = self.event.invoked_at.plus_micros(-allowances.offer_slack_us);
-        for taken in certain.0.meeting(user_id, slot.range) {
-            if taken.from < since && taken.lasts(since, self.at) {
-                report.violations.push(Violation::OfferedTaken {
-                    event: self.index,
-                    user_id,
-                    range: slot.range,
-                    owner: taken.owner,
-                    since: taken.from,
-                });
+        let (event, range) = (self.index, slot.range);
+        for taken in certain.0.meeting(user_id, range) {
+            let slack_us = if taken.is_late { allowances.offer_slack_us } else { 0 };
+            let known = self.event.invoked_at.plus_micros(-slack_us);
+            let (owner, since) = (taken.owner, taken.from);
+            if taken.from < known && taken.lasts(known, self.at) {
+                report.violations.push(Violation::OfferedTaken { event, user_id, range, owner, since });
+            } else if taken.from < self.event.invoked_at && taken.lasts(self.event.invoked_at, self.at) {
+                report.counts.offered_late += 1;
+                if self.seen.freshness.state == FreshnessState::Complete {
+                    report.counts.offered_late_as_complete += 1;
+                    if allowances.late_is_stale {
+                        report.violations.push(Violation::OfferedAsComplete { event, user_id, range, owner, since });
+                    }
+                }
             }
         }
     }

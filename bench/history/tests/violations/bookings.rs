@@ -1,7 +1,7 @@
 //! Bookings: sold once, kept, moved whole, cancelled whole, made once.
 
 use agentcal_engine::model::HoldState;
-use agentcal_history::{Event, Final, Operation, Outcome};
+use agentcal_history::{Event, Final, FreshnessState, Operation, Outcome};
 
 use crate::sketch::*;
 
@@ -89,6 +89,21 @@ fn a_cancelled_booking_is_not_moved() {
     is_wrong("moved after", &late, &finale, &["moved_after_cancel"]);
     let racing = [book(0, 1, 1, 1, 9), cancel(2, 5, 1, 1, 10), shift(3, 4, 1, 1, 10)];
     is_sound("moved meanwhile", &racing, &finale);
+}
+
+#[test]
+fn a_replayed_move_was_made_when_it_was_first_sent() {
+    let first = in_doubt(keyed(shift(2, 3, 1, 1, 10), "m"));
+    let moved_again = shift(4, 5, 1, 1, 11);
+    let replay = replayed(keyed(shift(6, 7, 1, 1, 10), "m"));
+    let events = [book(0, 1, 1, 1, 9), first, moved_again, replay];
+    is_sound("before another", &events, &nothing().booking(1, 1, 11));
+    is_sound("after another, with its answer on the way", &events, &nothing().booking(1, 1, 10));
+    is_wrong("not at all", &events, &nothing().booking(1, 1, 9), &["booking_altered"]);
+    let offered = ask(8, 9, slots(&[], &[(1, 10)], FreshnessState::Complete, 8));
+    let mut asked = events.to_vec();
+    asked.push(offered);
+    is_sound("its place is free again", &asked, &nothing().booking(1, 1, 11));
 }
 
 #[test]

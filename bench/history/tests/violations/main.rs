@@ -5,6 +5,7 @@
 mod bookings;
 mod holds;
 mod lines;
+mod nodes;
 mod offers;
 mod provider;
 mod sketch;

@@ -225,19 +225,28 @@ pub(crate) fn stored(number: u128, person: u128, slot: i64) -> Booking {
     }
 }
 
+/// No clock is off, what is late may be so for five seconds, and facts may be 60 seconds old.
+pub(crate) const ALLOWED: Allowances = Allowances {
+    clock_slack_us: 0,
+    offer_slack_us: 5_000_000,
+    late_is_stale: true,
+    retries_are_through: false,
+    facts_age_max_us: Some(60_000_000),
+};
+
 pub(crate) fn run(events: &[Event], finale: &Final) -> Report {
-    let allowances = Allowances { clock_slack_us: 0, offer_slack_us: 0, facts_age_max_us: Some(60_000_000) };
-    check(events, finale, &allowances)
+    check(events, finale, &ALLOWED)
 }
 
 /// The history has exactly these violations, by name and in this order.
 pub(crate) fn is_wrong(name: &str, events: &[Event], finale: &Final, expected: &[&str]) {
-    let found: Vec<String> = run(events, finale)
-        .violations
-        .iter()
-        .map(|violation| serde_json::to_value(violation).unwrap()["violation"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(found, expected, "{name}");
+    assert_eq!(names(&run(events, finale)), expected, "{name}");
+}
+
+/// The names of what was found.
+pub(crate) fn names(report: &Report) -> Vec<String> {
+    let values = report.violations.iter().map(|violation| serde_json::to_value(violation).unwrap());
+    values.map(|value| value["violation"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The history is sound.
