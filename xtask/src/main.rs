@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::chaos::ChaosArgs;
 use crate::cluster::ClusterTask;
 use crate::run::Failure;
 use crate::sim::SimArgs;
@@ -48,18 +49,8 @@ enum Task {
         #[arg(long)]
         update: bool,
     },
-    /// Kills the program again and again while clients hold and book, and judges what they saw.
-    Chaos {
-        /// How often.
-        #[arg(long, default_value_t = 1_000)]
-        kills: u64,
-        /// Draws what clients do and when the program dies.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Plants bugs instead, one after the other, and shows which check finds each.
-        #[arg(long)]
-        planted: bool,
-    },
+    /// Torments the program while clients hold and book, and judges what they saw: three nodes, or one on SQLite.
+    Chaos(ChaosArgs),
     /// Runs some nodes with their PostgreSQL and Redis on this machine, to try and to break.
     #[command(subcommand)]
     Cluster(ClusterTask),
@@ -85,8 +76,7 @@ fn perform(task: &Task, workspace: &Workspace) -> Result<ExitCode, Failure> {
         Task::Test { only } => Ok(steps::run(workspace, *only)),
         Task::Bench(args) => bench::run(workspace, args),
         Task::Counts { update } => counts::run(workspace, *update).map(|()| ExitCode::SUCCESS),
-        Task::Chaos { planted: true, .. } => planted::run(workspace).map(|()| ExitCode::SUCCESS),
-        Task::Chaos { kills, seed, planted: false } => chaos::run(workspace, *kills, *seed).map(|()| ExitCode::SUCCESS),
+        Task::Chaos(args) => chaos::run(workspace, args),
         Task::Cluster(task) => cluster::run(workspace, task).map(|()| ExitCode::SUCCESS),
         Task::Sim(args) => sim::run(workspace, args),
         Task::Openapi => openapi::write(workspace).map(|()| ExitCode::SUCCESS),

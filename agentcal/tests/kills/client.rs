@@ -1,6 +1,8 @@
 //! A client that wants time, and does not give up when nobody answers.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use agentcal_engine::ids::{BookingId, HoldId};
 use agentcal_engine::time::Timestamp;
@@ -8,6 +10,7 @@ use agentcal_history::{Answer, Event, INTENT, Operation, Outcome, Wish};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::draw::Draw;
 use crate::wire::{Api, Offer, Request, Seen, now};
@@ -15,6 +18,12 @@ use crate::world::{Want, World, instant};
 
 /// Shortest hold there is, in seconds: those that are forgotten shall run out soon.
 pub(crate) const TTL_SECONDS: u32 = 30;
+/// Least time between two requests of one client, so that a long run leaves a history that can be kept.
+const PACE: Duration = Duration::from_millis(10);
+/// Bookings that stand before clients begin to cancel as often as they book: there shall always be time to be had.
+const BOOKINGS_MAX: usize = 2_000;
+/// How often what was not answered is sent again in the end.
+const HEALS_MAX: usize = 3;
 
 /// A hold a client may still confirm.
 #[derive(Clone, Debug)]
@@ -39,6 +48,8 @@ pub(crate) struct Client {
     offers: Vec<Offer>,
     /// Sent before, and to be sent once more.
     again: Option<Request>,
+    /// By key: not answered so far.
+    unsettled: BTreeMap<String, Request>,
     count: u64,
     history: Vec<Event>,
 }
@@ -47,32 +58,62 @@ impl Client {
     pub(crate) fn new(number: u64, seed: u64, api: Api, world: Arc<World>, bookings: Shared) -> Self {
         let (name, draw) = (format!("c{number}"), Draw::of(seed, number));
         let (held, offers, history) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, api, world, draw, bookings, held, offers, again: None, count: 0, history }
+        let unsettled = BTreeMap::new();
+        Self { name, api, world, draw, bookings, held, offers, again: None, unsettled, count: 0, history }
     }
 
-    /// Asks one thing after the other until told to stop, and returns what it saw.
+    /// Asks one thing after the other until told to stop, and returns what it saw. What was not answered until then is
+    /// sent once more under its key, if it has one; by then nothing shall be in its way.
     pub(crate) async fn run(mut self, stop: watch::Receiver<bool>) -> Vec<Event> {
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*stop.borrow() {
+            pace.tick().await;
             let request = match self.again.take() {
                 Some(request) => request,
                 None => self.next(),
             };
-            match self.api.perform(&self.name, &request).await {
-                Some(Seen { event, offers }) => {
-                    self.learn(&request, &event);
-                    if !offers.is_empty() {
-                        self.offers = offers;
-                    }
-                    self.history.push(event);
+            if !self.perform(&request).await {
+                // It may be sent as if for the first time.
+                self.again = Some(request);
+            }
+        }
+        for _ in 0..HEALS_MAX {
+            for (key, request) in std::mem::take(&mut self.unsettled) {
+                if !self.perform(&request).await {
+                    self.unsettled.insert(key, request);
                 }
-                // It never left, so it may be sent as if for the first time.
-                None => self.again = Some(request),
             }
         }
         self.history
     }
 
+    /// False: it never left.
+    async fn perform(&mut self, request: &Request) -> bool {
+        let Some(Seen { event, offers }) = self.api.perform(&self.name, request).await else { return false };
+        self.note(request, &event);
+        self.learn(request, &event);
+        if !offers.is_empty() {
+            self.offers = offers;
+        }
+        self.history.push(event);
+        true
+    }
+
+    /// Remembers what was not answered.
+    fn note(&mut self, request: &Request, event: &Event) {
+        let Some(key) = &request.key else { return };
+        match event.answer.as_ref().map(|answer| &answer.outcome) {
+            None | Some(Outcome::Failed { .. }) => drop(self.unsettled.insert(key.clone(), request.clone())),
+            Some(_) => drop(self.unsettled.remove(key)),
+        }
+    }
+
     fn next(&mut self) -> Request {
+        let is_full = self.bookings.lock().expect("nobody panics with it").len() > BOOKINGS_MAX;
+        if is_full && self.draw.percent(50) {
+            return self.of_booking(Self::cancel);
+        }
         match self.draw.below(100) {
             0..34 => self.hold(),
             34..58 => self.confirm().unwrap_or_else(|| self.book()),

@@ -33,7 +33,7 @@ pub(crate) async fn read(data_dir: &Path, account_id: AccountId) -> Final {
         holds: holds.into_iter().map(|row| row.hold(account_id)).collect(),
         is_whole: true,
         provider: Some(ProviderFinal { events: shown(&mut file, account_id).await, touched: Vec::new() }),
-        truth: Vec::new(),
+        ..Final::default()
     }
 }
 

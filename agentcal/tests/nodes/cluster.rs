@@ -1,17 +1,23 @@
-//! The nodes and what they share.
+//! The nodes, what they share, and the links between all of them.
 
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::process::Command;
 
 use agentcal_engine::ids::AccountId;
-use agentcal_testkit::{Durability, Node, Postgres, Redis, WAIT_MAX, postgres, redis, wait_for};
+use agentcal_testkit::{Durability, Node, Postgres, Redis, WAIT_MAX, postgres_with, redis, wait_for};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::link::Proxy;
+use crate::origin::NUMBER_VARIABLE;
 use crate::wire::Api;
 use crate::world::World;
+use crate::{audit, keep};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_agentcal");
 pub(crate) const DATABASE: &str = "agentcal";
-const NODES: usize = 3;
+pub(crate) const NODES: usize = 3;
 const ENCRYPTION_KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PEER_SECRET: &str = "0123456789abcdef0123456789abcdef0123";
 
@@ -21,23 +27,64 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) redis: Redis,
     pub(crate) postgres: Postgres,
+    pub(crate) links: Links,
     secret_key: String,
+    /// How often each node was started.
+    starts: Vec<u8>,
     /// Where clients may ask.
     living: watch::Sender<Vec<String>>,
 }
 
+/// The ways to nodes and servers, by node.
+pub(crate) struct Links {
+    /// From all the others to this one.
+    pub(crate) peers: Vec<Proxy>,
+    /// From this one to Redis.
+    pub(crate) caches: Vec<Proxy>,
+    /// From this one to PostgreSQL.
+    pub(crate) databases: Vec<Proxy>,
+}
+
+impl Links {
+    fn new(runtime: &Runtime, postgres: &Postgres, redis: &Redis) -> Self {
+        let every = |make: &dyn Fn() -> Proxy| (0..NODES).map(|_| make()).collect();
+        Self {
+            peers: every(&|| Proxy::start(runtime, NODES)),
+            caches: every(&|| Proxy::to(runtime, redis.address())),
+            databases: every(&|| Proxy::to(runtime, postgres.address())),
+        }
+    }
+
+    /// Everybody reaches everything.
+    pub(crate) fn mend(&self) {
+        for proxy in self.peers.iter().chain(&self.caches).chain(&self.databases) {
+            proxy.mend();
+        }
+    }
+}
+
 impl Cluster {
     /// `None` when a server is not installed.
-    pub(crate) fn start() -> Option<Self> {
-        let (postgres, redis) = (postgres(Durability::Full)?, redis()?);
+    pub(crate) fn start(runtime: &Runtime) -> Option<Self> {
+        let (postgres, redis) = (postgres_with(Durability::Full, &audit::SETTINGS)?, redis()?);
         postgres.create_database(DATABASE);
-        let variables = variables(&postgres, &redis);
-        program(&variables, &["migrate"]);
-        let organization = program(&variables, &["org", "create", "--name", "Nodes"]);
-        let secret_key = program(&variables, &["key", "create", "--organization", &organization, "--mode", "test"]);
-        let nodes: Vec<Node> = (0..NODES).map(|_| Node::start(BINARY, &variables)).collect();
-        let living = watch::Sender::new(nodes.iter().map(Node::base_url).collect());
-        Some(Self { nodes, redis, postgres, secret_key, living })
+        let shared = shared(&postgres.url(DATABASE), &redis.url());
+        program(&shared, &["migrate"]);
+        audit::install(&postgres);
+        let organization = program(&shared, &["org", "create", "--name", "Nodes"]);
+        let secret_key = program(&shared, &["key", "create", "--organization", &organization, "--mode", "test"]);
+        let links = Links::new(runtime, &postgres, &redis);
+        let living = watch::Sender::new(Vec::new());
+        let mut cluster = Self { nodes: Vec::new(), redis, postgres, links, secret_key, starts: Vec::new(), living };
+        for index in 0..NODES {
+            cluster.starts.push(0);
+            cluster.name_start(index);
+            let node = Node::start(BINARY, &cluster.variables(index));
+            cluster.links.peers[index].lead_to(Some(node.internal_address()));
+            cluster.nodes.push(node);
+        }
+        cluster.show_all();
+        Some(cluster)
     }
 
     pub(crate) fn postgres(&self) -> &Postgres {
@@ -69,6 +116,25 @@ impl Cluster {
         self.living.send_replace(self.nodes.iter().map(Node::base_url).collect());
     }
 
+    /// Ends a node as a power cut would.
+    pub(crate) fn kill(&mut self, index: usize) {
+        self.nodes[index].kill9();
+        self.links.peers[index].lead_to(None);
+    }
+
+    /// Asks a node to end, and waits until it has.
+    pub(crate) fn drain(&mut self, index: usize) {
+        self.nodes[index].drain();
+        self.links.peers[index].lead_to(None);
+    }
+
+    /// Starts a node that has ended.
+    pub(crate) fn start_again(&mut self, index: usize) {
+        self.name_start(index);
+        self.nodes[index].start_again();
+        self.links.peers[index].lead_to(Some(self.nodes[index].internal_address()));
+    }
+
     /// The node that owns an account.
     pub(crate) fn owner(&self, world: &World) -> usize {
         let account_id: AccountId = world.account_id.parse().expect("the id of an account");
@@ -79,17 +145,64 @@ impl Cluster {
         );
         wait_for("an owner", WAIT_MAX, || {
             let address = self.postgres.execute(DATABASE, &select);
-            self.nodes.iter().position(|node| node.internal_url() == address)
+            (0..NODES).find(|&index| self.node_url(index) == address)
         })
+    }
+
+    /// Writes down what everybody has said.
+    pub(crate) fn keep_logs(&self) -> PathBuf {
+        let folder = keep::folder();
+        for (index, node) in self.nodes.iter().enumerate() {
+            keep::write(&format!("node-{index}.log"), &node.said());
+        }
+        keep::write("postgres.log", &self.postgres.said());
+        keep::write("redis.log", &self.redis.said());
+        folder
+    }
+
+    fn node_url(&self, index: usize) -> String {
+        format!("http://{}", self.links.peers[index].address())
+    }
+
+    /// Has PostgreSQL see which node it is, and which life of it.
+    fn name_start(&mut self, index: usize) {
+        self.starts[index] = self.starts[index].checked_add(1).expect("a node is started less than 256 times");
+        let number = u8::try_from(index).expect("few nodes") + 1;
+        self.links.databases[index].come_from(Ipv4Addr::new(127, 0, self.starts[index], number));
+    }
+
+    fn variables(&self, index: usize) -> Vec<(String, String)> {
+        let through = |url: String, to: std::net::SocketAddr, proxy: &Proxy| {
+            url.replace(&to.to_string(), &proxy.address().to_string())
+        };
+        let (links, postgres, redis) = (&self.links, &self.postgres, &self.redis);
+        let database = through(postgres.url(DATABASE), postgres.address(), &links.databases[index]);
+        let cache = through(redis.url(), redis.address(), &links.caches[index]);
+        let mut variables = shared(&database, &cache);
+        variables.push(("AGENTCAL_NODE_URL".to_owned(), self.node_url(index)));
+        variables.push((NUMBER_VARIABLE.to_owned(), index.to_string()));
+        variables
     }
 }
 
-fn variables(postgres: &Postgres, redis: &Redis) -> Vec<(String, String)> {
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("what everybody said is in {}", self.keep_logs().display());
+        }
+    }
+}
+
+/// The node whose connections come from an address.
+pub(crate) fn node_at(address: Ipv4Addr) -> usize {
+    usize::from(address.octets()[3]) - 1
+}
+
+pub(crate) fn shared(database: &str, cache: &str) -> Vec<(String, String)> {
     let limits = ["PER_ORGANIZATION", "PER_SESSION", "PER_USER"].map(|what| format!("AGENTCAL_HOLDS_{what}_MAX"));
-    let (database, cache) = (postgres.url(DATABASE), redis.url());
     let given = [
-        ("AGENTCAL_DATABASE_URL", database.as_str()),
-        ("AGENTCAL_REDIS_URL", &cache),
+        ("AGENTCAL_DATABASE_URL", database),
+        ("AGENTCAL_REDIS_URL", cache),
         ("AGENTCAL_ENCRYPTION_KEYS", ENCRYPTION_KEYS),
         ("AGENTCAL_PEER_SECRET", PEER_SECRET),
     ];
@@ -99,7 +212,7 @@ fn variables(postgres: &Postgres, redis: &Redis) -> Vec<(String, String)> {
 }
 
 /// Runs a command of the program to its end, and returns what it printed.
-fn program(variables: &[(String, String)], arguments: &[&str]) -> String {
+pub(crate) fn program(variables: &[(String, String)], arguments: &[&str]) -> String {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AGENTCAL_")) {
         command.env_remove(name);

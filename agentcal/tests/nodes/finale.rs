@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use agentcal_engine::ids::AccountId;
-use agentcal_history::{Final, ProviderFinal};
+use agentcal_history::{Final, ProviderFinal, Truth};
 use agentcal_testkit::{Postgres, WAIT_MAX, wait_for};
 use serde::de::DeserializeOwned;
 
+use crate::audit::{self, Trouble};
 use crate::cluster::DATABASE;
 use crate::rows::{BookingRow, ClaimRow, EventRow, HoldRow, HostRow};
 use crate::wire::now;
@@ -21,8 +22,9 @@ const UNWRITTEN: &str = "SELECT count(*) FROM booking_hosts h JOIN bookings b US
     JOIN writebacks w ON w.account_id = e.account_id AND w.calendar_id = e.calendar_id \
     AND w.written_event_id = e.event_id WHERE w.account_id = h.account_id AND w.calendar_id = h.calendar_id \
     AND w.booking_id = h.booking_id AND w.state = 'written' AND e.start_at = b.start_at AND e.end_at = b.end_at)";
-/// Events in calendars that are not those of a booking that stands.
-const STRANGERS: &str = "SELECT count(*) FROM sandbox_events e WHERE e.start_at IS NOT NULL AND NOT EXISTS (\
+/// Events in calendars that are not those of a booking that stands, nor of the calendar's person.
+const STRANGERS: &str = "SELECT count(*) FROM sandbox_events e WHERE e.start_at IS NOT NULL \
+    AND e.event_id NOT LIKE 'person-%' AND NOT EXISTS (\
     SELECT FROM writebacks w JOIN bookings b USING (account_id, booking_id) WHERE w.account_id = e.account_id \
     AND w.calendar_id = e.calendar_id AND w.written_event_id = e.event_id AND b.status = 'confirmed')";
 const PENDING: &str = "SELECT count(*) FROM writebacks WHERE state <> 'written'";
@@ -51,9 +53,11 @@ pub(crate) fn wait_for_writebacks(postgres: &Postgres) {
     wait_for("the last writeback", WAIT_MAX, || (count(postgres, PENDING) == 0).then_some(()));
 }
 
-/// Everything that belongs to the accounts.
-pub(crate) fn read(postgres: &Postgres, worlds: &[Arc<World>]) -> Final {
-    let mut finale = Final { at: now(), is_whole: true, ..Final::default() };
+/// Everything that belongs to the accounts, beside what people had in their calendars and what befell the nodes.
+pub(crate) fn read(postgres: &Postgres, worlds: &[Arc<World>], truth: Vec<Truth>, troubles: &[Trouble]) -> Final {
+    audit::judge(postgres);
+    let (late, superseded) = (audit::late(postgres, troubles), audit::superseded(postgres));
+    let mut finale = Final { at: now(), is_whole: true, truth, late, superseded, ..Final::default() };
     let mut provider = ProviderFinal::default();
     for world in worlds {
         let account_id: AccountId = world.account_id.parse().unwrap();

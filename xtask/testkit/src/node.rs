@@ -14,7 +14,7 @@ use crate::wait::wait_for;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
-const STARTS_MAX: u32 = 3;
+const STARTS_MAX: u32 = 10;
 /// What begins like this configures the program, and is not handed down from whoever runs the test.
 const PREFIX: &str = "AGENTCAL_";
 
@@ -48,7 +48,7 @@ impl Node {
     /// When it does not become ready.
     pub fn start_again(&mut self) {
         self.kill9();
-        // Somebody else may take a spare port before the node does.
+        // Somebody else may take a spare port before the node does, or its servers have too much to do.
         let started = (0..STARTS_MAX).any(|_| self.try_start());
         assert!(started, "a node does not start:\n{}", self.said());
     }
@@ -61,6 +61,11 @@ impl Node {
     /// Where it answers other nodes, without a slash at the end. Changes with every start.
     pub fn internal_url(&self) -> String {
         format!("http://{}", self.internal_address)
+    }
+
+    /// Where [`Node::internal_url`] leads to.
+    pub fn internal_address(&self) -> SocketAddr {
+        self.internal_address
     }
 
     /// Whether it says that it is ready. One that is paused, or gone, is not.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -197,6 +198,10 @@ impl Postgres {
         }
         let output = command.current_dir(&self.folder).output().expect("initdb starts");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        // All addresses of the loopback, so that tests can tell their clients apart by these.
+        let rules = fs::File::options().append(true).open(self.data().join("pg_hba.conf"));
+        let rules = rules.and_then(|mut rules| writeln!(rules, "host all all 127.0.0.0/8 password"));
+        rules.expect("the server's rules can be written");
     }
 
     fn try_start(&mut self) -> bool {
