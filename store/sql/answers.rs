@@ -120,6 +120,7 @@ impl DbStore {
     }
 }
 
-fn no_data_key() -> StoreError {
+/// Every tenant has one from the beginning.
+pub(crate) fn no_data_key() -> StoreError {
     StoreError::Corrupt("a tenant without a data key".to_owned())
 }

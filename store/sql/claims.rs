@@ -9,7 +9,7 @@ use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use crate::db::{Db, DbConnection, REFUSAL_ENDS_WORK};
+use crate::db::{Db, DbConnection, REFUSAL_ENDS_WORK, makes_room};
 use crate::error::{Result, Violation, store_error, violation};
 use crate::text::{range, to_u32};
 
@@ -127,7 +127,9 @@ pub(crate) async fn apply(
 /// An expired hold in the way is rare, so the claim is tried first where a refused statement leaves nothing.
 async fn insert(connection: &mut DbConnection, shard: Shard, claim: &Claim, now: Timestamp) -> Result<Changed> {
     if REFUSAL_ENDS_WORK {
-        delete_expired(connection, claim.account_id, claim.user_id, claim.range, now).await?;
+        if makes_room() {
+            delete_expired(connection, claim.account_id, claim.user_id, claim.range, now).await?;
+        }
         return try_insert(connection, shard, claim).await;
     }
     let tried = try_insert(connection, shard, claim).await?;

@@ -1,11 +1,12 @@
-//! The commit: one transaction, whole or not at all.
+//! The commit: one transaction, whole or not at all. One that makes a booking is one call (`crate::book`); what is said
+//! here of the order holds for both.
 //!
 //! Order of locks: the shard's epoch, then revisions ascending, each in its final mode. Then the clock, read once. Then
 //! claims of expired holds that are in the way go, and everything else is written. What was read beside the locks (a kept
 //! answer, a used-up id) may be from before they were had; whoever was faster is found again by what is written: a kept
 //! answer or a used id that is there refuses, and the commit that came second looks once more at what the first left.
 
-use agentcal_engine::commit::{CommitPlan, IdempotentAnswer, Outcome};
+use agentcal_engine::commit::{ClaimChange, CommitPlan, IdempotentAnswer, Outcome};
 use agentcal_engine::ids::AccountId;
 use agentcal_engine::invariants::{CLAIM_US_MAX, holds_are_whole};
 use agentcal_engine::model::Claim;
@@ -17,8 +18,9 @@ use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::answers::{KEPT_FOR, Kept, binding};
+use crate::answers::{KEPT_FOR, Kept, binding, no_data_key};
 use crate::batch::{self, SealedAnswer};
+use crate::book::Book;
 use crate::claims::Changed;
 use crate::db::DbConnection;
 use crate::error::{Result, Violation, is_passing, sealed_error, store_error, violation};
@@ -77,31 +79,33 @@ impl PostgresStore {
         Ok(outcome)
     }
 
-    /// One try. Every way out but the last leaves the transaction to be rolled back.
     async fn try_commit(&self, plan: &CommitPlan) -> Result<Outcome> {
+        // Bugs are planted in the steps, which can do everything.
+        match Book::of(plan).filter(|_| !cfg!(feature = "planted")) {
+            Some(book) => match self.book(&book).await? {
+                Ok(outcome) => Ok(outcome),
+                Err(error) => self.refused(plan, error).await,
+            },
+            None => self.commit_in_steps(plan).await,
+        }
+    }
+
+    /// One try, statement by statement. Every way out but the last leaves the transaction to be rolled back.
+    async fn commit_in_steps(&self, plan: &CommitPlan) -> Result<Outcome> {
         let account_id = plan.tenant.account_id;
         let mut work = self.begin_write(Scope::Account(account_id)).await?;
-        let locked = ground::lock(&mut work, plan, self.given_clock()).await?;
+        let locked = ground::lock(&mut work, plan).await?;
         let Some(ground) = locked else { return Ok(Outcome::Stale) };
         // Read after the last lock, like the database's.
         let now = self.given_clock().unwrap_or(ground.clock);
         if let Some(outcome) = self.judge(plan, &ground, now)? {
             return Ok(outcome);
         }
-        let answer = self.sealed(plan, &ground, now)?;
-        let written = if batch::fits(plan) {
-            for claim in batch::inserted(plan).into_iter().filter(|_| ground.has_expired && !planted!(ExpiredHoldKept))
-            {
-                claims::delete_expired(&mut work, account_id, claim.user_id, claim.range, now).await?;
-            }
-            batch::write_whole(&mut work, plan, answer.as_ref(), now).await
-        } else {
-            if let Some(outcome) = perform(&mut work, plan, now).await? {
-                return Ok(outcome);
-            }
-            batch::write_frame(&mut work, plan, answer.as_ref(), now).await
-        };
-        match written {
+        let answer = self.sealed_on(plan, &ground, now)?;
+        if let Some(outcome) = perform(&mut work, plan, now).await? {
+            return Ok(outcome);
+        }
+        match batch::write_frame(&mut work, plan, answer.as_ref(), now).await {
             Ok(true) => {}
             Ok(false) => return Ok(Outcome::Stale),
             Err(error) => {
@@ -124,7 +128,7 @@ impl PostgresStore {
         }
         let mut reader = self.reader(Scope::Account(plan.tenant.account_id)).await?;
         let now = self.now_on(&mut reader).await?;
-        for claim in batch::inserted(plan) {
+        for claim in inserted(plan) {
             if is_taken(&mut reader, claim, now).await? {
                 return Ok(Outcome::Overlap { user_id: claim.user_id });
             }
@@ -158,7 +162,7 @@ impl PostgresStore {
     }
 
     /// The answer as it is to be kept.
-    fn sealed(&self, plan: &CommitPlan, ground: &Ground, now: Timestamp) -> Result<Option<SealedAnswer>> {
+    fn sealed_on(&self, plan: &CommitPlan, ground: &Ground, now: Timestamp) -> Result<Option<SealedAnswer>> {
         let Some(IdempotentAnswer { key, answer }) = &plan.idempotency else { return Ok(None) };
         let owner = KeyOwner::Account(plan.tenant.account_id);
         let wrapped = ground.data_key.as_ref().ok_or_else(no_data_key)?;
@@ -190,8 +194,12 @@ impl PostgresStore {
     }
 }
 
-fn no_data_key() -> StoreError {
-    StoreError::Corrupt("a tenant without a data key".to_owned())
+/// The claims a plan inserts.
+fn inserted(plan: &CommitPlan) -> impl Iterator<Item = &Claim> {
+    plan.claims.iter().filter_map(|change| match change {
+        ClaimChange::Insert(claim) => Some(claim),
+        _ => None,
+    })
 }
 
 /// Makes changes that build on each other, one by one. The booking's row comes first, because claims and effects point to it.

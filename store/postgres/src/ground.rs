@@ -7,13 +7,12 @@ use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::WrappedKey;
 use sqlx::{QueryBuilder, Row as _};
 
-use crate::batch;
 use crate::db::{CLOCK, Db, DbConnection};
 use crate::error::{Result, store_error};
 use crate::revisions::columns;
 use crate::text::{Named, to_u64};
 
-/// What a commit stands on. The rows it was read from are locked to the end, apart from the last five.
+/// What a commit stands on. The rows it was read from are locked to the end, apart from the last four.
 #[derive(Debug)]
 pub(crate) struct Ground {
     /// The shard's epoch, where the plan asks for one.
@@ -24,8 +23,6 @@ pub(crate) struct Ground {
     pub(crate) clock: Timestamp,
     /// What is kept under the plan's idempotency key.
     pub(crate) kept: Option<KeptRow>,
-    /// Whether somebody whose time is asked for has expired holds.
-    pub(crate) has_expired: bool,
     /// Whether the commit's id was used up, and by performing it.
     pub(crate) used: Option<bool>,
     /// The account's data key.
@@ -75,12 +72,8 @@ const LAST_ROW: i64 = -2;
 /// The parts of a `UNION ALL` run one after the other, and a part that locks is not merged into another. Were that to
 /// change, writers could meet in a deadlock, which the server ends and the caller tries again; nothing else rests on it.
 /// `None`: the account is not there, or not this organization's and mode's.
-pub(crate) async fn lock(
-    work: &mut DbConnection,
-    plan: &CommitPlan,
-    given_clock: Option<Timestamp>,
-) -> Result<Option<Ground>> {
-    let mut select = statement(plan, given_clock);
+pub(crate) async fn lock(work: &mut DbConnection, plan: &CommitPlan) -> Result<Option<Ground>> {
+    let mut select = statement(plan);
     let rows = select.build().fetch_all(work).await.map_err(store_error)?;
     let mut ground = None;
     let (mut epoch, mut revisions) = (None, Vec::with_capacity(plan.expected_revisions.len()));
@@ -114,17 +107,16 @@ fn last(row: &sqlx::postgres::PgRow) -> Result<Ground> {
         revisions: Vec::new(),
         clock: Timestamp::from_micros(row.try_get("value").map_err(store_error)?),
         kept: kept(row).map_err(store_error)?,
-        has_expired: row.try_get("has_expired").map_err(store_error)?,
         used: row.try_get("used").map_err(store_error)?,
         data_key: key(row).map_err(store_error)?,
     })
 }
 
 /// Columns of the last row that the others leave empty.
-const NOTHING_ELSE: &str = ", NULL::boolean AS has_expired, NULL::boolean AS used, NULL::bytea AS fingerprint, NULL::bytea AS answer, \
+const NOTHING_ELSE: &str = ", NULL::boolean AS used, NULL::bytea AS fingerprint, NULL::bytea AS answer, \
                             NULL::bigint AS kept_at, NULL::text AS wrapped_by, NULL::bytea AS wrapped FROM (";
 
-fn statement(plan: &CommitPlan, given_clock: Option<Timestamp>) -> QueryBuilder<Db> {
+fn statement(plan: &CommitPlan) -> QueryBuilder<Db> {
     let mut select = QueryBuilder::new("");
     if plan.epoch.is_some() {
         select.push(format_args!("SELECT {EPOCH_ROW}::bigint AS number, f.epoch AS value{NOTHING_ELSE}"));
@@ -141,14 +133,12 @@ fn statement(plan: &CommitPlan, given_clock: Option<Timestamp>) -> QueryBuilder<
             Access::Write => " FOR NO KEY UPDATE) AS r UNION ALL ",
         });
     }
-    push_last(&mut select, plan, given_clock);
+    push_last(&mut select, plan);
     select
 }
 
-fn push_last(select: &mut QueryBuilder<Db>, plan: &CommitPlan, given_clock: Option<Timestamp>) {
-    select.push(format_args!("SELECT {LAST_ROW}::bigint AS number, {CLOCK} AS value, "));
-    push_has_expired(select, plan, given_clock);
-    select.push(" AS has_expired, u.is_performed AS used");
+fn push_last(select: &mut QueryBuilder<Db>, plan: &CommitPlan) {
+    select.push(format_args!("SELECT {LAST_ROW}::bigint AS number, {CLOCK} AS value, u.is_performed AS used"));
     select.push(if plan.idempotency.is_some() {
         ", w.fingerprint AS fingerprint, w.answer AS answer, w.created_at AS kept_at, k.wrapped_by AS wrapped_by, \
          k.wrapped AS wrapped FROM accounts AS a LEFT JOIN account_keys AS k ON k.account_id = a.account_id \
@@ -165,21 +155,4 @@ fn push_last(select: &mut QueryBuilder<Db>, plan: &CommitPlan, given_clock: Opti
     select.push(" WHERE a.account_id = ").push_bind(plan.tenant.account_id.as_uuid());
     select.push(" AND a.organization_id = ").push_bind(plan.tenant.organization_id.as_uuid());
     select.push(" AND a.mode = ").push_bind(plan.tenant.mode.name());
-}
-
-/// One row of an index that holds nothing but holds.
-fn push_has_expired(select: &mut QueryBuilder<Db>, plan: &CommitPlan, given_clock: Option<Timestamp>) {
-    let claims = batch::inserted(plan);
-    if claims.is_empty() {
-        select.push("false");
-        return;
-    }
-    select.push("EXISTS (SELECT 1 FROM claims AS c WHERE c.account_id = ");
-    select.push_bind(plan.tenant.account_id.as_uuid()).push(" AND c.user_id IN (");
-    let mut users = select.separated(", ");
-    for claim in claims {
-        users.push_bind(claim.user_id.as_uuid());
-    }
-    select.push(") AND c.kind = 'hold' AND c.expires_at <= coalesce(");
-    select.push_bind(given_clock.map(Timestamp::as_micros)).push(format_args!(", {CLOCK}))"));
 }

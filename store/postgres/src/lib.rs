@@ -10,6 +10,7 @@
 #[path = "../../sql/answers.rs"]
 mod answers;
 mod batch;
+mod book;
 #[path = "../../sql/booking.rs"]
 mod booking;
 #[path = "../../sql/claims.rs"]
@@ -31,6 +32,7 @@ mod facts;
 mod ground;
 #[path = "../../sql/holds.rs"]
 mod holds;
+mod lanes;
 mod locks;
 mod open;
 mod ownership;
@@ -60,6 +62,7 @@ mod words;
 mod work;
 #[path = "../../sql/writeback.rs"]
 mod writeback;
+pub use book::BOOK_CALL;
 pub use durability::DurabilityProblem;
 pub use open::{OpenError, OpenOptions, PostgresStore, StoreClock, Timeouts};
 pub use schema::SchemaState;

@@ -10,7 +10,9 @@ use agentcal_store_vault::KeyRing;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
+use crate::book::WrappedKeys;
 use crate::error::sql_state;
+use crate::lanes::Lanes;
 use crate::scope::Scope;
 
 /// Connections of a node, unless said otherwise.
@@ -153,6 +155,8 @@ pub struct PostgresStore {
     pub(crate) keyring: Arc<KeyRing>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) clock: StoreClock,
+    pub(crate) data_keys: Arc<WrappedKeys>,
+    pub(crate) lanes: Arc<Lanes>,
     connect: PgConnectOptions,
 }
 
@@ -178,12 +182,16 @@ impl PostgresStore {
             .max_lifetime(LIFETIME_MAX)
             .test_before_acquire(false)
             .connect_lazy_with(impatient(connect.clone(), timeouts));
-        Ok(Self { pool, keyring, entropy, clock, connect })
+        let lanes = Arc::new(Lanes::of(connections_max));
+        Ok(Self { pool, keyring, entropy, clock, data_keys: Arc::default(), lanes, connect })
     }
 
     /// Ends all connections, after the statements under way.
     pub async fn close(&self) {
-        self.pool.close().await;
+        // A closed pool keeps nothing that is given back.
+        let closed = self.pool.close();
+        self.lanes.clear();
+        closed.await;
     }
 
     /// A transaction in a session like any of this store's, to be left alone in the middle; for tests of what others then
@@ -205,5 +213,7 @@ fn impatient(connect: PgConnectOptions, timeouts: Timeouts) -> PgConnectOptions 
         ("lock_timeout", millis(timeouts.lock)),
         ("statement_timeout", millis(timeouts.statement)),
         ("idle_in_transaction_session_timeout", millis(timeouts.idle_in_transaction)),
+        // A commit in one call has no BEGIN that could say so.
+        ("default_transaction_isolation", "read committed".to_owned()),
     ])
 }

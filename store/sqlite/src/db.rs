@@ -24,6 +24,11 @@ pub(crate) type Work = Transaction<'static, Sqlite>;
 /// Whether a statement that a constraint refused ends its transaction. Here it leaves nothing, and the next may follow.
 pub(crate) const REFUSAL_ENDS_WORK: bool = false;
 
+/// Whether claims of expired holds go where they are in the way.
+pub(crate) fn makes_room() -> bool {
+    true
+}
+
 impl SqliteStore {
     /// A transaction that alone writes from here on. Dropped, it leaves nothing behind.
     pub(crate) async fn begin_write(&self, _: Scope) -> Result<Work> {

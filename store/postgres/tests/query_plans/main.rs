@@ -9,8 +9,11 @@ mod operator;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use agentcal_store_conformance::run_store_suite;
+use agentcal_engine::commit::CommitPlan;
+use agentcal_store_conformance::{World, run_store_suite, world::idempotent};
+use agentcal_store_postgres::StoreClock;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
@@ -92,6 +95,38 @@ async fn no_statement_costs_more_with_history() {
         wrong.extend(fault(statement, &plan).map(|fault| format!("{fault}: {statement}\n    {}", plan.join("\n    "))));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What functions do, the server explains as they run, into its log. Tables that never grow are no matter.
+#[tokio::test]
+async fn no_function_costs_more_with_history() {
+    let Some(database) = Database::new() else { return };
+    for (name, value) in [
+        ("session_preload_libraries", "auto_explain"),
+        ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.log_nested_statements", "on"),
+        ("enable_seqscan", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ] {
+        database.execute(&format!("ALTER DATABASE {} SET {name} = '{value}'", database.name()));
+    }
+    let store = database.open(StoreClock::Database).await;
+    let world = World::new(|_| async move { (store, ()) }).await;
+    let before = database.server.said().len();
+    let users = [world.user().await, world.user().await];
+    let everybody = [&users[0], &users[1]];
+    let (_, plan) = world.booking_plan(&everybody, world.minutes(0, 30));
+    let shared = CommitPlan { idempotency: Some(idempotent(1, 1, "yes")), is_shared: true, epoch: None, ..plan };
+    world.commit(&shared).await;
+    let expires_at = world.store.store_now().await.expect("answered") + Duration::from_secs(60);
+    let hold = world.new_hold(&world.tenant, &everybody, world.minutes(60, 90), expires_at);
+    world.place(&everybody, &hold).await;
+    world.commit(&world.confirm_plan(&hold, &everybody).1).await;
+    let said = database.server.said()[before..].to_owned();
+    let of_functions = said.lines().filter(|line| line.contains("PL/pgSQL function agentcal_")).count();
+    assert!(of_functions > 10, "the server explained {of_functions} statements of functions");
+    let scans: Vec<&str> = said.lines().filter(|line| is_scan(line)).collect();
+    assert!(scans.is_empty(), "{scans:#?}\n{said}");
 }
 
 fn is_explained(statement: &str) -> bool {
