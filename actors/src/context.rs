@@ -13,7 +13,7 @@ use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
 use futures::FutureExt;
 use ractor::{ActorRef, Message};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,8 +31,14 @@ use crate::turns::{Said, Turns};
 /// Age beyond which facts of a calendar count as stale whose provider this process does not have.
 const STALE_AFTER_WITHOUT_PROVIDER: Duration = Duration::from_secs(600);
 
+/// Most writebacks that ask the store for something at once. A burst of bookings shall not wait for connections behind what
+/// follows from it.
+const WRITEBACKS_IN_STORE_MAX: usize = 4;
+
 pub(crate) struct Context {
     pub(crate) parts: SchedulerParts,
+    /// Turns of writebacks at the store.
+    pub(crate) writebacks_in_store: Semaphore,
     pub(crate) ownership: Ownership,
     pub(crate) arrears: Arrears,
     /// Rings when a renewal brought news to be said in beats.
@@ -62,6 +68,7 @@ impl Context {
         let configs = Configs::new(parts.settings.accounts_cached_max);
         Self {
             parts,
+            writebacks_in_store: Semaphore::new(WRITEBACKS_IN_STORE_MAX),
             ownership,
             arrears: Arrears::default(),
             caught_up: Notify::new(),

@@ -13,8 +13,8 @@ use crate::work::{Access, read_facts};
 
 pub(crate) async fn turn(context: Arc<Context>, access: Arc<Access>) -> Msg {
     match write_due(&context, &access).await {
-        Ok((0, more)) => Msg::Wrote { more, source: None },
-        Ok((_, more)) => Msg::Wrote { more, source: read_facts(&context, &access).await },
+        Ok(Turn { more, changed_facts: false }) => Msg::Wrote { more, source: None },
+        Ok(Turn { more, .. }) => Msg::Wrote { more, source: read_facts(&context, &access).await },
         Err(error) => {
             // The sweep brings the calendar back as long as something is due.
             tracing::warn!(calendar_id = %access.calendar_id, %error, "the outbox does not serve");
@@ -23,15 +23,28 @@ pub(crate) async fn turn(context: Arc<Context>, access: Arc<Access>) -> Msg {
     }
 }
 
-/// Writes what is due; says how many tries were made, and whether more is due.
-async fn write_due(context: &Context, access: &Access) -> Result<(usize, bool), StoreError> {
+/// What a turn came to.
+struct Turn {
+    /// More is due.
+    more: bool,
+    /// Its results changed what the calendar's facts tell.
+    changed_facts: bool,
+}
+
+/// Writes what is due.
+async fn write_due(context: &Context, access: &Access) -> Result<Turn, StoreError> {
     let store = &context.parts.store;
     let limit = WRITEBACKS_PER_TURN_MAX + 1;
+    let in_turn = || context.writebacks_in_store.acquire();
+    // An error means that the semaphore was closed, which nobody does.
+    let turn = in_turn().await;
     let mut jobs = store.pending_writebacks(access.account_id, access.calendar_id, limit).await?;
+    drop(turn);
     let now = context.store_now();
     jobs.retain(|job| job.due_at <= now);
     let more = jobs.len() >= limit as usize;
     jobs.truncate(WRITEBACKS_PER_TURN_MAX as usize);
+    let mut changed_facts = false;
     for job in &jobs {
         let tried = attempt(context, access, job).await;
         let result = result_of(job, tried, context.store_now(), &*context.parts.entropy);
@@ -39,9 +52,10 @@ async fn write_due(context: &Context, access: &Access) -> Result<(usize, bool), 
         if result.state == WritebackState::Failed {
             tracing::error!(booking_id = %job.booking.id, attempts = result.attempts, "a booking was given up writing");
         }
-        store.record_writeback(&result).await?;
+        let _turn = in_turn().await;
+        changed_facts |= store.record_writeback(&result).await?.is_some();
     }
-    Ok((jobs.len(), more))
+    Ok(Turn { more, changed_facts })
 }
 
 async fn attempt(context: &Context, access: &Access, job: &WritebackJob) -> Tried {

@@ -217,3 +217,31 @@ BEGIN
     verdict := 'committed';
 END
 $$;
+
+-- An event was written for the first time, and the booking has not changed meanwhile: true. Else nothing is done. Facts
+-- stand as they were, so no revision is raised, and no lock taken but that of the row.
+CREATE FUNCTION agentcal_written_1(
+    plan_account uuid,
+    plan_booking uuid,
+    plan_calendar uuid,
+    plan_version bigint,
+    plan_attempts bigint,
+    plan_due_at bigint,
+    plan_last_error text,
+    plan_external_state text,
+    plan_event text,
+    plan_etag text,
+    plan_start bigint,
+    plan_end bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('agentcal.account_id', plan_account::text, true);
+    UPDATE writebacks AS w SET state = 'written', attempts = plan_attempts, due_at = plan_due_at,
+            last_error = plan_last_error, external_state = coalesce(plan_external_state, w.external_state),
+            written_event_id = plan_event, written_etag = plan_etag, written_start_at = plan_start,
+            written_end_at = plan_end
+        WHERE w.account_id = plan_account AND w.booking_id = plan_booking AND w.calendar_id = plan_calendar
+            AND w.version = plan_version AND w.state = 'pending' AND w.written_start_at IS NULL;
+    RETURN FOUND;
+END
+$$;

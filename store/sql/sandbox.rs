@@ -7,9 +7,11 @@ use async_trait::async_trait;
 
 use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, Violation, store_error, violation};
-use crate::locks;
 use crate::scope::Scope;
 use crate::text::{range, to_i64, to_u64};
+
+/// Times a change is tried again because somebody else made one at the same moment.
+const RACES_MAX: u32 = 10;
 
 #[derive(sqlx::FromRow)]
 struct EventRow {
@@ -57,67 +59,62 @@ impl SandboxState for DbStore {
         event: &SandboxEvent,
         expected_change: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
-        let mut work = self.begin_write(Scope::Account(account_id)).await?;
-        locks::calendar(&mut work, account_id, calendar_id).await?;
-        let present = change_of(&mut work, account_id, calendar_id, &event.event_id).await?;
-        if expected_change.is_some_and(|expected| expected != present) {
-            return Ok(None);
+        for _ in 0..RACES_MAX {
+            let mut work = self.begin_write(Scope::Account(account_id)).await?;
+            match put(&mut work, (account_id, calendar_id), event, expected_change).await? {
+                Put::Done(change) => {
+                    work.commit().await.map_err(store_error)?;
+                    return Ok(Some(change));
+                }
+                Put::Refused => return Ok(None),
+                Put::Overtaken => {}
+            }
         }
-        let next = last_change(&mut work, account_id, calendar_id).await? + 1;
-        if !put(&mut work, account_id, calendar_id, event, next).await? {
-            return Ok(None);
-        }
-        work.commit().await.map_err(store_error)?;
-        Ok(Some(next))
+        Err(StoreError::Unavailable("a sandbox calendar keeps changing".into()))
     }
 }
 
-/// The change that made an event as it is; 0 when it is not there or was deleted.
-async fn change_of(
-    work: &mut DbConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-    event_id: &str,
-) -> Result<u64> {
-    let select = sqlx::query_scalar(
-        "SELECT change_number FROM sandbox_events WHERE account_id = $1 AND calendar_id = $2 AND event_id = $3 \
-         AND start_at IS NOT NULL",
-    );
-    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(event_id);
-    let change: Option<i64> = select.fetch_optional(work).await.map_err(store_error)?;
-    to_u64(change.unwrap_or(0))
+/// What became of a write.
+enum Put {
+    /// It is this change.
+    Done(u64),
+    /// There is no such calendar, or the event is not as expected.
+    Refused,
+    /// Somebody else has just changed the calendar.
+    Overtaken,
 }
 
-async fn last_change(work: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<u64> {
-    let select = sqlx::query_scalar(
-        "SELECT change_number FROM sandbox_events WHERE account_id = $1 AND calendar_id = $2 \
-         ORDER BY change_number DESC LIMIT 1",
-    );
-    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
-    let change: Option<i64> = select.fetch_optional(work).await.map_err(store_error)?;
-    to_u64(change.unwrap_or(0))
-}
-
-/// False when there is no such calendar.
+/// One statement numbers and writes. Whoever changes the calendar at the same time meets it at the number or at the event,
+/// so nothing need be locked before; least of all what bookings wait for.
 async fn put(
     work: &mut DbConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
+    (account_id, calendar_id): (AccountId, CalendarId),
     event: &SandboxEvent,
-    change: u64,
-) -> Result<bool> {
-    let insert = sqlx::query(
+    expected_change: Option<u64>,
+) -> Result<Put> {
+    let insert = sqlx::query_scalar(
         "INSERT INTO sandbox_events (account_id, calendar_id, event_id, start_at, end_at, blocks, change_number) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, calendar_id, event_id) DO UPDATE SET \
+         SELECT $1, $2, $3, $4, $5, $6, coalesce((SELECT max(change_number) FROM sandbox_events \
+         WHERE account_id = $1 AND calendar_id = $2), 0) + 1 WHERE $7 = coalesce((SELECT change_number FROM sandbox_events \
+         WHERE account_id = $1 AND calendar_id = $2 AND event_id = $3 AND start_at IS NOT NULL), 0) OR $7 IS NULL \
+         ON CONFLICT (account_id, calendar_id, event_id) DO UPDATE SET \
          start_at = excluded.start_at, end_at = excluded.end_at, blocks = excluded.blocks, \
-         change_number = excluded.change_number",
+         change_number = excluded.change_number WHERE sandbox_events.change_number < excluded.change_number \
+         RETURNING change_number",
     );
     let bounds = event.range.map(|TimeRange { start, end }| (start.as_micros(), end.as_micros()));
     let insert = insert.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(&event.event_id);
     let insert = insert.bind(bounds.map(|(start, _)| start)).bind(bounds.map(|(_, end)| end));
-    match insert.bind(event.blocks).bind(to_i64(change)).execute(work).await {
-        Ok(_) => Ok(true),
-        Err(error) if violation(&error) == Some(Violation::ForeignKey) => Ok(false),
-        Err(error) => Err(store_error(error)),
+    let done: Result<Option<i64>, _> =
+        insert.bind(event.blocks).bind(expected_change.map(to_i64)).fetch_optional(work).await;
+    match done {
+        Ok(Some(change)) => Ok(Put::Done(to_u64(change)?)),
+        Ok(None) if expected_change.is_some() => Ok(Put::Refused),
+        Ok(None) => Ok(Put::Overtaken),
+        Err(error) => match violation(&error) {
+            Some(Violation::ForeignKey) => Ok(Put::Refused),
+            Some(Violation::Unique) => Ok(Put::Overtaken),
+            Some(Violation::Overlap) | None => Err(store_error(error)),
+        },
     }
 }

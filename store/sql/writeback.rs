@@ -67,12 +67,16 @@ impl WritebackStore for DbStore {
     }
 
     async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError> {
-        let mut work = self.begin_write(Scope::Account(result.account_id)).await?;
-        locks::calendar(&mut work, result.account_id, result.calendar_id).await?;
-        if !record(&mut work, result).await? {
+        if self.record_first_write(result).await? {
             return Ok(None);
         }
-        let revision = revisions::raise_calendar(&mut work, result.account_id, result.calendar_id).await?;
+        let mut work = self.begin_write(Scope::Account(result.account_id)).await?;
+        locks::calendar(&mut work, result.account_id, result.calendar_id).await?;
+        let changes_facts = record(&mut work, result).await?;
+        let revision = match changes_facts {
+            true => revisions::raise_calendar(&mut work, result.account_id, result.calendar_id).await?,
+            false => None,
+        };
         work.commit().await.map_err(store_error)?;
         Ok(revision)
     }
@@ -147,23 +151,40 @@ async fn has_calendar(connection: &mut DbConnection, account_id: AccountId, cale
     Ok(count == 1)
 }
 
-/// Keeps a result; false when there is no such row. A result of an older version never ends the job: the booking changed
-/// while it was tried, so all that is kept is where the event now stands.
+/// A writeback as a result of it finds it.
+#[derive(sqlx::FromRow)]
+struct FoundRow {
+    version: i64,
+    state: String,
+    written_start_at: Option<i64>,
+    written_end_at: Option<i64>,
+}
+
+/// Keeps a result, where its row is there; whether facts changed by it: what they tell of a waiting change is where the
+/// event was last written. A result of an older version never ends the job: the booking changed while it was tried, so all
+/// that is kept is where the event now stands.
 async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<bool> {
-    let select = sqlx::query_scalar(
-        "SELECT version FROM writebacks WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
+    let select = sqlx::query_as::<_, FoundRow>(
+        "SELECT version, state, written_start_at, written_end_at FROM writebacks \
+         WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
     );
     let select = select.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
     let select = select.bind(result.calendar_id.as_uuid());
-    let version: Option<i64> = select.fetch_optional(&mut *work).await.map_err(store_error)?;
-    let Some(version) = version else { return Ok(false) };
-    if version == to_i64(result.version) {
+    let Some(found) = select.fetch_optional(&mut *work).await.map_err(store_error)? else { return Ok(false) };
+    let is_current = found.version == to_i64(result.version);
+    let before = (WritebackState::named(&found.state)?, found.written_start_at.zip(found.written_end_at));
+    let mut after = before;
+    if is_current {
         write_result(work, result).await?;
+        after.0 = result.state;
     }
-    if version == to_i64(result.version) || result.state == WritebackState::Written {
+    if is_current || result.state == WritebackState::Written {
         write_event(work, result).await?;
+        after.1 = result.written.as_ref().map(|(_, range)| (range.start.as_micros(), range.end.as_micros()));
     }
-    Ok(true)
+    let echo =
+        |(state, written): (WritebackState, Option<(i64, i64)>)| written.filter(|_| state == WritebackState::Pending);
+    Ok(echo(before) != echo(after))
 }
 
 async fn write_result(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {

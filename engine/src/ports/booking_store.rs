@@ -129,7 +129,7 @@ pub trait WritebackStore: Send + Sync {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueCalendar>, StoreError>;
-    /// Keeps the result of a try. Raises the calendar's revision, because what counts as an echo may have changed, and
-    /// returns it.
+    /// Keeps the result of a try. Where what counts as an echo changes by it, raises the calendar's revision and returns
+    /// it.
     async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError>;
 }

@@ -12,10 +12,14 @@ use agentcal_engine::ports::{
 };
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use crate::calendar::{self, Flavour};
 use crate::faults::{Call, SandboxFaults, Verdict};
 use crate::{sync, write};
+
+/// Most writes at work at once.
+const WRITES_MAX: usize = 4;
 
 /// How sandbox calendars behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +41,16 @@ pub struct SandboxProvider {
     pub(crate) state: Arc<dyn SandboxState>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: SandboxSettings,
+    /// Writes at work at once: the store they are kept in has bookings to make.
+    pub(crate) writes: Semaphore,
     faults: Arc<SandboxFaults>,
 }
 
 impl SandboxProvider {
     /// A provider whose changes are kept in `state`. The clock moves only calendars that change by themselves.
     pub fn new(state: Arc<dyn SandboxState>, clock: Arc<dyn Clock>, settings: SandboxSettings) -> Self {
-        Self { state, clock, settings, faults: Arc::new(SandboxFaults::default()) }
+        let writes = Semaphore::new(WRITES_MAX);
+        Self { state, clock, settings, writes, faults: Arc::new(SandboxFaults::default()) }
     }
 
     /// The switchboard; stays valid after the provider was handed over.

@@ -32,7 +32,13 @@ pub(crate) async fn write(
     write: &EventWrite,
 ) -> Result<WriteOutcome, ProviderError> {
     check_writable(calendar)?;
-    let change = settle(provider, calendar, write.booking_id, Some(write.range)).await?;
+    let is_first = write.known.is_none();
+    let first = if is_first { put(provider, calendar, write.booking_id, Some(write.range), 0).await? } else { None };
+    let change = match first {
+        Some(change) => change,
+        // It is there after all, from a try whose answer nobody heard.
+        None => settle(provider, calendar, write.booking_id, Some(write.range)).await?,
+    };
     let written = WrittenEvent { provider_event_id: event_id_of(write.booking_id), etag: Some(change.to_string()) };
     Ok(WriteOutcome::Written(written))
 }
@@ -69,13 +75,26 @@ async fn settle(
         if found.map(|event| (event.range, event.blocks)) == range.map(|range| (Some(range), true)) {
             return Ok(change);
         }
-        let event = SandboxEvent { event_id: event_id.clone(), range, blocks: true, change: 0 };
-        let put = provider.state.put_sandbox_event(calendar.account_id, calendar.calendar_id, &event, Some(change));
-        if let Some(change) = put.await.map_err(unavailable)? {
+        if let Some(change) = put(provider, calendar, booking_id, range, change).await? {
             return Ok(change);
         }
     }
     Err(ProviderError::Unavailable("the event keeps changing".to_owned()))
+}
+
+/// Writes a booking's event, if it stands at this change; 0: if it is not there.
+async fn put(
+    provider: &SandboxProvider,
+    calendar: &CalendarRef,
+    booking_id: BookingId,
+    range: Option<TimeRange>,
+    change: u64,
+) -> Result<Option<u64>, ProviderError> {
+    let event = SandboxEvent { event_id: event_id_of(booking_id), range, blocks: true, change: 0 };
+    // An error means that the semaphore was closed, which nobody does.
+    let _turn = provider.writes.acquire().await;
+    let put = provider.state.put_sandbox_event(calendar.account_id, calendar.calendar_id, &event, Some(change));
+    put.await.map_err(unavailable)
 }
 
 async fn find(

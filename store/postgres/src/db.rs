@@ -1,13 +1,15 @@
 //! What the shared modules know about the engine they run on.
 
-use agentcal_engine::ports::StoreError;
+use agentcal_engine::model::WritebackState;
 use agentcal_engine::planted;
+use agentcal_engine::ports::{StoreError, WritebackResult};
 use agentcal_engine::time::Timestamp;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use crate::error::{Result, store_error};
 use crate::open::{PostgresStore, StoreClock};
 use crate::scope::Scope;
+use crate::text::{Named, to_i64};
 
 /// The engine.
 pub(crate) type Db = Postgres;
@@ -77,6 +79,28 @@ impl PostgresStore {
         let select = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let micros = sqlx::query_scalar(select).fetch_one(connection).await.map_err(store_error)?;
         Ok(Timestamp::from_micros(micros))
+    }
+
+    /// Keeps what most tries come to, in one call: the event was written for the first time, and the booking has not changed
+    /// meanwhile. Facts stand as they were, so nothing need be locked, and no booking waits. False: it is something else, and
+    /// nothing was done.
+    pub(crate) async fn record_first_write(&self, result: &WritebackResult) -> Result<bool> {
+        let (Some((event, range)), WritebackState::Written) = (&result.written, result.state) else { return Ok(false) };
+        let call = sqlx::query_scalar(
+            "SELECT agentcal_written_1(plan_account => $1, plan_booking => $2, plan_calendar => $3, plan_version => $4, \
+             plan_attempts => $5, plan_due_at => $6, plan_last_error => $7, plan_external_state => $8, plan_event => $9, \
+             plan_etag => $10, plan_start => $11, plan_end => $12)",
+        );
+        let call = call.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
+        let call =
+            call.bind(result.calendar_id.as_uuid()).bind(to_i64(result.version)).bind(i64::from(result.attempts));
+        let call = call.bind(result.due_at.as_micros()).bind(&result.last_error);
+        let call = call.bind(result.external_state.map(Named::name)).bind(&event.provider_event_id).bind(&event.etag);
+        let call = call.bind(range.start.as_micros()).bind(range.end.as_micros());
+        let mut lane = self.lanes.take(&self.pool).await?;
+        let is_done = call.fetch_one(&mut *lane.connection).await.map_err(store_error)?;
+        self.lanes.give_back(&self.pool, lane);
+        Ok(is_done)
     }
 
     /// What was deleted stays in the write-ahead log and in backups, which the database's administrator keeps and ends.

@@ -1,5 +1,6 @@
 //! What the shared modules know about the engine they run on.
 
+use agentcal_engine::ports::WritebackResult;
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use sqlx::pool::PoolConnection;
@@ -48,6 +49,11 @@ impl SqliteStore {
     /// The store's clock.
     pub(crate) async fn now_on(&self, _: &mut DbConnection) -> Result<Timestamp> {
         Ok(self.now())
+    }
+
+    /// Here everything is written in one line anyway.
+    pub(crate) async fn record_first_write(&self, _: &WritebackResult) -> Result<bool> {
+        Ok(false)
     }
 
     /// Sees to it that what was deleted is gone from the disk as well.

@@ -97,7 +97,11 @@ pub(crate) fn record(work: &mut Work<'_>, result: &WritebackResult) -> Done<Opti
     let Some(row) = rows.writebacks.get_mut(&(result.booking_id, result.calendar_id)) else {
         return Done::Undo(None);
     };
-    let is_current = row.version == result.version;
+    let echo = |row: &WritebackRow| match (row.state, &row.written) {
+        (WritebackState::Pending, Some((_, range))) => Some(*range),
+        _ => None,
+    };
+    let (before, is_current) = (echo(row), row.version == result.version);
     if is_current {
         (row.state, row.attempts, row.due_at) = (result.state, result.attempts, result.due_at);
         row.last_error.clone_from(&result.last_error);
@@ -106,7 +110,8 @@ pub(crate) fn record(work: &mut Work<'_>, result: &WritebackResult) -> Done<Opti
     if is_current || result.state == WritebackState::Written {
         row.written.clone_from(&result.written);
     }
-    Done::Keep(rows.raise_calendar(result.calendar_id))
+    let changes_facts = echo(row) != before;
+    Done::Keep(if changes_facts { rows.raise_calendar(result.calendar_id) } else { None })
 }
 
 /// Keeps what sync saw of bookings' events, but of those that wait to be written.
