@@ -11,7 +11,8 @@ use crate::run::Stage;
 use crate::series::Series;
 use crate::summary::Summary;
 
-const CONNECTIONS: usize = 64;
+/// Connections that ask at once.
+pub(crate) const CONNECTIONS: usize = 64;
 /// Requests before anything counts, so that connections, caches and branch predictors are warm.
 const WARM_UP: Amount = Amount::Count(500);
 /// Most a full store may cost: processor time per request against a store that holds a hundred calendars.

@@ -2,11 +2,15 @@
 
 mod availability;
 mod bare;
+mod cluster;
 mod commits;
 mod connection;
 mod data;
 mod drive;
+mod elsewhere;
+mod market;
 mod node;
+mod pgbench;
 mod process;
 mod program;
 mod progress;
@@ -14,6 +18,7 @@ mod questions;
 mod report;
 mod run;
 mod series;
+mod shared_commits;
 mod startup;
 mod summary;
 

@@ -26,9 +26,14 @@ pub(crate) struct Questions {
 impl Questions {
     /// Draws so many questions.
     pub(crate) fn draw(data: &Data, days: i64, count: usize, seed: u64) -> Self {
+        Self::draw_about(data, &data.people, (days, count), seed)
+    }
+
+    /// Draws so many questions about some of the people.
+    pub(crate) fn draw_about(data: &Data, people: &[Person], (days, count): (i64, usize), seed: u64) -> Self {
         let dice = Dice::new(seed);
         let path = |_| {
-            let person = &data.people[dice.below(data.people.len())];
+            let person = &people[dice.below(people.len())];
             path(person, data.first_day, dice.below((DAYS - days + 1) as usize) as i64, days, dice.pick(&ZONES))
         };
         Self { paths: (0..count).map(path).collect(), secret_key: data.secret_key.clone() }

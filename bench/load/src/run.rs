@@ -8,19 +8,22 @@ use tempfile::TempDir;
 
 use crate::availability::{self, Window};
 use crate::bare::{Answers, Bare};
+use crate::cluster::Cluster;
 use crate::commits;
 use crate::connection::Connection;
 use crate::data::{CALENDARS, Crowd, Data};
 use crate::drive::runtime;
+use crate::elsewhere;
 use crate::node::Node;
 use crate::progress::Progress;
 use crate::questions::Questions;
 use crate::report::Report;
+use crate::shared_commits;
 
 /// Calendars in the store of the program with a crowd.
 const CALENDARS_WITH_CROWD: usize = 100_000;
 /// Longest wait until every calendar has synced.
-const SYNC_WITHIN: Duration = Duration::from_secs(60);
+const SYNC_WITHIN: Duration = Duration::from_secs(180);
 /// Days and seed of the questions, and how many different ones.
 const WINDOWS: [Window; 2] = [
     Window { days: 7, questions: 1_000, seed: 7, at_least: 0.5 },
@@ -48,6 +51,10 @@ pub(crate) enum Part {
     Crowd,
     /// Holds, and holds confirmed, against plain bookings.
     Commits,
+    /// Bookings on PostgreSQL, of many people and of one, against pgbench with the same call.
+    Postgres,
+    /// Questions to one of two nodes about calendars of the other.
+    Nodes,
 }
 
 /// How long to measure.
@@ -61,13 +68,29 @@ pub(crate) struct Effort {
     pub(crate) latency_span: Duration,
     /// Deeds of one kind in one round, for deeds that use up open times.
     pub(crate) deeds: u64,
+    /// The same on PostgreSQL.
+    pub(crate) shared_deeds: usize,
+    /// People who are hot in one round, one after the other.
+    pub(crate) hot_people: usize,
 }
 
 impl Effort {
-    pub(crate) const QUICK: Self =
-        Self { rounds: 3, span: Duration::from_secs(2), latency_span: Duration::from_secs(6), deeds: 600 };
-    pub(crate) const FULL: Self =
-        Self { rounds: 7, span: Duration::from_secs(5), latency_span: Duration::from_secs(30), deeds: 1_200 };
+    pub(crate) const QUICK: Self = Self {
+        rounds: 3,
+        span: Duration::from_secs(2),
+        latency_span: Duration::from_secs(6),
+        deeds: 600,
+        shared_deeds: 2_000,
+        hot_people: 3,
+    };
+    pub(crate) const FULL: Self = Self {
+        rounds: 7,
+        span: Duration::from_secs(5),
+        latency_span: Duration::from_secs(30),
+        deeds: 1_200,
+        shared_deeds: 3_500,
+        hot_people: 4,
+    };
 }
 
 /// Everything that runs while it is measured.
@@ -83,13 +106,28 @@ pub(crate) struct Stage {
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let has = |part| options.parts.contains(&part);
     let progress = Progress::of(steps(options));
-    let stage = Stage::build(options, &progress)?;
     let mut rows = Vec::new();
-    if has(Part::Availability) || has(Part::Crowd) {
-        rows.extend(availability::measure(&stage, &WINDOWS, &progress).map_err(|error| stage.told(error))?);
+    if has(Part::Availability) || has(Part::Crowd) || has(Part::Commits) {
+        let stage = Stage::build(options, &progress)?;
+        if has(Part::Availability) || has(Part::Crowd) {
+            rows.extend(availability::measure(&stage, &WINDOWS, &progress).map_err(|error| stage.told(error))?);
+        }
+        if has(Part::Commits) {
+            rows.extend(commits::measure(&stage, &progress).map_err(|error| stage.told(error))?);
+        }
     }
-    if has(Part::Commits) {
-        rows.extend(commits::measure(&stage, &progress).map_err(|error| stage.told(error))?);
+    if has(Part::Postgres) || has(Part::Nodes) {
+        let mut cluster = Cluster::build(&options.binary, &progress)?;
+        cluster.start_node()?;
+        if has(Part::Postgres) {
+            let measured = shared_commits::measure(&cluster, options.effort, &progress);
+            rows.extend(measured.map_err(|error| cluster.told(&error))?);
+        }
+        if has(Part::Nodes) {
+            cluster.start_node()?;
+            let measured = elsewhere::measure(&cluster, options.effort, &progress);
+            rows.extend(measured.map_err(|error| cluster.told(&error))?);
+        }
     }
     Ok(Report { rows })
 }
@@ -98,7 +136,15 @@ fn steps(options: &Options) -> u64 {
     let rounds = u64::from(options.effort.rounds);
     let has = |part| u64::from(options.parts.contains(&part));
     let questions = has(Part::Availability).max(has(Part::Crowd));
-    2 + questions * (1 + 4 * rounds + 1) + has(Part::Crowd) * (2 + rounds) + has(Part::Commits) * (1 + 3 * rounds)
+    let alone = questions.max(has(Part::Commits));
+    let shared = has(Part::Postgres).max(has(Part::Nodes)) + has(Part::Postgres) * (1 + 4 * rounds);
+    let of_nodes = has(Part::Nodes) * (1 + 2 * rounds);
+    2 * alone
+        + questions * (1 + 4 * rounds + 1)
+        + has(Part::Crowd) * (2 + rounds)
+        + has(Part::Commits) * (1 + 3 * rounds)
+        + shared
+        + of_nodes
 }
 
 impl Stage {
@@ -153,7 +199,7 @@ fn crowded(options: &Options, folder: &Path, progress: &Progress) -> Result<(Dat
 }
 
 /// Asks about everybody until all answers are complete.
-fn wait_for_syncs(data: &Data, node: &Node) -> Result<(), String> {
+pub(crate) fn wait_for_syncs(data: &Data, node: &Node) -> Result<(), String> {
     let questions = Questions::about_everybody(data, 7);
     let begun = Instant::now();
     runtime()?.block_on(async {
@@ -172,6 +218,18 @@ fn wait_for_syncs(data: &Data, node: &Node) -> Result<(), String> {
         }
         Ok(())
     })
+}
+
+/// Looks until there is something to see.
+pub(crate) fn wait_until<T>(otherwise: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
+    let begun = Instant::now();
+    loop {
+        match look() {
+            Some(seen) => return Ok(seen),
+            None if begun.elapsed() > SYNC_WITHIN => return Err(otherwise.to_owned()),
+            None => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 /// Writes the report for programs, whole or not at all.

@@ -60,8 +60,8 @@ const HOUSE: &[Room] = &[
     Room { name: "agentcal-model", imports: &[], test_imports: &[] },
     Room {
         name: "agentcal-load",
-        imports: &[ENGINE, VAULT, SQLITE, MEMORY, SANDBOX, ACTORS, API, SIM_STORE],
-        test_imports: &[TESTKIT],
+        imports: &[ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, SANDBOX, ACTORS, API, SIM_STORE, TESTKIT],
+        test_imports: &[],
     },
     Room {
         name: "agentcal-counts",

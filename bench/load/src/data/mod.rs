@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use agentcal_engine::ports::{Clock, Entropy, Write};
+use agentcal_engine::ports::{Clock, Entropy, Store, Write};
 use agentcal_engine::time::{DAY_US, TimeRange, Timestamp};
+use agentcal_store_postgres::{OpenOptions as PostgresOptions, PostgresStore};
 use agentcal_store_sqlite::{OpenOptions, SqliteStore};
 use agentcal_store_vault::KeyRing;
 use rand::{Rng, SeedableRng};
@@ -34,6 +35,8 @@ const KEYRING_FILE: &str = "keyring";
 /// A data folder that a program can be started on, and whom to ask about there.
 pub(crate) struct Data {
     folder: PathBuf,
+    /// The database, as the program is told of it.
+    pub(crate) database_url: String,
     pub(crate) keyring: String,
     pub(crate) secret_key: String,
     pub(crate) people: Vec<Person>,
@@ -46,19 +49,31 @@ impl Data {
     pub(crate) async fn write(folder: &Path) -> Result<Self, String> {
         let keyring = keyring(folder)?;
         let store = open(folder, &keyring).await?;
-        let dice = Dice::new(SEED);
+        let database_url = format!("sqlite://{}", folder.join(DATABASE_FILE).display());
+        let written = Self::write_to(&store, folder, keyring, database_url).await;
+        store.close().await;
+        written
+    }
+
+    /// Writes the people into an empty PostgreSQL database. The folder takes what else belongs to the data.
+    pub(crate) async fn write_to_postgres(folder: &Path, database_url: String) -> Result<Self, String> {
+        let text = keyring(folder)?;
+        let ring = KeyRing::parse(&text).map_err(|error| error.to_string())?;
+        let options =
+            PostgresOptions::new(database_url.clone(), Arc::new(ring), Arc::new(Dice::new(SEED)) as Arc<dyn Entropy>);
+        let store = PostgresStore::open(options).await.map_err(in_words)?;
+        store.migrate().await.map_err(in_words)?;
+        let written = Self::write_to(&store, folder, text, database_url).await;
+        store.close().await;
+        written
+    }
+
+    async fn write_to(store: &dyn Store, folder: &Path, keyring: String, database_url: String) -> Result<Self, String> {
         let now = SystemClock.now();
         let first_day = Timestamp::from_micros((now.as_micros() / DAY_US + 1) * DAY_US);
         let days = TimeRange { start: first_day, end: first_day.plus_micros(DAYS * DAY_US) };
-        let written = people::write(&store, &dice, now, days).await;
-        store.close().await;
-        let (secret_key, people) = written?;
-        Ok(Self { folder: folder.to_owned(), keyring, secret_key, people, first_day })
-    }
-
-    /// The database, as the program is told of it.
-    pub(crate) fn database_url(&self) -> String {
-        format!("sqlite://{}", self.folder.join(DATABASE_FILE).display())
+        let (secret_key, people) = people::write(store, &Dice::new(SEED), now, days).await?;
+        Ok(Self { folder: folder.to_owned(), database_url, keyring, secret_key, people, first_day })
     }
 
     /// A file in the folder.
