@@ -9,7 +9,7 @@ use agentcal_engine::calendar::attempt::{After, Attempts};
 use agentcal_engine::calendar::judge::{Evidence, Verdict, judge};
 use agentcal_engine::calendar::plan::{Grounds, Planned, cancel, extend, release};
 use agentcal_engine::calendar::request::{
-    CommitAnswer, CommitKind, CommitRequest, Intent, Rejection, UnavailableReason,
+    CommitAnswer, CommitKind, CommitRequest, Intent, Made, Rejection, UnavailableReason,
 };
 use agentcal_engine::commit::{ClaimChange, Effect, Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
@@ -390,7 +390,7 @@ async fn after_unknown_outcome(
     error: &StoreError,
 ) -> CommitAnswer {
     tracing::warn!(commit_id = %request.commit_id, %error, "the store did not answer a commit");
-    let is_there = is_there(context, request, &planned.made).await;
+    let is_there = is_kept_and_there(context, request, &planned.made).await;
     // Whatever happened, what was published may be behind the store now.
     for calendar_id in planned.changed_calendars().into_keys() {
         context.catch_up(planned.plan.tenant.account_id, calendar_id).await;
@@ -408,6 +408,13 @@ async fn settled(context: &Context, request: &CommitRequest, no: No) -> CommitAn
         context.refusals.keep(*record).await;
     }
     answer
+}
+
+/// Whether a plan was performed. An answer to a key is kept by whatever performs it; without it nothing was, even where
+/// what was planned reads so, as an extension does of a hold that lasts long enough already.
+async fn is_kept_and_there(context: &Context, request: &CommitRequest, made: &Made) -> Result<bool, StoreError> {
+    let is_kept = request.idempotency.is_none() || kept_answer(context, request).await?.is_some();
+    Ok(is_kept && is_there(context, request, made).await?)
 }
 
 /// Before a caller hears no, it is asked once more whether the same request was not answered with yes: the slot may be

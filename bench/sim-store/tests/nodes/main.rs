@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
 
+mod doubt;
 mod heirs;
 mod links;
 mod stories;

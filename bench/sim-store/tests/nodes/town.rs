@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
 use agentcal_engine::calendar::request::{
-    BookRequest, ChangedBy, Choice, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Meeting,
+    BookRequest, ChangedBy, Choice, CommitAnswer, CommitKind, CommitRequest, HoldRequest, Intent, Made, Meeting,
 };
+use agentcal_engine::commit::IdempotencyKey;
 use agentcal_engine::facts::CalendarFacts;
-use agentcal_engine::ids::{AccountId, BookingId, CalendarId, OrganizationId, UserId, mint_uuid};
+use agentcal_engine::ids::{AccountId, BookingId, CalendarId, HoldId, OrganizationId, UserId, mint_uuid};
 use agentcal_engine::model::{
     Account, AdHocMeeting, Attendee, AvailabilityRules, Booking, CivilTime, CivilWindow, Mode, Organization, Tenant,
     User, WeeklyRule,
@@ -225,6 +226,26 @@ impl Town {
 
     pub(crate) fn cancellation(&self, person: &Person, booking: &Booking) -> CommitRequest {
         self.request(person, CommitKind::Cancel { booking_id: booking.id, reason: None, by: ChangedBy::Key })
+    }
+
+    pub(crate) fn hold(&self, person: &Person, hour: i64, ttl_seconds: u32) -> CommitRequest {
+        self.request(
+            person,
+            CommitKind::Hold(HoldRequest {
+                hold_id: HoldId::mint(self.clock.now(), &*self.ids),
+                meeting: Meeting::AdHoc(AdHocMeeting { user_id: person.user_id, duration_minutes: 60 }),
+                choice: Choice::Named(person.user_id),
+                start: at(hour),
+                ttl_seconds,
+                session_id: None,
+            }),
+        )
+    }
+
+    /// Keeps a hold for longer, under a key.
+    pub(crate) fn extension(&self, person: &Person, hold_id: HoldId, ttl_seconds: u32) -> CommitRequest {
+        let idempotency = Some(IdempotencyKey { scope: [7; 32], fingerprint: [7; 32] });
+        CommitRequest { idempotency, ..self.request(person, CommitKind::Extend { hold_id, ttl_seconds }) }
     }
 
     fn request(&self, person: &Person, kind: CommitKind) -> CommitRequest {
