@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::report::Report;
-use crate::{Answer, Event, Operation, Violation};
+use crate::{Answer, Event, Operation, Outcome, Violation};
 
 pub(crate) fn check(events: &[Event], report: &mut Report) {
     let mut by_key: BTreeMap<&str, Vec<(usize, &Event, &Answer)>> = BTreeMap::new();
@@ -19,7 +19,9 @@ pub(crate) fn check(events: &[Event], report: &mut Report) {
         for pair in answers.windows(2) {
             compare(pair[0], pair[1], report);
         }
-        let afresh = answers.iter().filter(|(_, event, answer)| !answer.replayed && adds_up(&event.operation));
+        let afresh = answers.iter().filter(|(_, event, answer)| {
+            !answer.replayed && adds_up(&event.operation) && !may_be_there_already(events, event, answer)
+        });
         let mut done = afresh.map(|(index, ..)| *index);
         if let (Some(first), Some(second)) = (done.next(), done.next()) {
             report.violations.push(Violation::DoneTwice { first, second });
@@ -35,6 +37,22 @@ fn does_something(operation: &Operation) -> bool {
 /// What is cancelled or released stays so, however often that is asked; nothing is kept of asking once more.
 fn adds_up(operation: &Operation) -> bool {
     !matches!(operation, Operation::Cancel { .. } | Operation::Release { .. } | Operation::ReleaseSession { .. })
+}
+
+/// Whether it moves a booking to where another request may have brought it before: nothing is done then, and nothing kept.
+fn may_be_there_already(events: &[Event], event: &Event, answer: &Answer) -> bool {
+    let Operation::Move { booking_id, range } = &event.operation else { return false };
+    events.iter().filter(|other| other.invoked_at < answer.at && !other.is_refused()).any(|other| {
+        let is_another = other.idempotency_key.is_none() || other.idempotency_key != event.idempotency_key;
+        let is_there = match (&other.operation, other.said()) {
+            (Operation::Move { booking_id: id, range: to }, _) => (id, to) == (booking_id, range),
+            (Operation::Book { .. }, Some((_, Outcome::Booking(seen)))) => {
+                (&seen.booking_id, &seen.range) == (booking_id, range)
+            }
+            _ => false,
+        };
+        is_another && is_there
+    })
 }
 
 /// What was done is answered again, not judged again.

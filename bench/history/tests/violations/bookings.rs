@@ -153,6 +153,11 @@ fn replays_repeat_the_first_answer() {
     is_sound("rehearsed again", &[first.clone(), rehearsal.clone(), rehearsal], &finale);
     let cancels = [keyed(cancel(2, 3, 1, 1, 9), "c"), keyed(cancel(4, 5, 1, 1, 9), "c")];
     is_sound("cancelled again", &[std::slice::from_ref(&first), &cancels[..]].concat(), &nothing().cancelled(1, 1, 9));
+    let moves = [keyed(shift(2, 3, 1, 1, 10), "m"), keyed(shift(4, 5, 1, 1, 10), "m")];
+    let moved = nothing().booking(1, 1, 10);
+    is_wrong("moved again", &[std::slice::from_ref(&first), &moves[..]].concat(), &moved, &["done_twice"]);
+    let there = [first.clone(), shift(1, 2, 1, 1, 10)];
+    is_sound("it was there already", &[&there[..], &moves[..]].concat(), &moved);
     let meanwhile = keyed(refused(book(0, 3, 1, 1, 9)), "k");
     is_sound("refused at the same time", &[first.clone(), meanwhile], &finale);
     let mut other = replayed(second);
