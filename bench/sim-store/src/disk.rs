@@ -10,6 +10,7 @@ use agentcal_engine::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::draw;
+use crate::line::Line;
 use crate::settings::{Planted, Settings, SlowPhases};
 use crate::state::{Done, Present, State, Work};
 use crate::store::SimStore;
@@ -52,6 +53,8 @@ struct Inner {
     life: u64,
     fates: VecDeque<Fate>,
     phase: Phase,
+    /// The latest instant its clock showed.
+    latest: Timestamp,
 }
 
 /// Whether the disk is slow, and until when it stays as it is; unknown until somebody looks.
@@ -95,6 +98,7 @@ impl Disk {
             life: 0,
             fates: VecDeque::new(),
             phase: UNDRAWN,
+            latest: Timestamp::EARLIEST,
         };
         Self { inner: Arc::new(Mutex::new(inner)), clock, entropy }
     }
@@ -102,6 +106,12 @@ impl Disk {
     /// A node's connection. It lives until the next crash.
     pub fn connect(&self) -> SimStore {
         SimStore::new(self.clone(), self.lock().life)
+    }
+
+    /// A connection of one of several nodes, over a way that can be broken. In a crash what is under way fails, in doubt;
+    /// afterwards it serves again. [`View::notes`] name the writer by this number.
+    pub fn connect_for_good(&self, writer: u32, line: Line) -> SimStore {
+        SimStore::lasting(self.clone(), writer, line)
     }
 
     /// Ends all connections at once. What was committed stays; what was under way at that moment is there whole where it
@@ -126,6 +136,10 @@ impl Disk {
         if inner.settings.slow != settings.slow {
             inner.phase = UNDRAWN;
         }
+        if inner.settings.clock_offset_us != settings.clock_offset_us {
+            // Somebody set the store's clock, and that may well be back.
+            inner.latest = Timestamp::EARLIEST;
+        }
         inner.settings = settings;
     }
 
@@ -147,9 +161,14 @@ impl Disk {
         View::new(self.lock().state.clone(), now)
     }
 
-    /// The store's clock.
+    /// The store's clock. It never goes back, whoever asks: simulated nodes take turns of a moment each, and one that
+    /// comes later in a turn would otherwise find the store's clock where it stood when the turn began.
     pub fn now(&self) -> Timestamp {
-        self.clock.now().plus_micros(self.lock().settings.clock_offset_us)
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let now = now.plus_micros(inner.settings.clock_offset_us);
+        inner.latest = inner.latest.max(now);
+        inner.latest
     }
 
     /// What lies before a transaction.
@@ -165,6 +184,11 @@ impl Disk {
         Course { before, after: latency.saturating_sub(before), fate }
     }
 
+    /// How often it crashed.
+    pub(crate) fn life(&self) -> u64 {
+        self.lock().life
+    }
+
     /// Whether a connection of this life still stands.
     pub(crate) fn lives(&self, life: u64) -> bool {
         self.lock().life == life
@@ -177,13 +201,14 @@ impl Disk {
         if inner.life != life {
             return Err(Crashed);
         }
-        Ok(look(&inner.state, &inner.present(now)))
+        Ok(look(&inner.state, &inner.present(now, 0)))
     }
 
     /// Performs a transaction, at one instant.
     pub(crate) fn perform<T>(
         &self,
         life: u64,
+        writer: u32,
         transaction: impl FnOnce(&mut Work<'_>) -> Result<Done<T>, StoreError>,
     ) -> Result<Result<T, StoreError>, Crashed> {
         let now = self.now();
@@ -192,7 +217,7 @@ impl Disk {
             return Err(Crashed);
         }
         inner.flush();
-        let present = inner.present(now);
+        let present = inner.present(now, writer);
         Ok(Work::perform(&mut inner.state, present, transaction))
     }
 
@@ -202,8 +227,8 @@ impl Disk {
 }
 
 impl Inner {
-    fn present(&self, now: Timestamp) -> Present {
-        Present { now, planted: self.settings.planted.clone() }
+    fn present(&self, now: Timestamp, writer: u32) -> Present {
+        Present { now, writer, planted: self.settings.planted.clone() }
     }
 
     /// Before a write: what was flushed lazily is flushed when its time has come, and what is to be flushed lazily from now

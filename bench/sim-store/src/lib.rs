@@ -12,6 +12,7 @@
 
 mod disk;
 mod draw;
+mod line;
 mod ports;
 mod settings;
 mod state;
@@ -20,6 +21,8 @@ mod view;
 
 pub use disk::{Disk, Fate};
 pub use draw::Seeded;
+pub use line::{Line, Severed, Way};
 pub use settings::{Planted, Settings, SlowPhases, Span};
+pub use state::CommitNote;
 pub use store::{Fault, SimStore};
 pub use view::{AnswerOwner, KeptAnswer, View};

@@ -46,6 +46,8 @@ pub enum Planted {
     ConfirmExpired,
     /// Knows no idempotency key.
     ForgetIdempotency,
+    /// Takes what is written under an ownership that is over.
+    NoFence,
 }
 
 /// How a store behaves. The default is a perfect one that takes no time.

@@ -3,11 +3,11 @@
 use agentcal_engine::commit::{IdempotencyKey, RevisionKey};
 use agentcal_engine::ids::{AccountId, BookingId, OrganizationId};
 use agentcal_engine::model::{Account, Booking, Claim, DecisionRecord, Hold};
-use agentcal_engine::ports::AccountConfig;
+use agentcal_engine::ports::{AccountConfig, NodeRecord, Ownership};
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 
-use crate::state::{AccountRows, AnswerRow, State, bookings, config};
+use crate::state::{AccountRows, AnswerRow, CommitNote, State, bookings, config};
 
 /// One state of a store, as committed at one instant. Everything comes in the order of ids.
 #[derive(Clone, Debug)]
@@ -119,6 +119,19 @@ impl View {
     /// The revision of a row of an account.
     pub fn revision(&self, account_id: AccountId, key: RevisionKey) -> Option<u64> {
         self.state.account(account_id)?.revision(key)
+    }
+
+    /// Who owns each shard, by its number, and the nodes whose lease has not run out, ascending.
+    pub fn ownership(&self) -> (Vec<Ownership>, Vec<NodeRecord>) {
+        let globals = &self.state.globals;
+        let live = globals.nodes.values().filter(|member| member.expires_at > self.now);
+        (globals.shards.to_vec(), live.map(|member| member.record.clone()).collect())
+    }
+
+    /// Who wrote in an account, from a number on; the oldest are forgotten after some hundred.
+    pub fn notes(&self, account_id: AccountId, from: u64) -> Vec<CommitNote> {
+        let late = |rows: &AccountRows| rows.notes.values().filter(|note| note.number >= from).cloned().collect();
+        self.of(account_id, late)
     }
 
     /// Whether bookings, claims, holds and kept answers of an account are certainly the same in another view.

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod frame;
 pub(crate) mod holds;
 pub(crate) mod lists;
+mod notes;
 pub(crate) mod revisions;
 pub(crate) mod sync;
 pub(crate) mod table;
@@ -37,6 +38,8 @@ use agentcal_engine::time::{TimeRange, Timestamp};
 use uuid::Uuid;
 
 use crate::settings::Planted;
+pub use notes::CommitNote;
+pub(crate) use notes::{note_commit, note_sync};
 pub(crate) use table::Table;
 pub(crate) use work::{Done, Work};
 
@@ -117,6 +120,8 @@ pub(crate) struct AccountRows {
     pub(crate) used_commits: Table<Uuid, UsedCommit>,
     /// When the last commit without an epoch was made.
     pub(crate) touched_at: Option<Timestamp>,
+    /// Who wrote last, and by what right; by number.
+    pub(crate) notes: Table<u64, CommitNote>,
 }
 
 /// A commit's id that was used up.
@@ -172,6 +177,8 @@ pub(crate) struct AnswerRow {
 pub(crate) struct Present {
     /// The store's clock, read once.
     pub(crate) now: Timestamp,
+    /// Whose connection it is.
+    pub(crate) writer: u32,
     /// What is broken on purpose.
     pub(crate) planted: BTreeSet<Planted>,
 }
@@ -210,6 +217,7 @@ impl AccountRows {
             answers: Table::default(),
             used_commits: Table::default(),
             touched_at: None,
+            notes: Table::default(),
         }
     }
 }

@@ -12,7 +12,8 @@ use agentcal_engine::ports::{CalendarRecord, FACTS_PAST, ResourceChange, SaveSyn
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 
-use super::{AccountRows, CalendarRow, Done, Generation, SyncRow, Work, claims};
+use super::{AccountRows, CalendarRow, Done, Generation, SyncRow, Work, claims, note_sync};
+use crate::settings::Planted;
 
 /// Everything about a calendar; `None` when it is gone.
 pub(crate) fn calendar_record(
@@ -105,11 +106,13 @@ fn echoes(rows: &AccountRows, calendar_id: CalendarId) -> Vec<PendingEcho> {
 
 /// Saves one page. `None`: fenced or gone, and nothing is kept.
 pub(crate) fn save(work: &mut Work<'_>, save: &SaveSync) -> Done<Option<u64>> {
-    if work.state().globals.epoch_of(save.account_id) != save.epoch {
+    let is_over = work.state().globals.epoch_of(save.account_id) != save.epoch;
+    if is_over && !work.is_planted(Planted::NoFence) {
         return Done::Undo(None);
     }
     let Some(rows) = work.account_mut(save.account_id) else { return Done::Undo(None) };
     let revision = save_page(rows, save);
+    note_sync(work, save.account_id, save.epoch);
     Done::keep_if(revision.is_some(), revision)
 }
 

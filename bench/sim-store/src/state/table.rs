@@ -71,6 +71,11 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         self.0.values().map(|row| &**row)
     }
 
+    /// The row with the highest key.
+    pub(crate) fn last(&self) -> Option<&V> {
+        self.0.last_key_value().map(|(_, row)| &**row)
+    }
+
     /// The keys of rows that are of some kind.
     pub(crate) fn keys_where(&self, is_wanted: impl Fn(&V) -> bool) -> Vec<K> {
         self.iter().filter(|(_, row)| is_wanted(row)).map(|(key, _)| key.clone()).collect()
