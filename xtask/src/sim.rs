@@ -16,9 +16,16 @@ pub(crate) struct SimArgs {
     /// Simulated hours.
     #[arg(long, default_value_t = 5)]
     hours: u32,
+    /// Nodes that share the work; one is alone, on the embedded kind of store.
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
     /// A guarantee the store breaks on purpose, to see that it is found.
     #[arg(long)]
     plant: Vec<String>,
+    /// Also finds what a node that is cut off cannot help: that it calls an answer complete which offers a time that was
+    /// sold past it a moment ago.
+    #[arg(long)]
+    strict: bool,
     /// Prints every request with its answer.
     #[arg(long)]
     trace: bool,
@@ -35,8 +42,12 @@ pub(crate) fn run(workspace: &Workspace, args: &SimArgs) -> Result<ExitCode, Fai
         command.arg("--release");
     }
     command.args(["--", "--seed", &args.seed.to_string(), "--hours", &args.hours.to_string()]);
+    command.args(["--nodes", &args.nodes.to_string()]);
     for planted in &args.plant {
         command.args(["--plant", planted]);
+    }
+    if args.strict {
+        command.arg("--strict");
     }
     if args.trace {
         command.arg("--trace");

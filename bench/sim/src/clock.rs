@@ -1,5 +1,6 @@
-//! The one time of a simulation.
+//! The one time of a simulation, and what nodes take it for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -28,5 +29,18 @@ impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         let outside = || Duration::from_micros(self.outside_us.load(Ordering::Relaxed));
         self.start + turmoil::sim_elapsed().unwrap_or_else(outside)
+    }
+}
+
+/// A node's clock: it runs as fast as the true one, and is ahead of it or behind.
+#[derive(Debug)]
+pub(crate) struct SkewedClock {
+    pub(crate) truth: Arc<SimClock>,
+    pub(crate) ahead_us: i64,
+}
+
+impl Clock for SkewedClock {
+    fn now(&self) -> Timestamp {
+        self.truth.now().plus_micros(self.ahead_us)
     }
 }

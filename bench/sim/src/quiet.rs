@@ -3,17 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agentcal_engine::cluster::{candidates, rightful_owner};
 use agentcal_engine::decision::{Host, Terms};
 use agentcal_engine::facts::{CalendarFacts, ExternalInstance, FactSource, Knowledge};
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::model::{ClaimKind, User, WritebackState};
 use agentcal_engine::ports::{AccountConfig, FactStore};
 use agentcal_engine::reference::{Reference, ReferenceSlot, WallClock};
+use agentcal_engine::shard::Shard;
 use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
-use agentcal_history::{EventAtProvider, Final, FreshnessState, ProviderFinal, SlotsSeen, Truth};
+use agentcal_history::{EventAtProvider, Final, FreshnessState, Late, ProviderFinal, SlotsSeen, Truth};
 use agentcal_sim_store::{Disk, View};
 use tokio::runtime::Runtime;
 
+use crate::cluster::Cluster;
+use crate::node::{NodeHandle, name_of};
 use crate::provider::{Cloud, Shelf};
 use crate::world::{Place, Thing, World};
 
@@ -43,7 +47,7 @@ impl Audit {
         self.lock().wanted
     }
 
-    /// What was seen of each thing that can be booked.
+    /// What each node said of each thing that can be booked.
     pub(crate) fn deliver(&self, seen: Vec<Option<SlotsSeen>>) {
         *self.lock() = AuditState { wanted: false, seen: Some(seen) };
     }
@@ -61,6 +65,7 @@ impl Audit {
 pub(crate) struct Truths<'a> {
     pub(crate) world: &'a World,
     pub(crate) cloud: &'a Cloud,
+    pub(crate) cluster: &'a Cluster,
     pub(crate) view: View,
 }
 
@@ -68,6 +73,9 @@ impl Truths<'_> {
     /// What is not yet at rest; `None` when everything is.
     pub(crate) fn unrest(&self, disk: &Disk, runtime: &Runtime) -> Option<String> {
         let account_id = self.world.account_id();
+        if let Some(unrest) = self.unrest_of_nodes() {
+            return Some(unrest);
+        }
         if self
             .view
             .claims(account_id)
@@ -112,6 +120,26 @@ impl Truths<'_> {
         })
     }
 
+    /// Every node lives, every shard is where it should be, and every node knows.
+    fn unrest_of_nodes(&self) -> Option<String> {
+        if self.cluster.is_alone() {
+            return None;
+        }
+        let (shards, live) = self.view.ownership();
+        if live.len() != self.cluster.count() || live.iter().any(|node| node.is_draining) {
+            return Some(format!("there are other nodes than there should be: {live:?}"));
+        }
+        let candidates = candidates(&live);
+        let astray = Shard::all().zip(&shards).find(|(shard, row)| row.owner != rightful_owner(*shard, &candidates));
+        if let Some((shard, row)) = astray {
+            return Some(format!("shard {} is {row:?}", shard.number()));
+        }
+        let is_behind =
+            |handle: &NodeHandle| handle.scheduler().is_none_or(|scheduler| scheduler.shard_map().shards != shards);
+        let behind = self.cluster.nodes.iter().position(is_behind);
+        behind.map(|node| format!("{} knows another shard map", name_of(node)))
+    }
+
     fn window(&self) -> TimeRange {
         let now = self.view.now();
         TimeRange { start: now, end: now.plus_micros(AHEAD_US) }
@@ -145,7 +173,7 @@ impl Truths<'_> {
     }
 
     /// Everything the history is compared with.
-    pub(crate) fn finale(&self, is_settled: bool) -> Final {
+    pub(crate) fn finale(&self, is_settled: bool, late: &[Late]) -> Final {
         let account_id = self.world.account_id();
         Final {
             at: self.view.now(),
@@ -155,6 +183,7 @@ impl Truths<'_> {
             is_whole: true,
             provider: is_settled.then(|| self.shown()),
             truth: self.truth(),
+            late: late.to_vec(),
             ..Final::default()
         }
     }
@@ -192,12 +221,19 @@ impl Truths<'_> {
         truth
     }
 
-    /// What the auditor was offered against what the slow calculator finds in the truth.
+    /// What each node offered the auditor against what the slow calculator finds in the truth.
     pub(crate) fn compare(&self, seen: &[Option<SlotsSeen>]) -> Vec<String> {
         let Some(config) = self.view.config(self.world.account_id()) else { return vec!["no account".into()] };
         let wall_clock = self.wall_clock(&config);
-        let pairs = self.world.things.iter().zip(seen);
-        pairs.flat_map(|(thing, seen)| self.compare_one(thing, seen.as_ref(), &config, &wall_clock)).collect()
+        let things = &self.world.things;
+        let of_nodes = seen.chunks(things.len()).enumerate();
+        let pairs =
+            of_nodes.flat_map(|(node, seen)| things.iter().zip(seen).map(move |(thing, seen)| (node, thing, seen)));
+        let wrong = pairs.filter_map(|(node, thing, seen)| {
+            let wrong = self.compare_one(thing, seen.as_ref(), &config, &wall_clock)?;
+            Some(format!("{}: {wrong}", name_of(node)))
+        });
+        wrong.collect()
     }
 
     fn wall_clock(&self, config: &AccountConfig) -> WallClock {

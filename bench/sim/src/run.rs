@@ -8,31 +8,41 @@ use agentcal_actors::Providers;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::Clock;
 use agentcal_engine::time::Timestamp;
-use agentcal_history::{Allowances, Counts, Event, SlotsSeen, Violation, check};
+use agentcal_history::{Allowances, Counts, Event, Late, SlotsSeen, Violation, check};
 use agentcal_sim_store::Disk;
 use tokio::runtime::Runtime;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::cache::SharedCache;
 use crate::chance::Dice;
-use crate::client::Client;
+use crate::client::{Client, Surroundings};
 use crate::clock::SimClock;
-use crate::director::{CLIENT_HOSTS, Director};
+use crate::cluster::Cluster;
+use crate::director::{CLIENT_HOSTS, Director, Scene, Tally};
 use crate::journal::Journal;
-use crate::node::{Bells, NodeParts, live};
+use crate::node::{Bells, NodeHandle, NodeParts, live, name_of};
 use crate::people::People;
 use crate::plan::Plan;
 use crate::provider::{Cloud, SimProvider};
 use crate::quiet::{Audit, CALM_MAX, Truths};
 use crate::watch::Watch;
-use crate::wire::NODE;
 use crate::world::{World, start_of};
 
 /// How far one step goes. Steps cost real time, whatever happens in them; messages travel between them.
 const TICK: Duration = Duration::from_millis(100);
+/// The same where nodes ask each other: a commit by another node takes four messages, and an owner counts as silent after
+/// 300 ms.
+const TICK_AMONG_NODES: Duration = Duration::from_millis(30);
+/// Longest time of a message between two nodes.
+const PEER_LATENCY_MAX: Duration = Duration::from_millis(15);
+/// Most segments on their way to one socket: those of half a minute, for a node that was paused.
+const TCP_CAPACITY: usize = 4_096;
 /// Time between two quiet points.
 const BUSY: Duration = Duration::from_secs(50 * 60);
 /// Clients on each of their hosts.
 const CLIENTS_PER_HOST: usize = 4;
+/// Longest time until nodes hear of what was sold past them, in microseconds.
+const HEARD_WITHIN_US: i64 = 5_000_000;
 /// Most characters of a request that is printed with a finding.
 const EVENT_CHARS_MAX: usize = 700;
 /// Findings that are printed.
@@ -47,8 +57,10 @@ pub struct Verdict {
     pub counts: Counts,
     /// Quiet points that were reached.
     pub quiet_points: u32,
-    /// Times the node crashed.
-    pub crashes: u32,
+    /// What went wrong, how often.
+    pub tally: Tally,
+    /// Commits that were made without their owner.
+    pub ownerless: u64,
 }
 
 impl Verdict {
@@ -64,7 +76,11 @@ impl Verdict {
 /// When `out` does not take them, or the simulated world could not be set up.
 pub fn run(plan: &Plan, out: &mut dyn Write) -> io::Result<Verdict> {
     let mut stage = Stage::set(plan)?;
-    writeln!(out, "sim seed={} hours={} start={:?} zone={}", plan.seed, plan.hours, stage.start, stage.zone)?;
+    writeln!(
+        out,
+        "sim seed={} hours={} nodes={} start={:?} zone={}",
+        plan.seed, plan.hours, plan.nodes, stage.start, stage.zone
+    )?;
     let verdict = stage.play(plan, out)?;
     print_verdict(plan, &stage, &verdict, out)?;
     Ok(verdict)
@@ -80,10 +96,11 @@ fn print_verdict(plan: &Plan, stage: &Stage<'_>, verdict: &Verdict, out: &mut dy
     let counts = &verdict.counts;
     writeln!(
         out,
-        "sim seed={} hours={} requests={} bookings={} holds={} confirmed={} moves={} cancels={} in_doubt={} replays={} \
-         slots={} crashes={} quiet_points={} states={} digest={:016x} verdict={}",
+        "sim seed={} hours={} nodes={} requests={} bookings={} holds={} confirmed={} moves={} cancels={} in_doubt={} replays={} \
+         slots={} late={} called_complete={} ownerless={} {} quiet_points={} states={} digest={:016x} verdict={}",
         plan.seed,
         plan.hours,
+        plan.nodes,
         counts.events,
         counts.bookings_acknowledged,
         counts.holds_acknowledged,
@@ -93,7 +110,10 @@ fn print_verdict(plan: &Plan, stage: &Stage<'_>, verdict: &Verdict, out: &mut dy
         counts.in_doubt,
         counts.replays,
         counts.slots,
-        verdict.crashes,
+        counts.offered_late,
+        counts.offered_late_as_complete,
+        verdict.ownerless,
+        verdict.tally,
         verdict.quiet_points,
         stage.watch.looks,
         stage.journal.digest(),
@@ -118,11 +138,16 @@ struct Stage<'s> {
     cloud: Cloud,
     world: Arc<World>,
     bells: Bells,
+    cluster: Cluster,
     journal: Journal,
     audit: Audit,
     people: People,
     director: Director,
     watch: Watch,
+    /// What readers may hear late of.
+    late: Vec<Late>,
+    ownerless: u64,
+    is_strict: bool,
     phase: Phase,
     runtime: Runtime,
     quiet_points: u32,
@@ -147,13 +172,21 @@ impl Stage<'_> {
         people.settle_in(&world, &cloud, start);
         let director = Director::new(Dice::new(seed, "director"), plan, start);
         disk.set(director.settings());
+        let is_alone = plan.nodes == 1;
         let sim = turmoil::Builder::new()
             .rng_seed(seed)
-            .tick_duration(TICK)
+            .tick_duration(if is_alone { TICK } else { TICK_AMONG_NODES })
+            .tcp_capacity(TCP_CAPACITY)
             .simulation_duration(Duration::from_secs(u64::MAX / 4))
             .min_message_latency(Duration::from_millis(1))
             .max_message_latency(Duration::from_millis(200))
             .build();
+        let cluster = Cluster {
+            nodes: (0..plan.nodes).map(|_| NodeHandle::default()).collect(),
+            cache: SharedCache::default(),
+            disk: disk.clone(),
+            account_id: world.account_id(),
+        };
         let mut stage = Self {
             sim,
             start,
@@ -163,11 +196,15 @@ impl Stage<'_> {
             cloud,
             watch: Watch::new(world.account_id()),
             world,
-            bells: Bells::default(),
+            bells: Bells::new(plan.nodes),
+            cluster,
             journal: Journal::default(),
             audit: Audit::default(),
             people,
             director,
+            late: Vec::new(),
+            ownerless: 0,
+            is_strict: plan.is_strict,
             phase: Phase::Busy { until: start + BUSY },
             runtime,
             quiet_points: 0,
@@ -180,36 +217,58 @@ impl Stage<'_> {
         Ok(stage)
     }
 
-    /// Puts the node and its clients on their hosts.
+    /// Puts nodes and clients on their hosts.
     fn populate(&mut self, seed: u64) {
-        let provider =
-            |kind, name| Arc::new(SimProvider { kind, cloud: self.cloud.clone(), dice: Dice::new(seed, name) });
+        for number in 0..self.cluster.count() {
+            let parts = self.node_parts(seed, number);
+            self.sim.host(name_of(number), move || live(parts.clone()));
+        }
+        for (index, host) in CLIENT_HOSTS.into_iter().enumerate() {
+            self.populate_clients(seed, index, host);
+        }
+        for (first, second) in (0..self.cluster.count()).flat_map(|first| (0..first).map(move |second| (first, second)))
+        {
+            self.sim.set_link_max_message_latency(name_of(first), name_of(second), PEER_LATENCY_MAX);
+        }
+    }
+
+    fn node_parts(&self, seed: u64, number: usize) -> NodeParts {
+        let handle = self.cluster.nodes[number].clone();
+        let named = |what: &str| if number == 0 { what.to_owned() } else { format!("{what}{number}") };
+        let provider = |kind, name: &str| {
+            let (dice, [_, _, line]) = (Dice::new(seed, &named(name)), handle.lines());
+            Arc::new(SimProvider { kind, cloud: self.cloud.clone(), dice, line: line.clone() })
+        };
         let providers = Providers::new()
             .with(provider(ProviderKind::Google, "google"))
             .with(provider(ProviderKind::Caldav, "caldav"));
-        let parts = NodeParts {
+        NodeParts {
+            number,
             disk: self.disk.clone(),
             providers,
             clock: Arc::clone(&self.clock),
-            dice: Arc::new(Dice::new(seed, "node")),
+            dice: Arc::new(Dice::new(seed, &named("node"))),
             bells: self.bells.clone(),
             account_id: self.world.account_id(),
-        };
-        self.sim.host(NODE, move || live(parts.clone()));
-        for (index, host) in CLIENT_HOSTS.into_iter().enumerate() {
-            let (world, clock, journal) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.journal.clone());
-            let audit = self.audit.clone();
-            self.sim.host(host, move || {
-                let client = |name| Client::new(name, seed, Arc::clone(&world), Arc::clone(&clock), journal.clone());
-                for number in 0..CLIENTS_PER_HOST {
-                    tokio::spawn(client(format!("{host}{number}")).run());
-                }
-                if index == 0 {
-                    tokio::spawn(client("auditor".into()).audit_when_asked(audit.clone()));
-                }
-                std::future::pending()
-            });
+            cache: (!self.cluster.is_alone()).then(|| self.cluster.cache.clone()),
+            handle,
         }
+    }
+
+    fn populate_clients(&mut self, seed: u64, index: usize, host: &'static str) {
+        let (world, clock, journal) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.journal.clone());
+        let surroundings = Surroundings { world, clock, journal };
+        let (audit, nodes) = (self.audit.clone(), self.cluster.count());
+        self.sim.host(host, move || {
+            let client = |name| Client::new(name, seed, nodes, surroundings.clone());
+            for number in 0..CLIENTS_PER_HOST {
+                tokio::spawn(client(format!("{host}{number}")).run());
+            }
+            if index == 0 {
+                tokio::spawn(client("auditor".into()).audit_when_asked(audit.clone()));
+            }
+            std::future::pending()
+        });
     }
 
     fn now(&self) -> Timestamp {
@@ -228,12 +287,22 @@ impl Stage<'_> {
                 self.trace(out)?;
             }
             findings.extend(self.watch.look(self.disk.view()));
+            self.note_late();
             findings.extend(self.journal.oddities());
             let is_over = self.direct(end, &mut findings, out)?;
             if is_over || !findings.is_empty() {
-                let (counts, quiet_points) = (self.counts, self.quiet_points);
-                return Ok(Verdict { findings, counts, quiet_points, crashes: self.director.tally.crashes });
+                let (counts, quiet_points, tally, ownerless) =
+                    (self.counts, self.quiet_points, self.director.tally, self.ownerless);
+                return Ok(Verdict { findings, counts, quiet_points, tally, ownerless });
             }
+        }
+    }
+
+    /// Keeps what the last step sold in a way of which readers may hear late.
+    fn note_late(&mut self) {
+        for note in self.watch.notes.iter().filter(|note| self.director.excuses(note)) {
+            self.ownerless += u64::from(note.epoch.is_none());
+            self.late.extend(note.took.map(|(owner, range)| Late { owner, range }));
         }
     }
 
@@ -247,7 +316,8 @@ impl Stage<'_> {
                 if let Some(start) = self.people.act(&self.world, &self.cloud, &self.bells, now) {
                     self.journal.rush(start);
                 }
-                if self.director.act(&mut self.sim, &self.disk, &self.cloud, (now, answered)) {
+                let mut scene = Scene { sim: &mut self.sim, cluster: &self.cluster, cloud: &self.cloud, now };
+                if self.director.act(&mut scene, answered) {
                     self.watch.forget();
                 }
                 if until.min(end) <= now {
@@ -272,7 +342,8 @@ impl Stage<'_> {
 
     fn calm(&mut self, now: Timestamp) {
         self.journal.pause(true);
-        self.director.heal(&mut self.sim, &self.disk, &self.cloud);
+        let mut scene = Scene { sim: &mut self.sim, cluster: &self.cluster, cloud: &self.cloud, now };
+        self.director.heal(&mut scene);
         self.phase = Phase::Calming { since: now };
         self.looked_at = now;
     }
@@ -313,15 +384,20 @@ impl Stage<'_> {
     }
 
     fn truths(&self) -> Truths<'_> {
-        Truths { world: &self.world, cloud: &self.cloud, view: self.disk.view() }
+        Truths { world: &self.world, cloud: &self.cloud, cluster: &self.cluster, view: self.disk.view() }
     }
 
     /// Compares everything with everything at a quiet point.
     fn judge(&mut self, seen: &[Option<SlotsSeen>], out: &mut dyn Write) -> io::Result<Vec<String>> {
         let truths = self.truths();
-        let allowances = Allowances { clock_slack_us: 3_000_000, ..Allowances::default() };
+        let allowances = Allowances {
+            clock_slack_us: 3_000_000,
+            offer_slack_us: HEARD_WITHIN_US,
+            late_is_stale: self.is_strict,
+            ..Allowances::default()
+        };
         let events = self.journal.events();
-        let report = check(&events, &truths.finale(true), &allowances);
+        let report = check(&events, &truths.finale(true, &self.late), &allowances);
         let mut findings: Vec<String> = report.violations.iter().map(|violation| explain(violation, &events)).collect();
         findings.extend(truths.compare(seen));
         drop(truths);
@@ -330,16 +406,14 @@ impl Stage<'_> {
         let tally = self.director.tally;
         writeln!(
             out,
-            "at={:?} requests={} bookings={} stored={} slots_beside_truth={} crashes={} disk_faults={} cuts={} bad_days={} digest={:016x}",
+            "at={:?} requests={} bookings={} stored={} slots_beside_truth={} late={} ownerless={} {tally} digest={:016x}",
             self.now(),
             report.counts.events,
             report.counts.bookings_acknowledged,
             report.counts.bookings,
             report.counts.slots_beside_truth,
-            tally.crashes,
-            tally.disk_faults,
-            tally.cuts,
-            tally.bad_days,
+            report.counts.offered_late,
+            self.ownerless,
             self.journal.digest(),
         )?;
         Ok(findings)

@@ -9,7 +9,7 @@ use agentcal_engine::invariants::{claim_in_bounds, no_double_booking};
 use agentcal_engine::model::{Booking, BookingStatus, Claim, ClaimOwner, Hold, HoldState};
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
-use agentcal_sim_store::{KeptAnswer, View};
+use agentcal_sim_store::{CommitNote, KeptAnswer, View};
 use chrono::NaiveDate;
 
 /// What is remembered of the last look.
@@ -20,21 +20,30 @@ pub(crate) struct Watch {
     looked_at: Timestamp,
     /// States looked at.
     pub(crate) looks: u64,
+    /// How many notes of writers were read.
+    noted: u64,
+    /// Notes of the last look.
+    pub(crate) notes: Vec<CommitNote>,
 }
 
 impl Watch {
     pub(crate) fn new(account_id: AccountId) -> Self {
-        Self { account_id, last: None, looked_at: Timestamp::EARLIEST, looks: 0 }
+        Self { account_id, last: None, looked_at: Timestamp::EARLIEST, looks: 0, noted: 0, notes: Vec::new() }
     }
 
     /// Begins anew: whether what a crash took away was anybody's, clients know.
     pub(crate) fn forget(&mut self) {
         self.last = None;
+        self.noted = 0;
     }
 
     /// What is wrong with this state, or with how it came from the last one.
     pub(crate) fn look(&mut self, view: View) -> Vec<String> {
         let looked_at = std::mem::replace(&mut self.looked_at, view.now());
+        let superseded = self.read_notes(&view);
+        if !superseded.is_empty() {
+            return superseded;
+        }
         if self.last.as_ref().is_some_and(|last| last.sold_the_same(self.account_id, &view)) {
             return Vec::new();
         }
@@ -46,6 +55,18 @@ impl Watch {
         self.last = Some(view);
         wrong
     }
+
+    fn read_notes(&mut self, view: &View) -> Vec<String> {
+        self.notes = view.notes(self.account_id, self.noted);
+        self.noted = self.notes.last().map_or(self.noted, |note| note.number + 1);
+        self.notes.iter().filter_map(superseded).collect()
+    }
+}
+
+/// What is written under an ownership that is over.
+fn superseded(note: &CommitNote) -> Option<String> {
+    let is_over = note.epoch.is_some_and(|epoch| epoch != note.standing);
+    is_over.then_some(format!("a write under an ownership that was over: {note:?}"))
 }
 
 /// What one state must be like.

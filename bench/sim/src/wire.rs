@@ -1,18 +1,15 @@
-//! How clients reach the node: HTTP over the simulated network, one connection for each request.
+//! How nodes are reached: HTTP over the simulated network, one connection for each request.
 
 use std::time::Duration;
 
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::node::PORT;
-
-/// The name of the node's host.
-pub(crate) const NODE: &str = "node";
+use crate::node::{PORT, name_of};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -34,21 +31,31 @@ pub(crate) struct Reply {
     pub(crate) body: Value,
 }
 
-/// Sends a request; `None`: no whole answer came, and nobody knows what was done.
-pub(crate) async fn send(bearer: &str, ask: &Ask) -> Option<Reply> {
-    timeout(ask.patience, exchange(bearer, ask)).await.ok()?.ok()
+/// Sends a request to a node; `None`: no whole answer came, and nobody knows what was done.
+pub(crate) async fn send(node: usize, bearer: &str, ask: &Ask) -> Option<Reply> {
+    timeout(ask.patience, exchange(name_of(node), bearer, ask)).await.ok()?.ok()
 }
 
-type Lost = Box<dyn std::error::Error + Send + Sync>;
+/// Why no answer came.
+pub(crate) type Lost = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(bearer: &str, ask: &Ask) -> Result<Reply, Lost> {
-    let stream = turmoil::net::TcpStream::connect((NODE, PORT)).await?;
+/// Sends a request and waits for the head of its answer; the rest comes as long as the connection is kept.
+pub(crate) async fn knock(
+    (host, port): (&str, u16),
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, Connected), Lost> {
+    let stream = turmoil::net::TcpStream::connect((host, port)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = Aborting(tokio::spawn(connection));
+    let connected = Connected(tokio::spawn(connection));
+    let response = sender.send_request(request).await?;
+    Ok((response, connected))
+}
+
+async fn exchange(host: &str, bearer: &str, ask: &Ask) -> Result<Reply, Lost> {
     let mut request = Request::builder()
         .method(ask.method.clone())
         .uri(&ask.path)
-        .header("host", NODE)
+        .header("host", host)
         .header("authorization", format!("Bearer {bearer}"));
     if let Some(key) = &ask.key {
         request = request.header("idempotency-key", key);
@@ -60,20 +67,20 @@ async fn exchange(bearer: &str, ask: &Ask) -> Result<Reply, Lost> {
         }
         None => Bytes::new(),
     };
-    let response = sender.send_request(request.body(Full::new(body))?).await?;
+    let (response, connected) = knock((host, PORT), request.body(Full::new(body))?).await?;
     let status = response.status().as_u16();
     let is_replayed = response.headers().contains_key("idempotent-replayed");
     let bytes = response.into_body().collect().await?.to_bytes();
-    drop(connection);
+    drop(connected);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
     Ok(Reply { status, is_replayed, text, body })
 }
 
-/// A client that stops waiting hangs up.
-struct Aborting<T>(tokio::task::JoinHandle<T>);
+/// A connection. Whoever stops waiting hangs up.
+pub(crate) struct Connected(tokio::task::JoinHandle<hyper::Result<()>>);
 
-impl<T> Drop for Aborting<T> {
+impl Drop for Connected {
     fn drop(&mut self) {
         self.0.abort();
     }

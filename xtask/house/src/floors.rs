@@ -54,7 +54,7 @@ const HOUSE: &[Room] = &[
     Room { name: SIM_STORE, imports: &[ENGINE], test_imports: &[CONFORMANCE, ACTORS, MEMORY] },
     Room {
         name: "agentcal-sim",
-        imports: &[ENGINE, ACTORS, API, WEB, MEMORY, SIM_STORE, HISTORY],
+        imports: &[ENGINE, ACTORS, PEERS, API, WEB, MEMORY, SIM_STORE, HISTORY],
         test_imports: &[TESTKIT],
     },
     Room { name: "agentcal-model", imports: &[], test_imports: &[] },

@@ -83,27 +83,29 @@ impl Client {
         };
         let operation = Operation::Ask { user_ids, max_staleness_us: i64::try_from(max_staleness_us).ok() };
         let wanted = Wanted { operation, method: Method::GET, path, body: None };
-        match self.once(&wanted, None).await {
+        match self.once(&wanted).await {
             Some((Outcome::Slots(seen), reply)) => reading::offered(index, &seen, &reply.body),
             _ => Vec::new(),
         }
     }
 
-    /// Asks about everything that can be booked, whenever that is wanted.
+    /// Asks every node about everything that can be booked, whenever that is wanted.
     pub(crate) async fn audit_when_asked(mut self, audit: Audit) {
         loop {
             sleep(Duration::from_secs(1)).await;
             if audit.is_wanted() {
                 let mut seen = Vec::new();
-                for index in 0..self.world.things.len() {
-                    seen.push(self.audit(index).await);
+                for node in 0..self.nodes {
+                    for index in 0..self.world.things.len() {
+                        seen.push(self.audit(node, index).await);
+                    }
                 }
                 audit.deliver(seen);
             }
         }
     }
 
-    async fn audit(&mut self, index: usize) -> Option<SlotsSeen> {
+    async fn audit(&mut self, node: usize, index: usize) -> Option<SlotsSeen> {
         let thing = self.thing(index);
         let days = [self.now(), self.now().plus_micros(DAY_US)].map(|at| at.to_utc().format("%Y-%m-%d").to_string());
         let [first, last] = days;
@@ -111,7 +113,7 @@ impl Client {
         let max_staleness_us = i64::try_from(POLL_INTERVALS.1.as_micros() * 2).ok();
         let operation = Operation::Ask { user_ids: thing.user_ids, max_staleness_us };
         let wanted = Wanted { operation, method: Method::GET, path: self.path(&query), body: None };
-        match self.once(&wanted, None).await {
+        match self.send(node, &wanted, None).await {
             Some((Outcome::Slots(seen), _)) => Some(seen),
             _ => None,
         }
@@ -187,6 +189,7 @@ impl Client {
         let answered = self.persist(Wanted { operation, method: Method::POST, path, body: Some(body) }).await;
         if let Some((Outcome::Booking(seen), _)) = answered {
             self.remember(Known { id: seen.booking_id, thing: offered.thing });
+            self.look_again(offered.thing).await;
         }
     }
 
@@ -215,7 +218,9 @@ impl Client {
         let body = json!({ "start_time": rfc3339(range.start) });
         let answered = self.persist(Wanted { operation, method: Method::PATCH, path, body: Some(body) }).await;
         if let Some((Outcome::Booking(seen), _)) = answered {
+            let thing = known.thing;
             self.remember(Known { id: seen.booking_id, ..known });
+            self.look_again(thing).await;
         }
     }
 
@@ -240,7 +245,7 @@ impl Client {
         let id = self.dice.pick(&self.known).id;
         let path = self.path(&format!("/bookings/{id}"));
         let operation = Operation::Read { booking_id: id };
-        self.once(&Wanted { operation, method: Method::GET, path, body: None }, None).await;
+        self.once(&Wanted { operation, method: Method::GET, path, body: None }).await;
     }
 
     async fn rehearse(&mut self) {

@@ -61,7 +61,10 @@ impl Client {
         let operation = Operation::Hold { wish, session_id: Some(session_id.to_owned()) };
         let path = self.path("/holds");
         match self.persist(Wanted { operation, method: Method::POST, path, body: Some(body) }).await {
-            Some((Outcome::Hold(seen), _)) => Some(seen),
+            Some((Outcome::Hold(seen), _)) => {
+                self.look_again(offered.thing).await;
+                Some(seen)
+            }
             _ => None,
         }
     }

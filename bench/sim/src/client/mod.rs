@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use crate::chance::Dice;
 use crate::clock::SimClock;
 use crate::journal::Journal;
+use crate::node::name_of;
 use crate::wire::{Ask, Reply, send};
 use crate::world::World;
 
@@ -34,6 +35,8 @@ pub(crate) struct Client {
     /// Bookings it knows of.
     known: Vec<Known>,
     counter: u64,
+    /// How many nodes there are to ask.
+    nodes: usize,
 }
 
 /// A booking a client knows of.
@@ -60,10 +63,19 @@ struct Wanted {
     body: Option<Value>,
 }
 
+/// What all clients share.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) world: Arc<World>,
+    pub(crate) clock: Arc<SimClock>,
+    pub(crate) journal: Journal,
+}
+
 impl Client {
-    pub(crate) fn new(name: String, seed: u64, world: Arc<World>, clock: Arc<SimClock>, journal: Journal) -> Self {
+    pub(crate) fn new(name: String, seed: u64, nodes: usize, surroundings: Surroundings) -> Self {
+        let Surroundings { world, clock, journal } = surroundings;
         let dice = Dice::new(seed, &name);
-        Self { name, world, clock, dice, journal, known: Vec::new(), counter: 0 }
+        Self { name, world, clock, dice, journal, known: Vec::new(), counter: 0, nodes }
     }
 
     /// Goes on for ever; while the journal is paused it begins nothing new.
@@ -101,12 +113,15 @@ impl Client {
         format!("/v1/accounts/{}{rest}", self.world.account_id())
     }
 
-    /// Sends a request, perhaps with a key, and perhaps again as long as it is in doubt, or although it is done.
+    /// Sends a request, perhaps with a key, and perhaps again as long as it is in doubt, or although it is done: to another
+    /// node, where there is one.
     async fn persist(&mut self, wanted: Wanted) -> Option<(Outcome, Reply)> {
         let key = self.dice.happens(700).then(|| self.fresh("k"));
         let mut tries = 1 + self.dice.below(3);
+        let mut node = self.some_node();
         loop {
-            let answered = self.once(&wanted, key.clone()).await;
+            let answered = self.send(node, &wanted, key.clone()).await;
+            node = self.another_node(node);
             tries -= 1;
             match &answered {
                 Some((Outcome::Failed { .. }, _)) | None if tries > 0 => sleep(self.dice.millis(200, 5_000)).await,
@@ -114,7 +129,7 @@ impl Client {
                 // Some repeat what was done long since: the answer, not the deed.
                 Some(_) if key.is_some() && self.dice.happens(80) => {
                     sleep(self.dice.millis(0, 30_000)).await;
-                    self.once(&wanted, key).await;
+                    self.send(node, &wanted, key).await;
                     return answered;
                 }
                 Some(_) => return answered,
@@ -122,7 +137,27 @@ impl Client {
         }
     }
 
-    async fn once(&mut self, wanted: &Wanted, key: Option<String>) -> Option<(Outcome, Reply)> {
+    fn some_node(&self) -> usize {
+        if self.nodes == 1 { 0 } else { self.dice.index(self.nodes) }
+    }
+
+    fn another_node(&self, than: usize) -> usize {
+        if self.nodes == 1 { 0 } else { (than + 1 + self.dice.index(self.nodes - 1)) % self.nodes }
+    }
+
+    /// Sometimes asks, a moment after something was done, whether any node still offers it.
+    async fn look_again(&mut self, thing: usize) {
+        if self.nodes > 1 && self.dice.happens(500) {
+            sleep(self.dice.millis(0, 4_000)).await;
+            self.ask(thing).await;
+        }
+    }
+
+    async fn once(&mut self, wanted: &Wanted) -> Option<(Outcome, Reply)> {
+        self.send(self.some_node(), wanted, None).await
+    }
+
+    async fn send(&mut self, node: usize, wanted: &Wanted, key: Option<String>) -> Option<(Outcome, Reply)> {
         let is_patient = self.dice.happens(700);
         let patience = if is_patient { Duration::from_secs(40) } else { self.dice.millis(500, 5_000) };
         let event = Event {
@@ -135,17 +170,23 @@ impl Client {
         let number = self.journal.begin(event);
         let Wanted { method, path, body, .. } = wanted;
         let ask = Ask { method: method.clone(), path: path.clone(), body: body.clone(), key, patience };
-        let reply = send(&self.world.key, &ask).await?;
+        let reply = send(node, &self.world.key, &ask).await?;
         let outcome = match reading::outcome(&wanted.operation, &reply) {
             Some(outcome) => outcome,
             None => {
-                self.journal
-                    .odd(format!("{} {} was answered with {} {}", ask.method, ask.path, reply.status, reply.text));
+                self.journal.odd(format!(
+                    "{} {} was answered by {} with {} {}",
+                    ask.method,
+                    ask.path,
+                    name_of(node),
+                    reply.status,
+                    reply.text
+                ));
                 return None;
             }
         };
         if let Outcome::Failed { status: 500, code } = &outcome {
-            self.journal.odd(format!("{} {} was answered with 500 {code}", ask.method, ask.path));
+            self.journal.odd(format!("{} {} was answered by {} with 500 {code}", ask.method, ask.path, name_of(node)));
         }
         let answer = Answer { at: self.now(), replayed: reply.is_replayed, outcome: outcome.clone() };
         self.journal.finish(number, answer);

@@ -14,6 +14,7 @@ use agentcal_engine::ports::{
     SyncRequest, WriteOutcome,
 };
 use agentcal_engine::time::TimeRange;
+use agentcal_sim_store::{Line, Severed};
 use async_trait::async_trait;
 use tokio::time::sleep;
 
@@ -24,6 +25,9 @@ pub(crate) use shelf::{BusySpan, Edit, Shelf};
 
 /// Time between two polls of a calendar that changes, and of a quiet one.
 pub(crate) const POLL_INTERVALS: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(60));
+
+/// Longest time a node waits for a way that is broken.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every calendar at every provider. Clones are one.
 #[derive(Clone)]
@@ -79,6 +83,8 @@ pub(crate) struct SimProvider {
     pub(crate) kind: ProviderKind,
     pub(crate) cloud: Cloud,
     pub(crate) dice: Dice,
+    /// How the node that asks reaches it.
+    pub(crate) line: Line,
 }
 
 impl SimProvider {
@@ -92,6 +98,7 @@ impl SimProvider {
         let mood = self.cloud.lock().moods.get(&self.kind).cloned().unwrap_or_default();
         let fault = mood.fault(is_write, &self.dice);
         let (before, after) = mood.latency(&self.dice);
+        self.line.go(PATIENCE).await.map_err(severed)?;
         sleep(before).await;
         let answer = match fault {
             Some(Fault::Refuses(error)) => Err(error),
@@ -104,6 +111,7 @@ impl SimProvider {
             None => self.perform(calendar, &mood, question),
         };
         sleep(after).await;
+        self.line.come_back(PATIENCE).await.map_err(severed)?;
         answer
     }
 
@@ -119,6 +127,10 @@ impl SimProvider {
         shelf.settle(now);
         question(shelf, mood)
     }
+}
+
+fn severed(_: Severed) -> ProviderError {
+    ProviderError::Unavailable("no way to the simulated provider".into())
 }
 
 #[async_trait]
