@@ -11,6 +11,8 @@ use crate::time::{DAY_US, TimeRange, Timestamp};
 
 /// Days looked at in one go when only the first slot is wanted.
 const STRIDE_DAYS: i64 = 14;
+/// Slots there is room for from the beginning: about as many as a week has.
+const ROOM: usize = 256;
 
 /// A time somebody can be booked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,8 @@ pub fn slots(question: &Question<'_>, range: TimeRange, limit: usize) -> SlotSea
         .filter_map(|(host, view)| Some((host.user.id, unknown_within(view, span)?)))
         .collect();
     let known_throughout = |view: &HostView<'_>| unknown_within(view, span).is_none().then_some(span);
-    let slots = Sweep::new(question, &examiner, known_throughout).take(limit).collect();
+    let mut slots = Vec::with_capacity(limit.min(ROOM));
+    slots.extend(Sweep::new(question, &examiner, known_throughout).take(limit));
     let search = SlotSearch { slots, unknown };
     debug_assert_eq!(slots_are_sound(&search), Ok(()));
     search
@@ -156,6 +159,8 @@ struct Walk {
     forbidden: std::iter::Peekable<std::vec::IntoIter<TimeRange>>,
     /// Nothing before this is offered any more.
     from: Timestamp,
+    /// The first start on the window's grid that nobody has looked at.
+    start: Timestamp,
     last: Timestamp,
     duration_us: i64,
     interval_us: i64,
@@ -163,23 +168,31 @@ struct Walk {
 
 impl Walk {
     fn new(question: &Question<'_>, windows: &BusySet, forbidden: BusySet, span: StartSpan) -> Self {
-        let mut windows = windows.clone().into_ranges().into_iter();
-        Self {
-            window: windows.next(),
-            windows,
+        let mut walk = Self {
+            windows: windows.clone().into_ranges().into_iter(),
+            window: None,
             forbidden: forbidden.into_ranges().into_iter().peekable(),
             from: span.first,
+            start: span.first,
             last: span.last,
             duration_us: question.terms.duration_us(),
             interval_us: question.terms.interval_us(),
-        }
+        };
+        walk.enter_next_window();
+        walk
     }
 
-    /// The first start of the window's grid that is not before `from`.
-    fn grid_start(&self, window: &TimeRange) -> Timestamp {
+    fn enter_next_window(&mut self) {
+        self.window = self.windows.next();
+        self.skip_to_grid();
+    }
+
+    /// Moves to the first start of the window's grid that is not before `from`.
+    fn skip_to_grid(&mut self) {
+        let Some(window) = self.window else { return };
         let behind_us = self.from.micros_since(window.start).max(0);
         let steps = (behind_us + self.interval_us - 1) / self.interval_us;
-        window.start.plus_micros(steps * self.interval_us)
+        self.start = window.start.plus_micros(steps * self.interval_us);
     }
 }
 
@@ -189,9 +202,9 @@ impl Iterator for Walk {
     fn next(&mut self) -> Option<Timestamp> {
         loop {
             let window = self.window?;
-            let start = self.grid_start(&window);
+            let start = self.start;
             if start.plus_micros(self.duration_us) > window.end {
-                self.window = self.windows.next();
+                self.enter_next_window();
                 continue;
             }
             if start > self.last {
@@ -199,9 +212,13 @@ impl Iterator for Walk {
             }
             while self.forbidden.next_if(|range| range.end <= start).is_some() {}
             match self.forbidden.peek() {
-                Some(range) if range.start <= start => self.from = range.end,
+                Some(range) if range.start <= start => {
+                    self.from = range.end;
+                    self.skip_to_grid();
+                }
                 _ => {
-                    self.from = start.plus_micros(1);
+                    // A division for each start would be a third of the work.
+                    self.start = start.plus_micros(self.interval_us);
                     return Some(start);
                 }
             }
