@@ -15,9 +15,10 @@ use agentcal_engine::commit::{ClaimChange, Effect, Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{CalendarId, UserId};
-use agentcal_engine::model::{AvailabilityRules, DecisionRecord, OnStale, SchedulingMode, User};
+use agentcal_engine::model::{DecisionRecord, OnStale, SchedulingMode, User};
 use agentcal_engine::planted;
 use agentcal_engine::ports::{AccountConfig, StoreError};
+use agentcal_engine::schedule::Schedule;
 use agentcal_engine::shard::Epoch;
 use futures::future::join_all;
 use tokio::sync::oneshot;
@@ -308,10 +309,10 @@ async fn gather_from_store(
         catch_up(context, &source);
         facts.insert(calendar_id, Arc::new(CalendarFacts::assemble(source)));
     }
-    let host = |(user, rules): &(User, AvailabilityRules)| {
+    let host = |(user, rules): &(Arc<User>, Arc<Schedule>)| {
         // A person with one calendar missing is left out whole.
         let read: Option<Vec<_>> = user.calendars_read().iter().map(|id| facts.get(id).cloned()).collect();
-        read.map(|facts| Host { user: Arc::new(user.clone()), rules: Arc::new(rules.clone()), facts })
+        read.map(|facts| Host { user: Arc::clone(user), rules: Arc::clone(rules), facts })
     };
     Ok(people.into_iter().filter_map(host).collect())
 }

@@ -97,8 +97,8 @@ impl Context {
             .into_iter()
             .map(|(user, rules)| Host {
                 facts: user.calendars_read().iter().filter_map(|id| calendars.get(id)?.clone()).collect(),
-                user: Arc::new(user.clone()),
-                rules: Arc::new(rules.clone()),
+                user: Arc::clone(user),
+                rules: Arc::clone(rules),
             })
             .collect()
     }

@@ -84,6 +84,11 @@ impl BusySet {
         &self.ranges[from..to.max(from)]
     }
 
+    /// The set of the ranges that share an instant with `wanted`, whole.
+    pub fn part(&self, wanted: &TimeRange) -> Self {
+        Self { ranges: self.overlapping(wanted).to_vec() }
+    }
+
     /// Instants in either set.
     pub fn union(&self, other: &Self) -> Self {
         let mut set = Self { ranges: Vec::with_capacity(self.len() + other.len()) };

@@ -20,6 +20,7 @@ pub mod planted;
 pub mod ports;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+pub mod schedule;
 pub mod shard;
 pub mod signed;
 pub mod time;

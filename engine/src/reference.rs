@@ -42,11 +42,13 @@ impl<'a> Reference<'a> {
     /// Takes a question.
     pub fn new(question: Question<'a>, wall_clock: &'a WallClock) -> Self {
         let minutes = |rules| OpenMinutes::new(rules, wall_clock, question.now);
-        let of_terms = question.terms.rules.as_deref();
-        let open =
-            question.hosts.iter().map(|host| minutes([Some(&*host.rules), of_terms].into_iter().flatten().collect()));
+        let of_terms = question.terms.rules.as_ref().map(|schedule| schedule.rules());
+        let open = question
+            .hosts
+            .iter()
+            .map(|host| minutes([Some(host.rules.rules()), of_terms].into_iter().flatten().collect()));
         let open = open.collect();
-        let everybody = question.hosts.iter().map(|host| &*host.rules).chain(of_terms).collect();
+        let everybody = question.hosts.iter().map(|host| host.rules.rules()).chain(of_terms).collect();
         let open_for_all = minutes(everybody);
         Self { question, wall_clock, open, open_for_all }
     }

@@ -42,10 +42,15 @@ pub fn windows(rules: &AvailabilityRules, range: TimeRange, now: Timestamp) -> B
         // A window of an earlier date could touch only what starts within the margin.
         let settled = civil::day_start(plus_days(from, MARGIN_DAYS), tz);
         if from <= epoch || first_needed.is_none_or(|window| window.start > settled) {
-            return BusySet::from_ranges(merged.overlapping(&range).iter().copied());
+            return merged.part(&range);
         }
         look_back *= 8;
     }
+}
+
+/// Every merged window from the grid epoch on that begins by `end`; ends beyond it may be cut.
+pub fn since_epoch(rules: &AvailabilityRules, end: Timestamp, now: Timestamp) -> BusySet {
+    expand(rules, grid_epoch(now), plus_days(civil::date_of(end, rules.timezone), 1))
 }
 
 /// Every window that begins on the dates from `first` to `last`, merged.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::civil;
 use agentcal_engine::model::{AvailabilityRules, CivilTime, CivilWindow, DateOverride, WeeklyRule};
+use agentcal_engine::schedule::Schedule;
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
 use agentcal_engine::windows::{grid_epoch, windows};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
@@ -141,6 +142,8 @@ fn nothing_panics_at_the_ends_of_the_calendar() {
             let rules = every_day(tz, &["00:00-24:00", "22:00-02:00"]);
             let range = TimeRange { start: at.plus_micros(-DAY_US), end: at.plus_micros(DAY_US) };
             let _ = windows(&rules, range, at);
+            let schedule = Schedule::from(rules);
+            let _ = [(); 3].map(|()| schedule.windows(range, at));
         }
     }
 }
@@ -287,4 +290,33 @@ fn a_window_keeps_its_start_wherever_one_looks() {
         assert_eq!(start(&rules, day), epoch, "{day}");
     }
     assert!(now.micros_since(epoch) >= 35 * DAY_US && now.micros_since(epoch) <= 71 * DAY_US);
+}
+
+#[test]
+fn what_a_schedule_keeps_is_what_its_rules_come_to() {
+    use chrono_tz::*;
+    let now = instant("2026-03-20T12:00");
+    let zones = [UTC, Europe::Berlin, America::Santiago, Australia::Lord_Howe, Pacific::Apia, Asia::Kathmandu];
+    let days: [&[&str]; 5] = [
+        &["09:00-12:00", "12:30-17:00"],
+        &["22:00-06:00"],
+        &["00:00-24:00"],
+        &["02:00-03:00"],
+        &["23:00-24:00", "24:00-01:00"],
+    ];
+    for (zone, windows_of_day) in zones.into_iter().flat_map(|zone| days.map(|day| (zone, day))) {
+        let rules = every_day(zone, windows_of_day);
+        let schedule = Schedule::from(rules.clone());
+        // Back and forth over the ends of blocks and past all that is kept; the grid epoch moves on the way.
+        for step in 0..400_i64 {
+            let now = now.plus_micros(step / 100 * 20 * DAY_US);
+            let start = now.plus_micros((step * 37 % 900 - 80) * DAY_US + step * 53 * MINUTE_US);
+            let range = TimeRange { start, end: start.plus_micros(1 + step % 40 * 19 * HOUR_US) };
+            let seen = |set: agentcal_engine::busy::BusySet| -> Vec<_> {
+                set.iter().map(|window| TimeRange { end: window.end.min(range.end), ..window }).collect()
+            };
+            let expected = seen(windows(&rules, range, now));
+            assert_eq!(seen(schedule.windows(range, now)), expected, "{zone} {windows_of_day:?} {range:?}");
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! Everything configured in an account, read whole and written piece by piece.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use agentcal_engine::commit::{IdempotentAnswer, RevisionKey};
 use agentcal_engine::ids::{AccountId, CalendarId, EventTypeId, UserId};
 use agentcal_engine::model::{Account, AvailabilityRules, Calendar, EventType, Tenant, User};
 use agentcal_engine::ports::{AccountConfig, ConfigStore, ListPage, PageRequest, StoreError, Write};
+use agentcal_engine::schedule::Schedule;
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -20,8 +22,8 @@ use crate::text::{Named, to_json};
 use crate::users::{self, UserRow};
 use crate::work::{Begun, Expected};
 
-type UserWithRules = (User, AvailabilityRules);
-type EventTypeWithRules = (EventType, Option<AvailabilityRules>);
+type UserWithRules = (Arc<User>, Arc<Schedule>);
+type EventTypeWithRules = (EventType, Option<Arc<Schedule>>);
 
 #[async_trait]
 impl ConfigStore for DbStore {
@@ -237,7 +239,8 @@ async fn all_users(connection: &mut DbConnection, account_id: AccountId) -> Resu
     let rows = select.bind(account_id.as_uuid()).fetch_all(connection).await.map_err(store_error)?;
     let with_busy = |row: UserRow| {
         let ids = busy.remove(&row.id().as_uuid()).unwrap_or_default();
-        row.into_engine(ids.into_iter().map(CalendarId::from_uuid).collect())
+        let (user, rules) = row.into_engine(ids.into_iter().map(CalendarId::from_uuid).collect())?;
+        Ok((Arc::new(user), Arc::new(Schedule::from(rules))))
     };
     rows.into_iter().map(with_busy).collect()
 }
@@ -250,7 +253,8 @@ async fn all_event_types(connection: &mut DbConnection, account_id: AccountId) -
     let rows = select.bind(account_id.as_uuid()).fetch_all(connection).await.map_err(store_error)?;
     let with_hosts = |row: EventTypeRow| {
         let ids = hosts.remove(&row.id().as_uuid()).unwrap_or_default();
-        row.into_engine(ids.into_iter().map(UserId::from_uuid).collect())
+        let (event_type, rules) = row.into_engine(ids.into_iter().map(UserId::from_uuid).collect())?;
+        Ok((event_type, rules.map(|rules| Arc::new(Schedule::from(rules)))))
     };
     rows.into_iter().map(with_hosts).collect()
 }

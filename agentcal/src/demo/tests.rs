@@ -50,7 +50,7 @@ fn hosts(seeds: [u64; 3]) -> Vec<Host> {
         let calendar_id = CalendarId::from_uuid(uuid);
         hosts.push(Host {
             user: Arc::new(person.user(UserId::from_uuid(uuid), account_id, calendar_id, FIRST_DAY)),
-            rules: Arc::new(person.rules()),
+            rules: Arc::new(person.rules().into()),
             facts: vec![Arc::new(facts(person, seed, calendar_id, account_id))],
         });
     }

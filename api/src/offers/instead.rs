@@ -1,7 +1,5 @@
 //! What to offer instead: of a slot id that does not count, and of a time that is taken.
 
-use std::sync::Arc;
-
 use agentcal_actors::Freshness;
 use agentcal_engine::calendar::ask::event_type_in;
 use agentcal_engine::calendar::request::{ALTERNATIVES_MAX, Alternative, Meeting};
@@ -106,7 +104,7 @@ fn terms_of(config: &AccountConfig, meeting: Meeting) -> Option<(Terms, Vec<User
     match meeting {
         Meeting::EventType(id) => {
             let (event_type, rules) = event_type_in(config, id)?;
-            Some((Terms::of_event_type(event_type, rules.clone().map(Arc::new)), event_type.user_ids.clone()))
+            Some((Terms::of_event_type(event_type, rules.clone()), event_type.user_ids.clone()))
         }
         Meeting::AdHoc(meeting) => Some((Terms::ad_hoc(meeting.duration_minutes), vec![meeting.user_id])),
     }

@@ -84,5 +84,5 @@ fn host(rules: AvailabilityRules, busy: &[TimeRange]) -> Host {
         busy_calendar_ids: Vec::new(),
         created_at: Timestamp::EARLIEST,
     };
-    Host { user: Arc::new(user), rules: Arc::new(rules), facts: vec![Arc::new(facts)] }
+    Host { user: Arc::new(user), rules: Arc::new(rules.into()), facts: vec![Arc::new(facts)] }
 }

@@ -255,7 +255,7 @@ impl Truths<'_> {
             return Some(format!("{} was answered as {:?} in peace", thing.id, seen.freshness));
         }
         let (event_type, rules) = config.event_types.iter().find(|(event_type, _)| event_type.id == thing.id)?;
-        let terms = Terms::of_event_type(event_type, rules.clone().map(Arc::new));
+        let terms = Terms::of_event_type(event_type, rules.clone());
         let hosts: Vec<Host> = thing.user_ids.iter().filter_map(|id| self.host(*id, config)).collect();
         let now = self.view.now();
         let question = agentcal_engine::decision::Question { terms: &terms, hosts: &hosts, now, ignoring: None };
@@ -280,7 +280,7 @@ impl Truths<'_> {
     fn host(&self, user_id: agentcal_engine::ids::UserId, config: &AccountConfig) -> Option<Host> {
         let (user, rules) = config.users.iter().find(|(user, _)| user.id == user_id)?;
         let facts = user.calendars_read().into_iter().map(|id| Arc::new(self.facts_by_id(user, id))).collect();
-        Some(Host { user: Arc::new(user.clone()), rules: Arc::new(rules.clone()), facts })
+        Some(Host { user: Arc::clone(user), rules: Arc::clone(rules), facts })
     }
 
     fn facts_by_id(&self, _user: &User, calendar_id: CalendarId) -> CalendarFacts {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::decision::Terms;
 use crate::ids::{CalendarId, EventTypeId, UserId};
 use crate::model::{
-    AdHocMeeting, AttendeePolicy, AvailabilityRules, BookingStatus, Calendar, ClaimOwner, EventType, HoldState,
-    OnStale, SchedulingMode, User,
+    AdHocMeeting, AttendeePolicy, BookingStatus, Calendar, ClaimOwner, EventType, HoldState, OnStale, SchedulingMode,
+    User,
 };
 use crate::ports::{AccountConfig, BookingStoreItem, HoldStoreItem};
+use crate::schedule::Schedule;
 use crate::time::{HOUR_US, MINUTE_US, TimeRange, Timestamp};
 
 use super::request::{
@@ -134,7 +135,7 @@ pub fn leader_of(ask: &Ask, config: &AccountConfig) -> Option<CalendarId> {
 }
 
 /// A user of the account with its rules.
-pub fn user_in(config: &AccountConfig, id: UserId) -> Option<&(User, AvailabilityRules)> {
+pub fn user_in(config: &AccountConfig, id: UserId) -> Option<&(Arc<User>, Arc<Schedule>)> {
     config.users.binary_search_by_key(&id, |(user, _)| user.id).ok().map(|index| &config.users[index])
 }
 
@@ -144,7 +145,7 @@ pub fn calendar_in(config: &AccountConfig, id: CalendarId) -> Option<&Calendar> 
 }
 
 /// An event type of the account with its rules.
-pub fn event_type_in(config: &AccountConfig, id: EventTypeId) -> Option<&(EventType, Option<AvailabilityRules>)> {
+pub fn event_type_in(config: &AccountConfig, id: EventTypeId) -> Option<&(EventType, Option<Arc<Schedule>>)> {
     let found = config.event_types.binary_search_by_key(&id, |(event_type, _)| event_type.id).ok();
     found.map(|index| &config.event_types[index])
 }
@@ -176,7 +177,7 @@ fn ask_for_time(
             Ok(DecideAsk {
                 user_ids: candidates(event_type, choice, config)?,
                 range: range_of(start, event_type.duration_minutes)?,
-                terms: Terms::of_event_type(event_type, rules.clone().map(Arc::new)),
+                terms: Terms::of_event_type(event_type, rules.clone()),
                 on_stale: event_type.on_stale,
                 title: event_type.name.clone(),
                 location: event_type.location.clone(),
@@ -249,7 +250,7 @@ fn ask_to_confirm(
     let (terms, on_stale, title, location) = match item.hold.event_type_id {
         Some(id) => {
             let (event_type, rules) = event_type_in(config, id).ok_or(Rejection::EventTypeMissing)?;
-            let terms = Terms::of_event_type(event_type, rules.clone().map(Arc::new));
+            let terms = Terms::of_event_type(event_type, rules.clone());
             (terms, event_type.on_stale, event_type.name.clone(), event_type.location.clone())
         }
         None => (Terms::ad_hoc(duration_minutes), OnStale::Verify, AD_HOC_TITLE.into(), None),
@@ -319,9 +320,7 @@ fn ask_to_move(
     let event_type_alone = event_type.map(|(event_type, _)| event_type);
     may_move(&item, to, event_type_alone, now).map_err(rejected)?;
     let (mut terms, on_stale) = match event_type {
-        Some((event_type, rules)) => {
-            (Terms::of_event_type(event_type, rules.clone().map(Arc::new)), event_type.on_stale)
-        }
+        Some((event_type, rules)) => (Terms::of_event_type(event_type, rules.clone()), event_type.on_stale),
         None => (Terms::ad_hoc(minutes_of(item.booking.range)), OnStale::Verify),
     };
     // The hosts are settled: each of them must be free at the new time.

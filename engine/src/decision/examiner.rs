@@ -6,7 +6,6 @@ use crate::busy::BusySet;
 use crate::facts::{Knowledge, UnknownReason};
 use crate::model::SchedulingMode;
 use crate::time::{TimeRange, Timestamp};
-use crate::windows;
 
 /// Starts from the first to the last, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +75,15 @@ impl<'a> Examiner<'a> {
     /// Works out all that matters to starts within `span`.
     pub(super) fn over(question: &'a Question<'a>, span: StartSpan) -> Self {
         let needed = TimeRange { start: span.first, end: span.last.plus_micros(question.terms.duration_us()) };
-        let shared = question.terms.rules.as_ref().map(|rules| windows::windows(rules, needed, question.now));
+        let shared = question.terms.rules.as_ref().map(|rules| rules.windows(needed, question.now));
         let view = |host: &'a Host| {
-            let own = windows::windows(&host.rules, needed, question.now);
+            let own = host.rules.windows(needed, question.now);
             HostView {
                 host,
-                windows: shared.as_ref().map_or_else(|| own.clone(), |shared| own.intersect(shared)),
+                windows: match &shared {
+                    Some(shared) => own.intersect(shared),
+                    None => own,
+                },
                 obstacles: obstacles::of_host(question, host, span),
                 known: known_starts(question, host),
             }

@@ -30,7 +30,8 @@ pub use terms::{Terms, WINDOW_DAYS};
 pub use verdict::{Decision, HostVerdict, Reason};
 
 use crate::facts::CalendarFacts;
-use crate::model::{AvailabilityRules, ClaimOwner, User};
+use crate::model::{ClaimOwner, User};
+use crate::schedule::Schedule;
 use crate::time::Timestamp;
 use examiner::{Examiner, StartSpan};
 
@@ -40,7 +41,7 @@ pub struct Host {
     /// The host.
     pub user: Arc<User>,
     /// When the host can be booked.
-    pub rules: Arc<AvailabilityRules>,
+    pub rules: Arc<Schedule>,
     /// The facts of every calendar in `user.calendars_read()`. A calendar whose facts are missing makes the host unknown.
     pub facts: Vec<Arc<CalendarFacts>>,
 }

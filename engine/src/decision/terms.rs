@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::ids::EventTypeId;
-use crate::model::{AvailabilityRules, BufferMode, EventType, SchedulingMode};
+use crate::model::{BufferMode, EventType, SchedulingMode};
+use crate::schedule::Schedule;
 use crate::time::{DAY_US, HOUR_US, MINUTE_US};
 
 /// The booking window of a meeting that says nothing about it.
@@ -33,12 +34,12 @@ pub struct Terms {
     /// Who of the hosts takes the meeting.
     pub scheduling_mode: SchedulingMode,
     /// The event type's own rules; they intersect with each host's.
-    pub rules: Option<Arc<AvailabilityRules>>,
+    pub rules: Option<Arc<Schedule>>,
 }
 
 impl Terms {
     /// The terms of an event type with its own rules, if it has any.
-    pub fn of_event_type(event_type: &EventType, rules: Option<Arc<AvailabilityRules>>) -> Self {
+    pub fn of_event_type(event_type: &EventType, rules: Option<Arc<Schedule>>) -> Self {
         Self {
             event_type_id: Some(event_type.id),
             duration_minutes: event_type.duration_minutes,

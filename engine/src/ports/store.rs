@@ -4,6 +4,8 @@
 //! methods return `Option`: not there and another's look the same. A method with an `idempotency` argument keeps the
 //! answer under the key in the same transaction, or, when the key was used before, does nothing and says so.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use crate::model::{
     Account, ApiKey, AvailabilityRules, Calendar, Connection, ConnectionStatus, EventType, Mode, Organization, Tenant,
     User,
 };
+use crate::schedule::Schedule;
 use crate::time::Timestamp;
 use uuid::Uuid;
 
@@ -90,9 +93,9 @@ pub struct AccountConfig {
     /// The revision all of this stands at.
     pub config_revision: u64,
     /// Users with their rules, ascending by id.
-    pub users: Vec<(User, AvailabilityRules)>,
+    pub users: Vec<(Arc<User>, Arc<Schedule>)>,
     /// Event types with their rules where they have any, ascending by id.
-    pub event_types: Vec<(EventType, Option<AvailabilityRules>)>,
+    pub event_types: Vec<(EventType, Option<Arc<Schedule>>)>,
     /// Calendars, internal ones included, ascending by id.
     pub calendars: Vec<Calendar>,
 }

@@ -118,7 +118,7 @@ impl Builder<'_> {
                 1 => SchedulingMode::RoundRobin,
                 _ => SchedulingMode::Collective,
             },
-            rules: case.rules.as_ref().map(|rules| Arc::new(self.rules(rules))),
+            rules: case.rules.as_ref().map(|rules| Arc::new(self.rules(rules).into())),
         }
     }
 
@@ -189,7 +189,7 @@ impl Builder<'_> {
             .iter()
             .enumerate()
             .map(|(number, raw)| Arc::new(self.facts(index * 10 + number, raw, claims.take().unwrap_or_default())));
-        Host { facts: facts.collect(), user: Arc::new(user), rules: Arc::new(self.rules(&raw.rules)) }
+        Host { facts: facts.collect(), user: Arc::new(user), rules: Arc::new(self.rules(&raw.rules).into()) }
     }
 
     fn facts(&self, number: usize, raw: &RawCalendar, mut claims: Vec<Claim>) -> CalendarFacts {

@@ -215,6 +215,6 @@ impl Person {
         if self.forgets {
             facts.pop();
         }
-        Host { user: Arc::new(user), rules: Arc::new(self.rules), facts }
+        Host { user: Arc::new(user), rules: Arc::new(self.rules.into()), facts }
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use agentcal_engine::calendar::request::Meeting;
 use agentcal_engine::decision::Terms;
 use agentcal_engine::ids::{EventTypeId, UserId};
-use agentcal_engine::model::{AdHocMeeting, AvailabilityRules, DURATION_MINUTES_MAX, EventType, SchedulingMode};
+use agentcal_engine::model::{AdHocMeeting, DURATION_MINUTES_MAX, EventType, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
+use agentcal_engine::schedule::Schedule;
 use chrono_tz::Tz;
 
 use crate::checks::Checks;
@@ -85,10 +86,7 @@ impl SubjectTexts<'_> {
 
 impl Subject {
     /// The event type asked about, where it is there.
-    pub(super) fn event_type<'a>(
-        &self,
-        config: &'a AccountConfig,
-    ) -> Option<&'a (EventType, Option<AvailabilityRules>)> {
+    pub(super) fn event_type<'a>(&self, config: &'a AccountConfig) -> Option<&'a (EventType, Option<Arc<Schedule>>)> {
         find_event_type(config, self.event_type_id?).ok()
     }
 
@@ -126,7 +124,7 @@ impl Subject {
                 return Err(ApiError::field("user_id", FieldCode::NotAHost, detail));
             }
         };
-        let terms = Terms::of_event_type(event_type, rules.clone().map(Arc::new));
+        let terms = Terms::of_event_type(event_type, rules.clone());
         Ok((Meeting::EventType(event_type.id), terms, user_ids))
     }
 }

@@ -24,13 +24,13 @@ pub(super) async fn get_event_type_rules(
 ) -> Result<Answer<RulesBody>, ApiError> {
     let config = cx.config().await?;
     let (_, rules) = find_event_type(&config, event_type_id)?;
-    let rules = rules.clone().ok_or_else(|| {
+    let rules = rules.as_ref().ok_or_else(|| {
         ApiError::new(
             Code::NotFound,
             "the event type has no rules of its own: those of its hosts apply; PUT some to narrow them",
         )
     })?;
-    Ok(Answer::ok(rules.into()))
+    Ok(Answer::ok(rules.rules().clone().into()))
 }
 
 /// Replace an event type's availability rules.

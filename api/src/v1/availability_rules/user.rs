@@ -22,7 +22,7 @@ pub(super) async fn get_user_rules(
 ) -> Result<Answer<RulesBody>, ApiError> {
     let config = cx.config().await?;
     let (_, rules) = find_user(&config, user_id)?;
-    Ok(Answer::ok(rules.clone().into()))
+    Ok(Answer::ok(rules.rules().clone().into()))
 }
 
 /// Replace a user's availability rules.

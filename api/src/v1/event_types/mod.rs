@@ -7,9 +7,12 @@ mod get;
 mod list;
 mod update;
 
+use std::sync::Arc;
+
 use agentcal_engine::ids::{EventTypeId, UserId};
-use agentcal_engine::model::{AvailabilityRules, BufferMode, EventType, OnStale, SchedulingMode};
+use agentcal_engine::model::{BufferMode, EventType, OnStale, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
+use agentcal_engine::schedule::Schedule;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -173,7 +176,7 @@ impl EventTypeView {
 pub(super) fn find_event_type(
     config: &AccountConfig,
     event_type_id: EventTypeId,
-) -> Result<&(EventType, Option<AvailabilityRules>), ApiError> {
+) -> Result<&(EventType, Option<Arc<Schedule>>), ApiError> {
     let place = config.event_types.binary_search_by_key(&event_type_id, |(event_type, _)| event_type.id);
     place.map(|index| &config.event_types[index]).map_err(|_place| ApiError::not_found(EventTypeId::KIND))
 }

@@ -1,4 +1,5 @@
 use agentcal_engine::ids::UserId;
+use agentcal_engine::model::User;
 
 use super::{UserView, find_user};
 use crate::caller::Cx;
@@ -20,5 +21,5 @@ pub(super) async fn get_user(
 ) -> Result<Answer<UserView>, ApiError> {
     let config = cx.config().await?;
     let (user, _) = find_user(&config, user_id)?;
-    Ok(Answer::ok(user.clone().into()))
+    Ok(Answer::ok(User::clone(user).into()))
 }

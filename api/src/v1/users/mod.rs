@@ -6,9 +6,12 @@ mod get;
 mod list;
 mod update;
 
+use std::sync::Arc;
+
 use agentcal_engine::ids::{CalendarId, UserId};
-use agentcal_engine::model::{AvailabilityRules, CALENDARS_PER_USER_MAX, User};
+use agentcal_engine::model::{CALENDARS_PER_USER_MAX, User};
 use agentcal_engine::ports::AccountConfig;
+use agentcal_engine::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -149,7 +152,7 @@ fn busy_calendars(ids: &[String], config: &AccountConfig, checks: &mut Checks) -
 }
 
 /// A user of the account, with its rules.
-pub(super) fn find_user(config: &AccountConfig, user_id: UserId) -> Result<&(User, AvailabilityRules), ApiError> {
+pub(super) fn find_user(config: &AccountConfig, user_id: UserId) -> Result<&(Arc<User>, Arc<Schedule>), ApiError> {
     let place = config.users.binary_search_by_key(&user_id, |(user, _)| user.id);
     place.map(|index| &config.users[index]).map_err(|_place| ApiError::not_found(UserId::KIND))
 }

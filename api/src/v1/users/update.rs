@@ -1,4 +1,5 @@
 use agentcal_engine::ids::{CalendarId, UserId};
+use agentcal_engine::model::User;
 use http::StatusCode;
 
 use super::{UserPatch, UserView, find_user};
@@ -28,7 +29,7 @@ pub(super) async fn update_user(
         .write_config(
             cx.idempotency(&body),
             |config| {
-                let (mut user, mut checks) = (find_user(config, user_id)?.0.clone(), Checks::default());
+                let (mut user, mut checks) = (User::clone(&find_user(config, user_id)?.0), Checks::default());
                 body.apply(&mut user, fresh_home, config, &mut checks);
                 checks.finish().map(|()| user)
             },

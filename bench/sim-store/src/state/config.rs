@@ -1,9 +1,12 @@
 //! Everything configured in an account, and its event types and rules.
 
+use std::sync::Arc;
+
 use agentcal_engine::commit::RevisionKey;
 use agentcal_engine::ids::{AccountId, EventTypeId, UserId};
 use agentcal_engine::model::{Account, AvailabilityRules, EventType};
 use agentcal_engine::ports::{AccountConfig, StoreError, Write};
+use agentcal_engine::schedule::Schedule;
 
 use super::{AccountRows, CalendarRow, Work};
 use crate::store::refused;
@@ -12,10 +15,14 @@ pub(crate) fn account_config(rows: &AccountRows) -> AccountConfig {
     AccountConfig {
         account: rows.account.clone(),
         config_revision: rows.revision(RevisionKey::Config).unwrap_or_default(),
-        users: rows.users.values().cloned().collect(),
-        event_types: rows.event_types.values().cloned().collect(),
+        users: rows.users.values().cloned().map(|(user, rules)| (Arc::new(user), Arc::new(rules.into()))).collect(),
+        event_types: rows.event_types.values().cloned().map(with_schedule).collect(),
         calendars: rows.calendars.values().map(CalendarRow::present).collect(),
     }
+}
+
+fn with_schedule((event_type, rules): (EventType, Option<AvailabilityRules>)) -> (EventType, Option<Arc<Schedule>>) {
+    (event_type, rules.map(|rules| Arc::new(rules.into())))
 }
 
 /// Changes an account's name, zone and metadata.

@@ -265,7 +265,7 @@ impl Town {
         let store = self.disk.connect();
         let config = store.account_config(person.tenant.account_id).await.unwrap().unwrap();
         let calendar_id = CalendarId::mint(self.clock.now(), &*self.ids);
-        let user = User { home_calendar_id: calendar_id, ..config.users[0].0.clone() };
+        let user = User { home_calendar_id: calendar_id, ..User::clone(&config.users[0].0) };
         let write = store.update_user(&person.tenant, &user, config.config_revision, None).await;
         assert_eq!(write.unwrap(), Write::Done);
         Person { calendar_id, ..*person }

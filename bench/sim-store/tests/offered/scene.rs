@@ -116,7 +116,7 @@ impl Scene {
         match self.meeting {
             Meeting::EventType(id) => {
                 let (event_type, rules) = event_type_in(config, id).unwrap();
-                (Terms::of_event_type(event_type, rules.clone().map(Arc::new)), event_type.user_ids.clone())
+                (Terms::of_event_type(event_type, rules.clone()), event_type.user_ids.clone())
             }
             Meeting::AdHoc(meeting) => (Terms::ad_hoc(meeting.duration_minutes), vec![meeting.user_id]),
         }
@@ -127,7 +127,7 @@ impl Scene {
             Meeting::EventType(id) => {
                 let (event_type, rules) = event_type_in(config, id).unwrap();
                 let hosts: Vec<_> = people(config, &event_type.user_ids).collect();
-                OfferTerms::of_event_type(event_type, rules.as_ref(), &hosts)
+                OfferTerms::of_event_type(event_type, rules.as_ref().map(|rules| rules.rules()), &hosts)
             }
             Meeting::AdHoc(meeting) => {
                 let (user, rules) = people(config, &[meeting.user_id]).next().unwrap();
@@ -233,7 +233,7 @@ fn people<'c>(
     config: &'c AccountConfig,
     user_ids: &[UserId],
 ) -> impl Iterator<Item = (&'c User, &'c AvailabilityRules)> {
-    user_ids.iter().filter_map(|&id| user_in(config, id)).map(|(user, rules)| (user, rules))
+    user_ids.iter().filter_map(|&id| user_in(config, id)).map(|(user, rules)| (&**user, rules.rules()))
 }
 
 fn meeting(dice: &mut Dice, users: &[User], event_type: &EventType) -> (Meeting, bool) {

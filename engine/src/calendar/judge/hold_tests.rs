@@ -85,7 +85,7 @@ fn host(user: &User, external: &[TimeRange], mut claims: Vec<Claim>) -> Host {
         displaced: Vec::new(),
         claims,
     };
-    Host { facts: vec![Arc::new(facts)], user: Arc::new(user.clone()), rules: Arc::new(always()) }
+    Host { facts: vec![Arc::new(facts)], user: Arc::new(user.clone()), rules: Arc::new(always().into()) }
 }
 
 /// The hold's own claim.

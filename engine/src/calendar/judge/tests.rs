@@ -37,14 +37,14 @@ fn host(user: &User, external: &[TimeRange]) -> Host {
     Host {
         facts: numbers.map(|number| facts(number, external, None)).collect(),
         user: Arc::new(user.clone()),
-        rules: Arc::new(always()),
+        rules: Arc::new(always().into()),
     }
 }
 
 fn unknown_host(user: &User) -> Host {
     let number = user.home_calendar_id.as_uuid().as_u128();
     let unknown = facts(number, &[], Some(UnknownReason::ProviderError));
-    Host { facts: vec![unknown], user: Arc::new(user.clone()), rules: Arc::new(always()) }
+    Host { facts: vec![unknown], user: Arc::new(user.clone()), rules: Arc::new(always().into()) }
 }
 
 fn request(kind: CommitKind) -> CommitRequest {
