@@ -9,7 +9,7 @@ use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::ports::{AccountConfig, StoreError};
 use agentcal_engine::shard::Shard;
 use futures::future::join_all;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
 use crate::calendar::Msg;
@@ -27,18 +27,18 @@ pub(crate) struct Configs {
 }
 
 impl Configs {
-    pub(crate) fn new(accounts_cached_max: u64) -> Self {
+    pub(crate) fn new(accounts_cached_max: usize) -> Self {
         Self { cache: Cache::new(accounts_cached_max), invalidations: AtomicU64::new(0) }
     }
 
     pub(crate) fn forget(&self, account_id: AccountId) -> Option<Arc<AccountConfig>> {
         self.invalidations.fetch_add(1, Ordering::SeqCst);
-        self.cache.remove(&account_id)
+        self.cache.remove(&account_id).map(|(_id, config)| config)
     }
 
     pub(crate) fn forget_all(&self) {
         self.invalidations.fetch_add(1, Ordering::SeqCst);
-        self.cache.invalidate_all();
+        self.cache.clear();
     }
 }
 

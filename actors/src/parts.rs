@@ -55,7 +55,7 @@ pub struct SchedulerSettings {
     /// Longest wait before a crashed actor is restarted.
     pub restart_backoff_max: Duration,
     /// Most accounts whose configuration is kept in memory.
-    pub accounts_cached_max: u64,
+    pub accounts_cached_max: usize,
     /// Most live holds.
     pub hold_limits: HoldLimits,
     /// Base URL at which other nodes reach this one; empty where there are no others.

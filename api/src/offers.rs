@@ -18,14 +18,14 @@ use agentcal_engine::signed::{
     OFFER_TTL_SECONDS, OfferSigner, OfferSubject, OfferTerms, OfferWriter, SigningKeys, SlotIdError, UnverifiedOffer,
 };
 use agentcal_engine::time::Timestamp;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use crate::caller::Cx;
 
 pub(crate) use instead::{fresh_slots, refused_offer, rendered_alternatives};
 
 /// Most meetings whose terms are remembered.
-const REMEMBERED_MAX: u64 = 20_000;
+const REMEMBERED_MAX: usize = 20_000;
 
 /// What makes and reads slot ids.
 pub(crate) struct Offers {
@@ -98,8 +98,9 @@ impl Offering {
             Meeting::EventType(id) => {
                 let (event_type, rules) = event_type_in(config, id)?;
                 let hosts = event_type.user_ids.iter().filter_map(|&id| user_in(config, id));
-                let hosts: Vec<_> = hosts.map(|(user, rules)| (user, rules)).collect();
-                let terms = OfferTerms::of_event_type(event_type, rules.as_ref(), &hosts);
+                let hosts: Vec<_> = hosts.map(|(user, rules)| (&**user, rules.rules())).collect();
+                let rules = rules.as_ref().map(|schedule| schedule.rules());
+                let terms = OfferTerms::of_event_type(event_type, rules, &hosts);
                 (terms, event_type.user_ids.clone(), event_type.public)
             }
             Meeting::AdHoc(meeting) => {

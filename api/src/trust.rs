@@ -10,7 +10,7 @@ use std::time::Duration;
 use agentcal_engine::ids::{AccountId, OrganizationId};
 use agentcal_engine::model::Mode;
 use agentcal_engine::ports::{ChangeCounters, KeyRecord, Store, StoreError};
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// Time between two looks at the counters.
@@ -18,9 +18,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Age of the last look beyond which nothing remembered counts.
 const CONFIRMATION_AGE_MAX: Duration = Duration::from_secs(4);
 /// Most keys remembered.
-const KEYS_MAX: u64 = 100_000;
+const KEYS_MAX: usize = 100_000;
 /// Most accounts remembered.
-const ACCOUNTS_MAX: u64 = 200_000;
+const ACCOUNTS_MAX: usize = 200_000;
 
 /// Something remembered, and the counter it was read under.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl Trust {
 
     /// Forgets an account this process deleted.
     pub(crate) fn forget_account(&self, account_id: AccountId) {
-        self.owners.invalidate(&account_id);
+        self.owners.remove(&account_id);
         self.config_counter.fetch_add(1, Ordering::AcqRel);
     }
 

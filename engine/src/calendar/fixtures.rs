@@ -1,6 +1,7 @@
 //! Values for this folder's tests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 use uuid::Uuid;
@@ -184,7 +185,7 @@ pub(crate) fn config(mode: SchedulingMode, users: &[User]) -> AccountConfig {
             created_at: at(0),
         },
         config_revision: 40,
-        users: users.iter().map(|user| (user.clone(), always())).collect(),
+        users: users.iter().map(|user| (Arc::new(user.clone()), Arc::new(always().into()))).collect(),
         event_types: vec![(event_type, None)],
         calendars: (1..=9).map(calendar_row).collect(),
     }

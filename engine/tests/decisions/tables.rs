@@ -1,6 +1,7 @@
 //! Tables of decisions: buffers, holds, limits, knowledge, grid, and who takes a meeting.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use agentcal_engine::decision::{
     Decision, Host, Question, Reason, Terms, alternatives, choose_hosts, decide, next_available, slots,
@@ -193,7 +194,7 @@ fn slots_count_from_the_window_before_busy_time_is_taken_away() {
 fn the_event_types_rules_intersect_with_the_hosts() {
     let hosts = [Person::new(0).open("09:00", "12:00").host()];
     let mut terms = terms(60);
-    terms.rules = Some(people::open_rules(chrono_tz::Asia::Kolkata, "15:45", "20:00").into());
+    terms.rules = Some(Arc::new(people::open_rules(chrono_tz::Asia::Kolkata, "15:45", "20:00").into()));
     // From 10:15 by UTC: that is where the intersection begins, and so does the grid.
     assert_eq!(starts(&ask(&terms, &hosts), "2026-06-02 00:00", "2026-06-03 00:00"), ["06-02 10:15"]);
 }

@@ -256,7 +256,7 @@ fn narrower_rules_do_not_break_a_promise() {
     let mut closed = host(&person, &[], vec![held(&person, (5, 10))]);
     let mut rules = always();
     rules.weekly.clear();
-    closed.rules = Arc::new(rules);
+    closed.rules = Arc::new(rules.into());
     let hosts = [closed];
     planned(Case::of(to_confirm(), SchedulingMode::Individual, &hosts).judge(&hosts));
     let verdict = Case::of(to_book(), SchedulingMode::Individual, &hosts).judge(&hosts);
