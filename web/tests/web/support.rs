@@ -355,7 +355,7 @@ impl World {
         self.store.create_connection(&self.tenant, &connection, &credentials, &calendars, None).await.unwrap();
         self.scheduler.config_changed(self.account_id).await;
         let config = self.scheduler.config(self.account_id).await.unwrap().unwrap();
-        let user = User { busy_calendar_ids: vec![calendars[0].id], ..config.users[0].0.clone() };
+        let user = User { busy_calendar_ids: vec![calendars[0].id], ..User::clone(&config.users[0].0) };
         let write = self.store.update_user(&self.tenant, &user, config.config_revision, None).await;
         assert_eq!(write.unwrap(), Write::Done);
         self.scheduler.config_changed(self.account_id).await;
