@@ -14,6 +14,7 @@ pub mod facts;
 pub mod icalendar;
 pub mod ids;
 pub mod invariants;
+pub mod limits;
 pub mod model;
 #[cfg(feature = "planted")]
 pub mod planted;

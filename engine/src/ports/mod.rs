@@ -10,6 +10,7 @@ mod hold_store;
 mod ownership;
 mod peers;
 mod provider;
+mod quotas;
 mod sandbox;
 mod store;
 
@@ -26,6 +27,7 @@ pub use provider::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
     ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,
 };
+pub use quotas::{CellsGiven, CellsWanted, Quotas};
 pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
     AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeyRecord, ListPage, PageRequest, Store,

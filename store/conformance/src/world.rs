@@ -48,6 +48,11 @@ impl TestClock {
         let micros = i64::try_from(by.as_micros()).expect("tests move by less than an age");
         self.0.fetch_add(micros, Ordering::SeqCst);
     }
+
+    /// Has the clock show another instant, which may be an earlier one.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_micros(), Ordering::SeqCst);
+    }
 }
 
 impl Clock for TestClock {

@@ -1,4 +1,7 @@
-//! The fact cache of a single process: bounded, losable, one lock-free read per calendar.
+//! What a single process keeps in memory: the fact cache, bounded, losable, one lock-free read per calendar; and the
+//! buckets by which requests are limited.
+
+mod quotas;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::size_of;
@@ -14,6 +17,8 @@ use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
+
+pub use quotas::MemoryQuotas;
 
 /// Memory the facts may take unless told otherwise: some 100,000 calendars of usual size.
 pub const CAPACITY_BYTES: u64 = 64 * 1024 * 1024;

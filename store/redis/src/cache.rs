@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::CalendarId;
-use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache};
+use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache, Quotas};
 use agentcal_engine::shard::{Epoch, Shard};
 use async_trait::async_trait;
 use fred::types::Value;
@@ -19,6 +19,7 @@ use crate::keys::Keys;
 use crate::link::Link;
 use crate::metrics;
 use crate::packed;
+use crate::quotas::RedisQuotas;
 use crate::scripts::Scripts;
 
 /// Beats under way at one time.
@@ -30,10 +31,10 @@ pub struct RedisFactCache {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    link: Link,
-    keys: Keys,
-    scripts: Scripts,
+pub(crate) struct Shared {
+    pub(crate) link: Link,
+    pub(crate) keys: Keys,
+    pub(crate) scripts: Scripts,
     facts_ttl: Duration,
 }
 
@@ -55,6 +56,11 @@ impl RedisFactCache {
     /// When they do not in time; the error says what the last attempt ended with.
     pub async fn ready(&self, within: Duration) -> Result<(), CacheError> {
         self.shared.link.ready(within).await
+    }
+
+    /// Buckets on the same server, and over the same connections. What it does not answer is asked of `fallback`.
+    pub fn quotas(&self, fallback: Arc<dyn Quotas>) -> RedisQuotas {
+        RedisQuotas::new(Arc::clone(&self.shared), fallback)
     }
 
     /// How the server does, and what in its settings hurts.

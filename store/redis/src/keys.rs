@@ -1,6 +1,7 @@
 //! Names of keys. All keys of a shard carry its number in braces, and so share a hash slot of a cluster.
 
 use agentcal_engine::ids::CalendarId;
+use agentcal_engine::limits::LimitKey;
 use agentcal_engine::shard::Shard;
 
 /// Names with one prefix.
@@ -24,5 +25,10 @@ impl Keys {
 
     pub(crate) fn dirty(&self, shard: Shard) -> String {
         format!("{}:{{{}}}:dirty", self.prefix, shard.number())
+    }
+
+    /// A bucket, alone in its hash slot: there is nothing it is read together with.
+    pub(crate) fn cells(&self, key: LimitKey) -> String {
+        format!("{}:cells:{}:{{{:032x}}}", self.prefix, key.kind.as_str(), key.id)
     }
 }

@@ -1,4 +1,5 @@
-//! The fact cache of several nodes, on Redis: losable whole, never trusted for a commit.
+//! What several nodes share on Redis: the fact cache, never trusted for a commit, and the buckets by which requests are
+//! limited. All of it may be lost.
 //!
 //! What is kept and under which names, what losing it costs, and how it is set up stands in `docs/redis.md`.
 
@@ -13,8 +14,10 @@ mod link;
 pub mod metrics;
 pub mod packed;
 mod packed_claims;
+mod quotas;
 mod scripts;
 
 pub use cache::RedisFactCache;
 pub use config::{ConfigError, RedisConfig};
 pub use health::Health;
+pub use quotas::RedisQuotas;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use agentcal_engine::limits::LimitKind;
+
 /// Commands, by command and outcome (`ok`, `error`, `refused` without being sent).
 pub const COMMANDS: &str = "agentcal_redis_commands_total";
 /// Time until an answer or a time-out, by command, in seconds.
@@ -11,12 +13,17 @@ pub const RECONNECTS: &str = "agentcal_redis_reconnects_total";
 /// Values found that are not what their key says: damaged, or of a later release.
 pub const UNREADABLE: &str = "agentcal_redis_unreadable_values_total";
 
+/// Limits judged by this node's fair share, because Redis did not answer. Label `kind`.
+pub const LIMITED_ALONE: &str = "agentcal_limits_alone_total";
+
 /// Tells the installed recorder what each metric is. Call once, after installing it.
 pub fn describe() {
     metrics::describe_counter!(COMMANDS, metrics::Unit::Count, "Redis commands, by command and outcome");
     metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time Redis took to answer, by command");
     metrics::describe_counter!(RECONNECTS, metrics::Unit::Count, "Connections to Redis that stand again");
     metrics::describe_counter!(UNREADABLE, metrics::Unit::Count, "Cached values that could not be read");
+    let help = "Limits judged by the node's fair share, without Redis, by kind";
+    metrics::describe_counter!(LIMITED_ALONE, metrics::Unit::Count, help);
 }
 
 pub(crate) fn answered(command: &'static str, is_ok: bool, latency: Duration) {
@@ -35,4 +42,8 @@ pub(crate) fn reconnected() {
 
 pub(crate) fn unreadable() {
     metrics::counter!(UNREADABLE).increment(1);
+}
+
+pub(crate) fn limited_alone(kind: LimitKind) {
+    metrics::counter!(LIMITED_ALONE, "kind" => kind.as_str()).increment(1);
 }
