@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Configs;
 use crate::directory::Directory;
 use crate::metrics;
+use crate::outbound::Outbound;
 use crate::ownership::Ownership;
 use crate::parts::SchedulerParts;
 use crate::publication::Arrears;
@@ -47,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) routes: TaskTracker,
     /// For commits without an owner, whose actor would make them stand in line.
     pub(crate) turns: Turns,
+    /// Places of requests to providers.
+    pub(crate) outbound: Outbound,
     /// When it was last said that an owner is silent.
     pub(crate) silence: Said,
     pub(crate) directory: Directory,
@@ -74,6 +77,7 @@ impl Context {
             caught_up: Notify::new(),
             routes: TaskTracker::new(),
             turns: Turns::default(),
+            outbound: Outbound::default(),
             silence: Said::default(),
             directory: Directory::default(),
             configs,

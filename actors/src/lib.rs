@@ -15,6 +15,7 @@ mod jobs;
 mod loads;
 mod made;
 pub mod metrics;
+mod outbound;
 mod ownerless;
 mod ownership;
 mod parts;

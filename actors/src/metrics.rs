@@ -40,6 +40,11 @@ pub const WRITEBACK_ATTEMPTS: &str = "agentcal_writeback_attempts_total";
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
 /// Time a provider took, in seconds. Labels `provider`, `operation`.
 pub const PROVIDER_LATENCY: &str = "agentcal_provider_latency_seconds";
+/// Turns to ask, and requests with keys, by what their limits made of them. Labels `kind` (`api_key`, `client`, `mailbox`),
+/// `outcome` (`allowed`, `waited`, `refused`).
+pub const LIMITS: &str = "agentcal_limits_total";
+/// Time requests to providers waited for their turn, in seconds. Label `provider`.
+pub const TURN_WAIT: &str = "agentcal_provider_turn_wait_seconds";
 /// Bookings whose event was moved, deleted or met by a conflict at the provider. Label `state`.
 pub const EXTERNAL_CHANGES: &str = "agentcal_external_changes_total";
 /// Offset of the store's clock from this node's, in seconds.
@@ -62,6 +67,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (ACTOR_RESTARTS, "Calendar actors restarted after a crash"),
     (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
+    (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),
     (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),
     (PEER_REQUESTS, "Requests to other nodes, by kind and outcome"),
     (PEER_SERVED, "Requests of other nodes answered, by kind and status"),
@@ -81,6 +87,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     (COMMIT_LATENCY, "Time from a booking commit's arrival to its answer"),
     (SYNC_LAG, "Time from the notice of a change to its publication"),
     (PROVIDER_LATENCY, "Time a calendar provider took to answer, by provider and operation"),
+    (TURN_WAIT, "Time requests to calendar providers waited for their turn, by provider"),
     (PEER_LATENCY, "Time another node took to answer, by kind"),
 ];
 

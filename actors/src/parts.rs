@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::model::ProviderKind;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Provider, Store, StoreError};
+use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Provider, Quotas, Store, StoreError};
 
 /// The calendar providers of this process.
 #[derive(Clone, Default)]
@@ -95,6 +95,8 @@ pub struct SchedulerParts {
     pub store: Arc<dyn Store>,
     /// Where facts are published besides this process.
     pub cache: Arc<dyn FactCache>,
+    /// The buckets by which requests to providers are limited.
+    pub quotas: Arc<dyn Quotas>,
     /// The providers.
     pub providers: Providers,
     /// This node's clock.

@@ -114,6 +114,8 @@ impl Context {
         let renewal = self.parts.store.renew_lease(&node, settings.lease_ttl, known);
         let renewed = timeout(settings.lease_renewal, renewal).await;
         let membership = renewed.map_err(|late| StoreError::Unavailable(late.into()))??;
+        let nodes = u32::try_from(membership.nodes.len()).unwrap_or(u32::MAX);
+        self.parts.quotas.share_among(nodes);
         let learned = self.ownership.handle_renewed(sent, settings.lease_ttl, &membership);
         if learned.begins_anew {
             tracing::warn!("the lease had run out; beginning anew");

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use crate::calendar::Msg;
 use crate::context::Context;
 use crate::metrics;
+use crate::outbound::{Asker, Operation};
 use crate::slot::Slot;
 use crate::supervisor::unknown;
 
@@ -70,7 +71,7 @@ impl Access {
     pub(crate) async fn ask<T, F>(
         &self,
         context: &Context,
-        operation: &'static str,
+        operation: Operation,
         question: impl FnOnce(Arc<dyn Provider>, CalendarRef) -> F + Send,
     ) -> Result<T, ProviderError>
     where
@@ -80,15 +81,33 @@ impl Access {
             return Err(ProviderError::Unavailable("this process does not have the provider".into()));
         };
         let calendar = self.calendar_ref(context).await?;
+        let asker = Asker {
+            provider: self.kind,
+            connection_id: calendar.connection_id,
+            limits: provider.limits(&calendar.credentials),
+            urgency: operation.urgency(),
+        };
+        let waiting = Instant::now();
+        let turn = context.turn(&asker).await;
+        let waited = waiting.elapsed();
+        ::metrics::histogram!(metrics::TURN_WAIT, "provider" => kind_name(self.kind)).record(waited.as_secs_f64());
+        let _turn = turn?;
         let began = Instant::now();
         let answer = timeout(PROVIDER_DEADLINE, question(Arc::clone(provider), calendar)).await;
         let answer = answer.unwrap_or_else(|_late| Err(ProviderError::Unavailable("no answer in time".into())));
-        let labels = [("provider", kind_name(self.kind)), ("operation", operation)];
-        ::metrics::histogram!(metrics::PROVIDER_LATENCY, &labels).record(began.elapsed().as_secs_f64());
-        let status = answer.as_ref().map_or_else(status_name, |_| "ok");
-        let labels = [("provider", kind_name(self.kind)), ("operation", operation), ("status", status)];
-        ::metrics::counter!(metrics::PROVIDER_REQUESTS, &labels).increment(1);
+        self.count(operation, &answer, began.elapsed());
+        if let Err(ProviderError::RateLimited { retry_after, of }) = &answer {
+            context.slow_down(&asker, *retry_after, *of).await;
+        }
         answer
+    }
+
+    fn count<T>(&self, operation: Operation, answer: &Result<T, ProviderError>, took: Duration) {
+        let labels = [("provider", kind_name(self.kind)), ("operation", operation.as_str())];
+        ::metrics::histogram!(metrics::PROVIDER_LATENCY, &labels).record(took.as_secs_f64());
+        let status = answer.as_ref().map_or_else(status_name, |_| "ok");
+        let labels = [("provider", kind_name(self.kind)), ("operation", operation.as_str()), ("status", status)];
+        ::metrics::counter!(metrics::PROVIDER_REQUESTS, &labels).increment(1);
     }
 
     async fn calendar_ref(&self, context: &Context) -> Result<CalendarRef, ProviderError> {
@@ -121,13 +140,13 @@ impl Access {
 /// One page from the provider.
 pub(crate) async fn fetch(context: Arc<Context>, access: Arc<Access>, request: SyncRequest) -> Msg {
     let operation = match request.mode {
-        SyncMode::Full => "full_sync",
-        SyncMode::Incremental { .. } => "incremental_sync",
+        SyncMode::Full => Operation::FullSync,
+        SyncMode::Incremental { .. } => Operation::IncrementalSync,
     };
     let ask = move |provider: Arc<dyn Provider>, calendar| async move { provider.sync(&calendar, &request).await };
     let answer = access.ask(&context, operation, ask).await;
     if let Err(error) = &answer {
-        tracing::warn!(calendar_id = %access.calendar_id, operation, %error, "a sync failed");
+        tracing::warn!(calendar_id = %access.calendar_id, operation = operation.as_str(), %error, "a sync failed");
     }
     Msg::Page(Box::new(answer))
 }
@@ -147,7 +166,7 @@ pub(crate) struct SavePlan {
 pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, mut save: SaveSync, plan: SavePlan) -> Msg {
     if plan.renews_watch {
         let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar).await };
-        let watch = access.ask(&context, "watch", ask).await;
+        let watch = access.ask(&context, Operation::Watch, ask).await;
         // Without it the calendar is polled as before, and the next full sync asks again.
         let told = |error: &ProviderError| tracing::warn!(%error, "a calendar gets no watch and is polled");
         save.watch = watch.inspect_err(told).ok();

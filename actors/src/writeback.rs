@@ -9,6 +9,7 @@ use agentcal_engine::ports::{Provider, StoreError, WritebackJob};
 use crate::calendar::Msg;
 use crate::context::Context;
 use crate::metrics;
+use crate::outbound::Operation;
 use crate::work::{Access, read_facts};
 
 pub(crate) async fn turn(context: Arc<Context>, access: Arc<Access>) -> Msg {
@@ -63,12 +64,12 @@ async fn attempt(context: &Context, access: &Access, job: &WritebackJob) -> Trie
         Writing::Write(write) => {
             let ask =
                 |provider: Arc<dyn Provider>, calendar| async move { provider.write_event(&calendar, &write).await };
-            Tried::Wrote(access.ask(context, "write_event", ask).await)
+            Tried::Wrote(access.ask(context, Operation::WriteEvent, ask).await)
         }
         Writing::Delete(delete) => {
             let ask =
                 |provider: Arc<dyn Provider>, calendar| async move { provider.delete_event(&calendar, &delete).await };
-            Tried::Deleted(access.ask(context, "delete_event", ask).await)
+            Tried::Deleted(access.ask(context, Operation::DeleteEvent, ask).await)
         }
     }
 }

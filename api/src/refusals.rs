@@ -179,7 +179,7 @@ pub(crate) fn of_connecting(error: &ProviderError) -> ApiError {
         ProviderError::CursorGone | ProviderError::CalendarGone => {
             ApiError::field("server_url", FieldCode::ProviderRefused, "did not answer as a CalDAV server does")
         }
-        ProviderError::RateLimited { retry_after } => {
+        ProviderError::RateLimited { retry_after, .. } => {
             ApiError::new(Code::TooManyRequests, "the provider asks to slow down; repeat the request later")
                 .retry_after(retry_after.unwrap_or(Duration::from_secs(30)))
         }

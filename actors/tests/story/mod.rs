@@ -4,6 +4,7 @@ mod bookings;
 mod crashes;
 mod external;
 mod holds;
+mod limits;
 mod provider;
 mod stage;
 mod syncs;

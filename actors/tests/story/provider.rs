@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{BookingId, CalendarId};
+use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::{ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, ResourceChange, SyncCursor,
@@ -44,11 +45,12 @@ pub(crate) struct ScriptedProvider {
     script: Mutex<Script>,
     gate: Semaphore,
     open: Mutex<bool>,
+    limits: Mutex<ProviderLimits>,
 }
 
 impl ScriptedProvider {
     pub(crate) fn new() -> Self {
-        Self { script: Mutex::default(), gate: Semaphore::new(0), open: Mutex::new(true) }
+        Self { script: Mutex::default(), gate: Semaphore::new(0), open: Mutex::new(true), limits: Mutex::default() }
     }
 
     /// Somebody puts an event into a calendar, moves it, or with `None` deletes it.
@@ -77,6 +79,11 @@ impl ScriptedProvider {
 
     pub(crate) fn fail_writes(&self, errors: impl IntoIterator<Item = ProviderError>) {
         self.script.lock().unwrap().write_errors.extend(errors);
+    }
+
+    /// From now on it is to be asked no more often than this.
+    pub(crate) fn limit(&self, limits: ProviderLimits) {
+        *self.limits.lock().unwrap() = limits;
     }
 
     pub(crate) fn asked(&self) -> Asked {
@@ -211,6 +218,10 @@ impl Provider for ScriptedProvider {
         events.instances.remove(&name);
         events.history.push(name);
         Ok(())
+    }
+
+    fn limits(&self, _: &Credentials) -> ProviderLimits {
+        self.limits.lock().unwrap().clone()
     }
 
     fn poll_intervals(&self) -> (Duration, Duration) {

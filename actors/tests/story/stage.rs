@@ -21,7 +21,7 @@ use agentcal_engine::model::{
 };
 use agentcal_engine::ports::{BookingStore, Clock, ConfigStore, ConnectionStore, Credentials, Entropy, TenantStore};
 use agentcal_engine::time::{HOUR_US, TimeRange, Timestamp};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use agentcal_store_sqlite::{OpenOptions, SqliteStore};
 use agentcal_store_vault::KeyRing;
 use chrono_tz::Tz;
@@ -251,6 +251,7 @@ async fn start(
     Scheduler::start(SchedulerParts {
         store: Arc::new(store.clone()),
         cache: Arc::new(MemoryFactCache::default()),
+        quotas: Arc::new(MemoryQuotas::new(Arc::clone(clock) as _)),
         providers: Providers::new().with(Arc::clone(provider) as _),
         clock: Arc::clone(clock) as _,
         entropy: Arc::clone(chance) as _,

@@ -11,11 +11,11 @@ use agentcal_engine::model::{
     Account, ApiKey, AttendeePolicy, AvailabilityRules, BufferMode, Calendar, Connection, ConnectionStatus, EventType,
     KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
 };
-use agentcal_engine::ports::{Clock, Credentials, Entropy, SandboxEvent, Store, Write};
+use agentcal_engine::ports::{Clock, Credentials, Entropy, Quotas, SandboxEvent, Store, Write};
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
 use agentcal_provider_sandbox::{HOLIDAYS, SandboxProvider, SandboxSettings};
 use agentcal_sim_store::Disk;
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use agentcal_store_vault::KeyRing;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -49,9 +49,11 @@ impl Stage {
         let (key, config) = populate(store.as_ref(), entropy.as_ref()).await;
         let sandbox = SandboxProvider::new(Arc::clone(&store) as _, Arc::clone(&clock), SandboxSettings::default());
         let providers = Providers::new().with(Arc::new(sandbox));
+        let quotas: Arc<dyn Quotas> = Arc::new(MemoryQuotas::new(Arc::clone(&clock)));
         let scheduler = Scheduler::start(SchedulerParts {
             store: Arc::clone(&store),
             cache: Arc::new(MemoryFactCache::default()),
+            quotas: Arc::clone(&quotas),
             providers: providers.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -65,6 +67,7 @@ impl Stage {
         let router = router(ApiParts {
             store,
             scheduler,
+            quotas,
             providers,
             clock,
             entropy,

@@ -13,7 +13,7 @@ use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{Clock, FactCache, Peers, Store};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_sim_store::{Disk, Line, Way};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use axum::Router;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -162,7 +162,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         Some(_) => Arc::new(SkewedClock { truth: Arc::clone(&parts.clock), ahead_us: skew_us(&parts.dice) }),
     };
     let scheduler_parts = scheduler_parts(&parts, &clock);
-    let store = Arc::clone(&scheduler_parts.store);
+    let (store, quotas) = (Arc::clone(&scheduler_parts.store), Arc::clone(&scheduler_parts.quotas));
     let scheduler = loop {
         match Scheduler::start(scheduler_parts.clone()).await {
             Ok(scheduler) => break scheduler,
@@ -177,6 +177,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
     let public = router(ApiParts {
         store,
         scheduler: scheduler.clone(),
+        quotas,
         providers: parts.providers.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&parts.dice) as _,
@@ -214,7 +215,8 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
     };
     let settings = SchedulerSettings { address: name_of(parts.number).to_owned(), ..SchedulerSettings::default() };
     let providers = parts.providers.clone();
-    SchedulerParts { store, cache, providers, clock: Arc::clone(clock), entropy: dice, peers, settings }
+    let quotas = Arc::new(MemoryQuotas::new(Arc::clone(clock)));
+    SchedulerParts { store, cache, quotas, providers, clock: Arc::clone(clock), entropy: dice, peers, settings }
 }
 
 /// How far a clock is ahead: some are right, some nearly so, some are not.

@@ -64,7 +64,7 @@ pub(crate) fn retry_wait(error: &ProviderError, failures: u32, entropy: &dyn Ent
         ProviderError::Unauthorized(_) | ProviderError::CalendarGone | ProviderError::AddressNotAllowed(_) => {
             shorten(RETRY_HOPELESS, entropy)
         }
-        ProviderError::RateLimited { retry_after: Some(asked) } => wait.max((*asked).min(RETRY_AFTER_LONGEST)),
+        ProviderError::RateLimited { retry_after: Some(asked), .. } => wait.max((*asked).min(RETRY_AFTER_LONGEST)),
         _ => wait,
     }
 }

@@ -140,7 +140,7 @@ fn retry_wait(error: &ProviderError, attempts: u32, entropy: &dyn Entropy) -> Op
     }
     let wait = backoff(RETRY_FIRST, RETRY_LONGEST, attempts, entropy);
     Some(match error {
-        ProviderError::RateLimited { retry_after: Some(asked) } => wait.max((*asked).min(RETRY_LONGEST)),
+        ProviderError::RateLimited { retry_after: Some(asked), .. } => wait.max((*asked).min(RETRY_LONGEST)),
         ProviderError::Unauthorized(_) => wait.max(shorten(RETRY_REAUTHORIZATION, entropy)),
         _ => wait,
     })

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::ExternalInstance;
 use crate::ids::{AccountId, BookingId, CalendarId, ConnectionId};
+use crate::limits::{LimitKind, ProviderLimits};
 use crate::model::{ProviderKind, Watch};
 use crate::time::{TimeRange, Timestamp};
 
@@ -219,6 +220,8 @@ pub enum ProviderError {
     RateLimited {
         /// When to come again, where it said.
         retry_after: Option<Duration>,
+        /// Who has asked too often: this connection, or everybody in the name of its client.
+        of: LimitKind,
     },
     /// May work later: time-out, connection refused, 5xx.
     #[error("the provider is unavailable: {0}")]
@@ -253,6 +256,11 @@ pub trait Provider: Send + Sync {
 
     /// Takes a booking out of a calendar. An event that is not there counts as taken out.
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError>;
+
+    /// How often it may be asked with these credentials. Unless an adapter says so, as often as there is reason to.
+    fn limits(&self, _credentials: &Credentials) -> ProviderLimits {
+        ProviderLimits::default()
+    }
 
     /// Time between two polls of a calendar that changes now (first), and of one that has long been quiet (second).
     fn poll_intervals(&self) -> (Duration, Duration);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentcal_engine::limits::LimitKind;
 use agentcal_engine::ports::ProviderError;
 use agentcal_provider_egress::{EgressError, EgressResponse};
 use http::StatusCode;
@@ -28,9 +29,12 @@ pub(crate) fn from_status(response: &EgressResponse) -> ProviderError {
     match status {
         StatusCode::UNAUTHORIZED => ProviderError::Unauthorized("the server answers 401".to_owned()),
         StatusCode::NOT_FOUND | StatusCode::GONE => ProviderError::CalendarGone,
-        StatusCode::TOO_MANY_REQUESTS => ProviderError::RateLimited { retry_after: retry_after(response) },
+        StatusCode::TOO_MANY_REQUESTS => {
+            ProviderError::RateLimited { retry_after: retry_after(response), of: LimitKind::Mailbox }
+        }
         StatusCode::SERVICE_UNAVAILABLE => match retry_after(response) {
-            Some(wait) => ProviderError::RateLimited { retry_after: Some(wait) },
+            // The whole server rests, not one login.
+            Some(wait) => ProviderError::RateLimited { retry_after: Some(wait), of: LimitKind::Client },
             None => ProviderError::Unavailable("the server answers 503".to_owned()),
         },
         _ if status.is_server_error() => ProviderError::Unavailable(format!("the server answers {}", status.as_u16())),

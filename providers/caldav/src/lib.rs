@@ -7,6 +7,7 @@ mod bodies;
 mod discover;
 mod error;
 mod href;
+mod limits;
 mod page;
 mod session;
 mod sync;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::{ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, SyncPage, SyncRequest,
@@ -125,6 +127,10 @@ impl Provider for CaldavProvider {
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {
         let session = self.session(calendar)?;
         within(WRITE_TIMEOUT, write::delete_event(&session, delete)).await
+    }
+
+    fn limits(&self, credentials: &Credentials) -> ProviderLimits {
+        limits::limits(credentials)
     }
 
     fn poll_intervals(&self) -> (Duration, Duration) {

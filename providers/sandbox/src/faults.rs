@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agentcal_engine::ids::CalendarId;
+use agentcal_engine::limits::LimitKind;
 use agentcal_engine::ports::ProviderError;
 
 /// Which calendars a fault concerns.
@@ -164,7 +165,9 @@ impl Fault {
             Self::CalendarGone if call != Call::Discover => ProviderError::CalendarGone,
             Self::CursorGone | Self::CalendarGone => return None,
             Self::Unavailable => ProviderError::Unavailable("the sandbox was told to fail".to_owned()),
-            Self::RateLimited { retry_after } => ProviderError::RateLimited { retry_after: *retry_after },
+            Self::RateLimited { retry_after } => {
+                ProviderError::RateLimited { retry_after: *retry_after, of: LimitKind::Mailbox }
+            }
             Self::Unauthorized => ProviderError::Unauthorized("the sandbox was told to refuse".to_owned()),
             Self::Refused => ProviderError::Refused("the sandbox was told to refuse".to_owned()),
         };
@@ -203,7 +206,7 @@ mod tests {
         check(own, Fault::LostAnswer, Call::Write, Verdict::LoseAnswer);
         check(own, Fault::Slow(Duration::from_secs(3)), full, Verdict::ProceedAfter(Duration::from_secs(3)));
         let limited = Some(Duration::from_secs(9));
-        let answer = Verdict::Fail(ProviderError::RateLimited { retry_after: limited });
+        let answer = Verdict::Fail(ProviderError::RateLimited { retry_after: limited, of: LimitKind::Mailbox });
         check(own, Fault::RateLimited { retry_after: limited }, Call::Write, answer);
     }
 

@@ -21,7 +21,7 @@ use agentcal_engine::ports::{
 use agentcal_engine::signed::{ManageLink, SigningKeys};
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_sandbox::{Fault, FaultScope, SandboxProvider, SandboxSettings, WORK};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use agentcal_store_sqlite::{OpenOptions, SqliteStore};
 use agentcal_store_vault::KeyRing;
 use agentcal_web::{WebParts, WebSettings, router};
@@ -135,6 +135,7 @@ impl World {
         let parts = SchedulerParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             cache: Arc::new(MemoryFactCache::default()),
+            quotas: Arc::new(MemoryQuotas::new(Arc::clone(&clock) as _)),
             providers: Providers::new().with(Arc::new(sandbox)),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use agentcal_engine::facts::ExternalInstance;
+use agentcal_engine::limits::LimitKind;
 use agentcal_engine::model::{ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
@@ -62,7 +63,7 @@ impl Provider for ScriptedProvider {
             "https://wrong-password.example" => Err(ProviderError::Unauthorized("401".to_owned())),
             "https://down.example" => Err(ProviderError::Unavailable("connection refused".to_owned())),
             "https://slow-down.example" => {
-                Err(ProviderError::RateLimited { retry_after: Some(Duration::from_secs(7)) })
+                Err(ProviderError::RateLimited { retry_after: Some(Duration::from_secs(7)), of: LimitKind::Client })
             }
             "http://10.0.0.1" => Err(ProviderError::AddressNotAllowed("10.0.0.1 is private".to_owned())),
             "https://panics.example" => panic!("scripted"),

@@ -20,7 +20,7 @@ use agentcal_engine::ports::{Beat, CacheError, CacheRead, Clock, ConfigStore, Fa
 use agentcal_engine::shard::{Epoch, NodeId, Shard};
 use agentcal_engine::time::{HOUR_US, Timestamp};
 use agentcal_sim_store::{Disk, Seeded, SimStore};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use async_trait::async_trait;
 use chrono_tz::Tz;
 use tokio::time::Instant;
@@ -178,6 +178,7 @@ impl Town {
         let parts = SchedulerParts {
             store: Arc::new(store.clone()),
             cache: Arc::clone(&self.cache) as _,
+            quotas: Arc::new(MemoryQuotas::new(Arc::clone(&self.clock) as _)),
             providers: Providers::new(),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.ids) as _,

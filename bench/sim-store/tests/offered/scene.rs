@@ -17,7 +17,7 @@ use agentcal_engine::signed::{
 };
 use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
 use agentcal_sim_store::{Disk, Seeded};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -85,6 +85,7 @@ impl Scene {
         let parts = SchedulerParts {
             store: Arc::new(store),
             cache: Arc::new(MemoryFactCache::default()),
+            quotas: Arc::new(MemoryQuotas::new(Arc::clone(&clock))),
             providers: Providers::new().with(Arc::new(QuietProvider(events))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&ids) as _,

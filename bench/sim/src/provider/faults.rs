@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentcal_engine::limits::LimitKind;
 use agentcal_engine::ports::ProviderError;
 
 use crate::chance::Dice;
@@ -84,7 +85,7 @@ impl Mood {
         }
         if dice.happens(self.rate_limited_per_mille) {
             let retry_after = dice.happens(500).then(|| dice.seconds(1, 20));
-            return Some(Fault::Refuses(ProviderError::RateLimited { retry_after }));
+            return Some(Fault::Refuses(ProviderError::RateLimited { retry_after, of: LimitKind::Mailbox }));
         }
         if dice.happens(self.unavailable_per_mille) {
             return Some(Fault::Refuses(ProviderError::Unavailable("503 of the simulated provider".into())));

@@ -4,10 +4,12 @@ mod faults;
 mod shelf;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agentcal_engine::ids::BookingId;
+use agentcal_engine::limits::{ProviderLimits, Rate};
 use agentcal_engine::model::{ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
     CalendarRef, Clock, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
@@ -169,6 +171,15 @@ impl Provider for SimProvider {
             Ok(())
         })
         .await
+    }
+
+    /// As much as the simulated people need, and little enough that some wait for their turn.
+    fn limits(&self, _: &Credentials) -> ProviderLimits {
+        ProviderLimits {
+            client: Some(("simulated".to_owned(), Rate::per_minute(3_000, 100))),
+            mailbox: Some(Rate::per_minute(600, 10)),
+            mailbox_at_once: NonZeroU32::new(2),
+        }
     }
 
     fn poll_intervals(&self) -> (Duration, Duration) {

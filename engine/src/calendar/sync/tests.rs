@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::facts::ExternalInstance;
+use crate::limits::LimitKind;
 use crate::time::MINUTE_US;
 
 mod chance;
@@ -215,8 +216,14 @@ fn failures_wait_longer_each_time_and_bells_wait_with_them() {
     check(&down, 3, 24, 4, None);
     check(&down, 4, 48, 5, Some(ConnectionStatus::Error));
     check(&down, 40, 900, 41, Some(ConnectionStatus::Error));
-    check(&ProviderError::RateLimited { retry_after: None }, 0, 3, 1, None);
-    check(&ProviderError::RateLimited { retry_after: Some(Duration::from_secs(70)) }, 0, 70, 1, None);
+    check(&ProviderError::RateLimited { retry_after: None, of: LimitKind::Client }, 0, 3, 1, None);
+    check(
+        &ProviderError::RateLimited { retry_after: Some(Duration::from_secs(70)), of: LimitKind::Mailbox },
+        0,
+        70,
+        1,
+        None,
+    );
     check(&ProviderError::Unauthorized("401".into()), 0, 3_600, 1, Some(ConnectionStatus::ReauthorizationRequired));
     check(&ProviderError::CalendarGone, 0, 3_600, 5, Some(ConnectionStatus::Error));
     check(&ProviderError::AddressNotAllowed("10.0.0.1".into()), 0, 3_600, 5, Some(ConnectionStatus::Error));

@@ -1,5 +1,6 @@
 use super::*;
 use crate::calendar::fixtures::{Zero, at, booking, hours, job};
+use crate::limits::LimitKind;
 
 fn event() -> WrittenEvent {
     WrittenEvent { provider_event_id: "event".into(), etag: Some("2".into()) }
@@ -25,7 +26,7 @@ fn a_try_decides_about_the_next() {
     check(18, down(), WritebackState::Pending, 7_200);
     check(19, down(), WritebackState::Failed, 0);
     check(0, Tried::Deleted(Err(ProviderError::Unauthorized("401".into()))), WritebackState::Pending, 600);
-    let limited = ProviderError::RateLimited { retry_after: Some(Duration::from_secs(90)) };
+    let limited = ProviderError::RateLimited { retry_after: Some(Duration::from_secs(90)), of: LimitKind::Mailbox };
     check(0, Tried::Wrote(Err(limited)), WritebackState::Pending, 90);
     check(1, Tried::Wrote(Err(ProviderError::Refused("403".into()))), WritebackState::Pending, 4);
     check(2, Tried::Wrote(Err(ProviderError::Refused("403".into()))), WritebackState::Failed, 0);

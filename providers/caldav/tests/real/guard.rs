@@ -181,7 +181,7 @@ async fn refusals_are_told_apart() {
         assert!(expected(&answer), "{answer:?}");
     };
     const WAIT: Option<Duration> = Some(Duration::from_secs(120));
-    let waits = |error: &ProviderError| *error == ProviderError::RateLimited { retry_after: WAIT };
+    let waits = |error: &ProviderError| matches!(error, ProviderError::RateLimited { retry_after: WAIT, .. });
     check(Fake::answering(401, &[], "").await, |error| matches!(error, ProviderError::Unauthorized(_))).await;
     check(Fake::answering(404, &[], "").await, |error| *error == ProviderError::CalendarGone).await;
     check(Fake::answering(410, &[], "").await, |error| *error == ProviderError::CalendarGone).await;

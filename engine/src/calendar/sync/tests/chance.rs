@@ -170,7 +170,10 @@ impl World {
         match effect {
             SyncEffect::Fetch(_) if self.trouble(8) => {
                 let error = match self.dice.roll(3) {
-                    0 => ProviderError::RateLimited { retry_after: Some(Duration::from_secs(30)) },
+                    0 => ProviderError::RateLimited {
+                        retry_after: Some(Duration::from_secs(30)),
+                        of: LimitKind::Mailbox,
+                    },
                     1 => ProviderError::CursorGone,
                     _ => ProviderError::Unavailable("time-out".into()),
                 };
