@@ -6,20 +6,20 @@ use std::sync::Arc;
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError};
 use agentcal_api::{ApiParts, ApiSettings, Readiness};
 use agentcal_engine::commit::HoldLimits;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Store, StoreError};
+use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Quotas, Store, StoreError};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
 use agentcal_provider_egress::EgressError;
 use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use agentcal_store_redis::{ConfigError as RedisConfigError, RedisConfig, RedisFactCache};
 use agentcal_web::{WebParts, WebSettings};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, DatabaseConfig, PeersConfig, SecretText};
+use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, PeersConfig, SecretText};
 use crate::durable::Durable;
 
 /// Name of the database in a data folder.
@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) cluster: Option<Cluster>,
     /// Most live holds.
     pub(crate) holds: HoldLimits,
+    /// How often keys may ask.
+    pub(crate) limits: LimitsConfig,
     /// How sandbox calendars behave.
     pub(crate) sandbox: SandboxSettings,
     /// What callers reach the api at.
@@ -192,9 +194,11 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     let providers = providers(&store, &clock, &plan)?;
     let peers = plan.cluster.as_ref().map(|cluster| cluster.client(&clock, &entropy)).transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
+    let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
     let scheduler = Scheduler::start(SchedulerParts {
         store: Arc::clone(&store),
-        cache: cache(plan.redis_url.as_ref())?,
+        cache,
+        quotas: Arc::clone(&quotas),
         peers,
         providers: providers.clone(),
         clock: Arc::clone(&clock),
@@ -203,23 +207,30 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     })
     .await?;
     let readiness = Readiness::new();
+    let api_settings = ApiSettings {
+        public_url: plan.public_url.clone(),
+        dev: plan.dev,
+        key_rate: plan.limits.key,
+        ..ApiSettings::default()
+    };
     let web = WebParts {
         store: Arc::clone(&store),
         scheduler: scheduler.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         signing: Arc::clone(&plan.signing),
-        public_url: plan.public_url.clone(),
+        public_url: plan.public_url,
         settings: WebSettings::default(),
     };
     let api = ApiParts {
         store,
         scheduler: scheduler.clone(),
+        quotas,
         providers,
         clock,
         entropy,
         signing: plan.signing,
-        settings: ApiSettings { public_url: plan.public_url, dev: plan.dev, ..ApiSettings::default() },
+        settings: api_settings,
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),
     };
@@ -227,12 +238,19 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     Ok(Node { scheduler, api, web, guard, readiness })
 }
 
-/// Where facts are published. A Redis server that is away is no reason not to start: it is losable at any time.
-fn cache(redis_url: Option<&SecretText>) -> Result<Arc<dyn FactCache>, BootError> {
-    Ok(match redis_url.and_then(SecretText::said) {
-        None => Arc::new(MemoryFactCache::default()),
-        Some(url) => Arc::new(RedisFactCache::connect(&RedisConfig::at(url))?),
-    })
+/// What nodes share besides the store.
+type Shared = (Arc<dyn FactCache>, Arc<dyn Quotas>);
+
+/// Where facts are published, and what limits requests. A Redis server that is away is no reason not to start: it is
+/// losable at any time.
+fn shared(redis_url: Option<&SecretText>, clock: &Arc<dyn Clock>) -> Result<Shared, BootError> {
+    let alone: Arc<dyn Quotas> = Arc::new(MemoryQuotas::new(Arc::clone(clock)));
+    let Some(url) = redis_url.and_then(SecretText::said) else {
+        return Ok((Arc::new(MemoryFactCache::default()), alone));
+    };
+    let cache = RedisFactCache::connect(&RedisConfig::at(url))?;
+    let quotas = Arc::new(cache.quotas(alone));
+    Ok((Arc::new(cache), quotas))
 }
 
 fn providers(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, plan: &Plan) -> Result<Providers, BootError> {

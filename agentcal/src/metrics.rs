@@ -18,6 +18,7 @@ pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
     })?;
     let handle = builder.install_recorder()?;
     describe();
+    agentcal_store_redis::metrics::describe();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut interval = tokio::time::interval(UPKEEP_INTERVAL);

@@ -9,6 +9,7 @@ use agentcal_engine::time::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::chance::DrawnAhead;
+use crate::limits::Gates;
 use crate::meters::Meters;
 use crate::offers::Offers;
 use crate::parts::ApiParts;
@@ -34,7 +35,11 @@ pub(crate) type AppState = Arc<App>;
 impl App {
     /// Must be called inside a tokio runtime: it watches the change counters from a task, until it is dropped.
     pub(crate) fn start(parts: ApiParts) -> AppState {
-        let trust = Arc::new(Trust::new(Arc::clone(&parts.store)));
+        let gates = parts.settings.key_rate.map(|rate| {
+            let (quotas, clock) = (Arc::clone(&parts.quotas), Arc::clone(&parts.clock));
+            Gates::new(rate, quotas, clock)
+        });
+        let trust = Arc::new(Trust::new(Arc::clone(&parts.store), gates));
         tokio::spawn(watch(Arc::downgrade(&trust)));
         let offers = Offers::new(Arc::clone(&parts.signing));
         let request_chance = DrawnAhead::of(Arc::clone(&parts.entropy));

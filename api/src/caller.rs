@@ -1,5 +1,6 @@
 //! Who asks, and for which account.
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use agentcal_engine::ids::AccountId;
@@ -15,6 +16,8 @@ use crate::error::{ApiError, Code, FieldCode, FieldError};
 use crate::extract::{NamedParam, PathId};
 use crate::idempotency::RequestKey;
 use crate::key;
+use crate::limits::{Gate, Told, refusal};
+use crate::trust::KnownKey;
 
 /// Names the account a second time; must agree with the path.
 pub(crate) const ACCOUNT_HEADER: &str = "x-account-id";
@@ -37,9 +40,24 @@ pub(crate) struct Cx {
 /// Any key, and an account it may see. What a publishable key may see in there is for [`PublicCx::open`] to say.
 pub(crate) struct PublicCx(Cx);
 
-/// Where the outermost layer learns for which origin to answer.
+/// Where the outermost layer learns what an answer is to say besides: for which origin it is, and how much is left of the
+/// key's limit.
 #[derive(Clone, Default)]
-pub(crate) struct AllowedOrigin(pub(crate) Arc<OnceLock<HeaderValue>>);
+pub(crate) struct Noted(Arc<Notes>);
+
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) origin: OnceLock<HeaderValue>,
+    pub(crate) limit: OnceLock<Told>,
+}
+
+impl Deref for Noted {
+    type Target = Notes;
+
+    fn deref(&self) -> &Notes {
+        &self.0
+    }
+}
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
@@ -109,15 +127,27 @@ fn not_for_publishable() -> ApiError {
 
 async fn authenticate(parts: &Parts, app: &AppState) -> Result<Caller, ApiError> {
     let text = bearer(&parts.headers)?;
-    let record = if key::is_well_formed(text) { app.trust.key(&key::hash(text)).await? } else { None };
-    let key = record.ok_or_else(|| {
+    let known = if key::is_well_formed(text) { app.trust.key(&key::hash(text)).await? } else { None };
+    let KnownKey { record: key, gate } = known.ok_or_else(|| {
         ApiError::new(Code::Unauthorized, "there is no such key, or it was revoked; check the key, or make a new one")
     })?;
+    if let Some(gate) = &gate {
+        pass(parts, gate).await?;
+    }
     if key.key.kind == KeyKind::Publishable {
         check_origin(parts, &key.key.allowed_origins)?;
     }
     let request_key = RequestKey::of(parts)?;
     Ok(Caller { app: Arc::clone(app), key, request_key })
+}
+
+/// Lets the request through unless its key asks too often.
+async fn pass(parts: &Parts, gate: &Arc<Gate>) -> Result<(), ApiError> {
+    let (admitted, told) = gate.admit().await;
+    if let Some(noted) = parts.extensions.get::<Noted>() {
+        noted.limit.get_or_init(|| told);
+    }
+    admitted.map_err(refusal)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -139,8 +169,8 @@ fn check_origin(parts: &Parts, allowed: &[String]) -> Result<(), ApiError> {
         let detail = "the `Origin` of this request is not in the key's list of allowed origins";
         return Err(ApiError::new(Code::OriginNotAllowed, detail));
     }
-    if let (Some(origin), Some(slot)) = (origin, parts.extensions.get::<AllowedOrigin>()) {
-        slot.0.get_or_init(|| origin.clone());
+    if let (Some(origin), Some(slot)) = (origin, parts.extensions.get::<Noted>()) {
+        slot.origin.get_or_init(|| origin.clone());
     }
     Ok(())
 }

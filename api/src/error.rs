@@ -110,7 +110,8 @@ codes! {
     SlotIdExpired = UNPROCESSABLE_ENTITY "slot_id_expired" "The offer has expired";
     /// The organization, the session or a host has as many live holds as it may; confirm or release some.
     HoldLimitReached = TOO_MANY_REQUESTS "hold_limit_reached" "Too many live holds";
-    /// Too many requests wait for one calendar, or a provider asks to slow down; come again after `Retry-After`.
+    /// The key asks more often than it may, too many requests wait for one calendar, or a provider asks to slow down; come
+    /// again after `Retry-After`.
     TooManyRequests = TOO_MANY_REQUESTS "too_many_requests" "Too many requests";
     /// Something broke on our side; the request id finds it in the logs.
     InternalError = INTERNAL_SERVER_ERROR "internal_error" "Internal error";

@@ -14,6 +14,7 @@ mod idempotency;
 mod instant;
 pub mod key;
 mod lifecycle;
+mod limits;
 mod meters;
 mod offers;
 mod openapi;
@@ -32,7 +33,7 @@ use axum::routing::get;
 
 pub use error_document::errors_markdown;
 pub use openapi::{openapi, openapi_json};
-pub use parts::{ApiParts, ApiSettings, Readiness};
+pub use parts::{ApiParts, ApiSettings, KEY_BURST, KEY_PER_MINUTE, Readiness};
 
 use app::{App, AppState};
 

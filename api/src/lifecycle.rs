@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::app::{App, AppState};
-use crate::caller::AllowedOrigin;
+use crate::caller::Noted;
 use crate::error::{ApiError, Code};
 use crate::meters::Labels;
 
@@ -25,15 +25,15 @@ const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Headers a page's script may send.
 const CORS_REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, x-account-id";
 /// Headers a page's script may read.
-const CORS_ANSWER_HEADERS: &str = "idempotent-replayed, retry-after, x-request-id";
+const CORS_ANSWER_HEADERS: &str = "idempotent-replayed, ratelimit, ratelimit-policy, retry-after, x-request-id";
 
 /// Wraps a request.
 pub(crate) async fn wrap(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let request_id = RequestId::mint(app.now(), &app.request_chance).to_string();
     let labels = Labels::of(&request);
-    let origin = AllowedOrigin::default();
-    request.extensions_mut().insert(origin.clone());
+    let noted = Noted::default();
+    request.extensions_mut().insert(noted.clone());
     let mut response = match preflight(&request) {
         Some(answer) => answer,
         None => run(&app, request, next, &request_id).await,
@@ -41,7 +41,7 @@ pub(crate) async fn wrap(State(app): State<AppState>, mut request: Request, next
     if let Some(error) = refusal_in(&mut response) {
         response = keep_allow(response.headers(), error.into_problem().render(&request_id));
     }
-    dress(&mut response, &request_id, &origin);
+    dress(&mut response, &request_id, &noted);
     app.meters.record(&labels, response.status(), begun.elapsed());
     response
 }
@@ -120,14 +120,17 @@ fn preflight(request: &Request) -> Option<Response> {
     Some(response)
 }
 
-fn dress(response: &mut Response, request_id: &str, origin: &AllowedOrigin) {
+fn dress(response: &mut Response, request_id: &str, noted: &Noted) {
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID_HEADER, value);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(origin) = origin.0.get() {
+    if let Some(told) = noted.limit.get() {
+        told.write(headers);
+    }
+    if let Some(origin) = noted.origin.get() {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_ANSWER_HEADERS));
         headers.insert(VARY, HeaderValue::from_static("origin"));

@@ -1,9 +1,10 @@
 //! The description of the api, generated from the handlers; `docs/openapi.json` is its checked-in copy.
 
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
 use crate::idempotency::KEY_LEN_MAX;
@@ -26,6 +27,9 @@ const REFUSALS: &[(&str, &str)] = &[
 /// Statuses a request with a body may be refused with besides.
 const REFUSALS_OF_BODIES: &[(&str, &str)] =
     &[("408", "The body took too long to arrive"), ("413", "The body is too large"), ("415", "The body is not JSON")];
+
+/// Fields of answers that tell of the key's limit.
+const LIMIT_FIELDS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -50,6 +54,7 @@ pub fn openapi() -> OpenApi {
     ProblemView::schemas(&mut schemas);
     components.schemas.extend(schemas);
     components.schemas.values_mut().for_each(describe_schema);
+    components.headers.extend(LIMIT_FIELDS.map(str::to_owned).into_iter().zip(limit_fields()));
     for (path, item) in &mut document.paths.paths {
         let has_account = path.contains("{account_id}");
         let reads = [&mut item.get];
@@ -73,6 +78,13 @@ fn complete(operation: &mut Operation, writes: bool, has_account: bool) {
     for &(status, description) in REFUSALS.iter().chain(of_bodies) {
         operation.responses.responses.insert(status.to_owned(), RefOr::T(problem(description)));
     }
+    // Refusals of other kinds tell it too; the document is long enough.
+    for (status, response) in &mut operation.responses.responses {
+        let tells = status.starts_with('2') || status == "429";
+        if let (true, RefOr::T(response)) = (tells, response) {
+            tell_limits(response);
+        }
+    }
     let parameters = operation.parameters.get_or_insert_default();
     for parameter in parameters.iter_mut() {
         if let RefOr::T(parameter) = parameter {
@@ -89,6 +101,32 @@ fn complete(operation: &mut Operation, writes: bool, has_account: bool) {
         let account = text().pattern(id_pattern("account_id"));
         parameters.push(RefOr::T(header("X-Account-ID", "Where sent, must be the account of the path.", account)));
     }
+}
+
+/// Says of an answer that it tells what is left of the key's limit.
+fn tell_limits(response: &mut Response) {
+    for name in LIMIT_FIELDS {
+        let field = Ref::new(format!("#/components/headers/{name}"));
+        response.headers.insert(name.to_owned(), RefOr::Ref(field));
+    }
+}
+
+/// The fields that tell of limits, as [`LIMIT_FIELDS`] lists them.
+fn limit_fields() -> [RefOr<Header>; 2] {
+    let field = |description: &str, example: &str| {
+        let schema = text().examples([example]).build();
+        RefOr::T(HeaderBuilder::new().description(Some(description)).schema(Some(schema)).build())
+    };
+    let left = field(
+        "What is left of the key's limit: `r`, requests that may be sent at once; `t`, seconds until that is as many as \
+         ever. On every answer to a known key, unless keys have no limit.",
+        r#""burst";r=59999;t=1"#,
+    );
+    let policy = field(
+        "The key's limit (draft-ietf-httpapi-ratelimit-headers): requests at once, and in a minute on end.",
+        r#""burst";q=60000, "sustained";q=1200000;w=60"#,
+    );
+    [left, policy]
 }
 
 fn problem(description: &str) -> Response {

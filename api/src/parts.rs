@@ -5,9 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler};
-use agentcal_engine::ports::{Clock, Entropy, Store};
+use agentcal_engine::limits::Rate;
+use agentcal_engine::ports::{Clock, Entropy, Quotas, Store};
 use agentcal_engine::signed::SigningKeys;
 use metrics_exporter_prometheus::PrometheusHandle;
+
+/// Requests of one key in a minute on end, unless said otherwise: what several nodes answer together with nothing else to
+/// do. It stops what runs wild, and hardly anybody else.
+pub const KEY_PER_MINUTE: u32 = 1_200_000;
+/// Requests of one key at once, unless said otherwise: three seconds' worth.
+pub const KEY_BURST: u32 = 60_000;
 
 /// Where the api is reached, and how long it waits.
 #[derive(Clone, Debug)]
@@ -24,6 +31,8 @@ pub struct ApiSettings {
     pub discover_deadline: Duration,
     /// Longest time from the end of a request's head to the beginning of its answer.
     pub request_deadline: Duration,
+    /// How often one key may ask; `None`: as often as it likes.
+    pub key_rate: Option<Rate>,
 }
 
 impl Default for ApiSettings {
@@ -35,6 +44,7 @@ impl Default for ApiSettings {
             facts_deadline: Duration::from_secs(3),
             discover_deadline: Duration::from_secs(20),
             request_deadline: Duration::from_secs(30),
+            key_rate: Some(Rate::per_minute(KEY_PER_MINUTE, KEY_BURST)),
         }
     }
 }
@@ -67,6 +77,8 @@ pub struct ApiParts {
     pub store: Arc<dyn Store>,
     /// Everything that moves.
     pub scheduler: Scheduler,
+    /// The buckets by which keys are limited.
+    pub quotas: Arc<dyn Quotas>,
     /// The calendar providers, for connecting.
     pub providers: Providers,
     /// This node's clock.

@@ -13,6 +13,8 @@ use agentcal_engine::ports::{ChangeCounters, KeyRecord, Store, StoreError};
 use quick_cache::sync::Cache;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use crate::limits::{Gate, Gates};
+
 /// Time between two looks at the counters.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Age of the last look beyond which nothing remembered counts.
@@ -29,10 +31,18 @@ struct Memory<T> {
     value: T,
 }
 
+/// A key, and what its requests have to pass; `None`: nothing.
+#[derive(Clone)]
+pub(crate) struct KnownKey {
+    pub(crate) record: Arc<KeyRecord>,
+    pub(crate) gate: Option<Arc<Gate>>,
+}
+
 /// Keys and owners of accounts, as far as they are known.
 pub(crate) struct Trust {
     store: Arc<dyn Store>,
-    keys: Cache<[u8; 32], Memory<Arc<KeyRecord>>>,
+    keys: Cache<[u8; 32], Memory<KnownKey>>,
+    gates: Option<Gates>,
     owners: Cache<AccountId, Memory<(OrganizationId, Mode)>>,
     keys_counter: AtomicU64,
     config_counter: AtomicU64,
@@ -42,10 +52,11 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, gates: Option<Gates>) -> Self {
         Self {
             store,
             keys: Cache::new(KEYS_MAX),
+            gates,
             owners: Cache::new(ACCOUNTS_MAX),
             keys_counter: AtomicU64::new(0),
             config_counter: AtomicU64::new(0),
@@ -55,7 +66,7 @@ impl Trust {
     }
 
     /// The key with this hash, unless it is unknown or revoked.
-    pub(crate) async fn key(&self, hash: &[u8; 32]) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+    pub(crate) async fn key(&self, hash: &[u8; 32]) -> Result<Option<KnownKey>, StoreError> {
         let counter = self.keys_counter.load(Ordering::Acquire);
         if let Some(memory) = self.keys.get(hash)
             && memory.counter == counter
@@ -63,11 +74,11 @@ impl Trust {
         {
             return Ok(Some(memory.value));
         }
-        let record = self.store.key_by_hash(hash).await?.map(Arc::new);
-        if let Some(record) = &record {
-            self.keys.insert(*hash, Memory { counter, value: Arc::clone(record) });
-        }
-        Ok(record)
+        let Some(record) = self.store.key_by_hash(hash).await? else { return Ok(None) };
+        let gate = self.gates.as_ref().map(|gates| gates.of(record.key.id));
+        let known = KnownKey { record: Arc::new(record), gate };
+        self.keys.insert(*hash, Memory { counter, value: known.clone() });
+        Ok(Some(known))
     }
 
     /// Whether an account belongs to this organization and mode.

@@ -22,7 +22,7 @@ use super::{CommandResult, say};
 use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, Plan};
 use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::CaldavConfig;
+use crate::config::{CaldavConfig, LimitsConfig};
 use crate::demo::{self, Manifest};
 use crate::durable::Durable;
 use crate::server::{self, Limits, Server};
@@ -31,7 +31,7 @@ use crate::{files, metrics};
 /// Longest wait for the demo calendars' first syncs. They are in this process, so this never passes in good health.
 const FIRST_SYNCS_MAX: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(args: DevArgs, holds: HoldLimits) -> CommandResult {
+pub(super) async fn run(args: DevArgs, holds: HoldLimits, limits: LimitsConfig) -> CommandResult {
     let stopped = server::stop_signal()?;
     files::make_folder(&args.data_dir)?;
     let _lock = DataFolderLock::acquire(&args.data_dir)?;
@@ -40,7 +40,7 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits) -> CommandResult {
     let manifest = demo_data(&*port, &args.data_dir).await?;
     let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
     let base_url = base_url(listener.address()?);
-    let node = boot::start(&store, plan(base_url.clone(), signing, holds)?).await?;
+    let node = boot::start(&store, plan(base_url.clone(), signing, holds, limits)?).await?;
     let (stop, stopping) = watch::channel(false);
     let router = node.public_router();
     let api = tokio::spawn(listener.run(router.clone(), stopping));
@@ -104,12 +104,18 @@ fn base_url(address: SocketAddr) -> String {
     if everywhere { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
 }
 
-fn plan(public_url: String, signing: Arc<SigningKeys>, holds: HoldLimits) -> Result<Plan, Box<dyn Error>> {
+fn plan(
+    public_url: String,
+    signing: Arc<SigningKeys>,
+    holds: HoldLimits,
+    limits: LimitsConfig,
+) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
         redis_url: None,
         cluster: None,
         holds,
+        limits,
         sandbox: SandboxSettings::default(),
         public_url,
         dev: true,

@@ -35,8 +35,9 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Dev(args) => {
             let raw = surroundings.raw_dev_config()?;
             let holds = raw.check_holds()?;
+            let limits = raw.check_limits()?;
             telemetry::start(&raw.check_log()?)?;
-            on_runtime(DEV_WORKERS_MAX, dev::run(args, holds))
+            on_runtime(DEV_WORKERS_MAX, dev::run(args, holds, limits))
         }
         Command::Serve => {
             let raw = surroundings.raw_config()?;

@@ -42,6 +42,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
         redis_url: config.redis_url,
         cluster: cluster(&config.database, config.peers, internal_address),
         holds: config.holds,
+        limits: config.limits,
         sandbox: SandboxSettings::default(),
         public_url,
         dev: false,

@@ -5,6 +5,7 @@ mod database;
 mod encryption;
 mod error;
 mod holds;
+mod limits;
 mod log;
 mod peers;
 mod secret;
@@ -23,6 +24,7 @@ pub(crate) use caldav::CaldavConfig;
 pub(crate) use database::DatabaseConfig;
 pub(crate) use encryption::EncryptionConfig;
 pub(crate) use error::{ConfigError, Problem};
+pub(crate) use limits::LimitsConfig;
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use peers::PeersConfig;
 pub(crate) use secret::SecretText;
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) caldav: CaldavConfig,
     /// Most live holds.
     pub(crate) holds: HoldLimits,
+    /// How often keys may ask.
+    pub(crate) limits: LimitsConfig,
 }
 
 /// What commands need that touch nothing but the store.
@@ -67,6 +71,7 @@ pub(crate) struct RawConfig {
     encryption: encryption::Raw,
     caldav: caldav::Raw,
     holds: holds::Raw,
+    limits: limits::Raw,
     peers: peers::Raw,
     log: log::Raw,
 }
@@ -98,13 +103,15 @@ impl RawConfig {
         let server = keep(self.server.check(), &mut problems);
         let encryption = keep(self.encryption.check(), &mut problems);
         let caldav = keep(self.caldav.check(), &mut problems);
-        let holds = keep(self.holds.check(), &mut problems);
+        let holds = keep(self.holds.check(), &mut problems).zip(keep(self.limits.check(), &mut problems));
         keep(self.log.check(), &mut problems);
         let store = database.zip(redis_url).zip(peers);
         match (store, server, encryption, caldav, holds) {
-            (Some(store), Some(server), Some(encryption), Some(caldav), Some(holds)) if problems.is_empty() => {
+            (Some(store), Some(server), Some(encryption), Some(caldav), Some((holds, limits)))
+                if problems.is_empty() =>
+            {
                 let ((database, redis_url), peers) = store;
-                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds })
+                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds, limits })
             }
             _ => Err(ConfigError::Problems(problems)),
         }
@@ -124,6 +131,11 @@ impl RawConfig {
     /// Checks how many live holds there may be.
     pub(crate) fn check_holds(&self) -> Result<HoldLimits, ConfigError> {
         self.holds.check().map_err(ConfigError::Problems)
+    }
+
+    /// Checks how often keys may ask.
+    pub(crate) fn check_limits(&self) -> Result<LimitsConfig, ConfigError> {
+        self.limits.check().map_err(ConfigError::Problems)
     }
 
     /// Checks how to log.

@@ -43,11 +43,13 @@ pub(crate) const HOLDS_PER_ORGANIZATION_MAX: Setting =
     setting("AGENTCAL_HOLDS_PER_ORGANIZATION_MAX", "holds", "per_organization_max");
 pub(crate) const HOLDS_PER_SESSION_MAX: Setting = setting("AGENTCAL_HOLDS_PER_SESSION_MAX", "holds", "per_session_max");
 pub(crate) const HOLDS_PER_USER_MAX: Setting = setting("AGENTCAL_HOLDS_PER_USER_MAX", "holds", "per_user_max");
+pub(crate) const LIMIT_KEY_PER_MINUTE: Setting = setting("AGENTCAL_LIMIT_KEY_PER_MINUTE", "limits", "key_per_minute");
+pub(crate) const LIMIT_KEY_BURST: Setting = setting("AGENTCAL_LIMIT_KEY_BURST", "limits", "key_burst");
 pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 23] = [
+pub(crate) const SETTINGS: [Setting; 25] = [
     DATABASE_URL,
     DATABASE_CONNECTIONS,
     REDIS_URL,
@@ -69,6 +71,8 @@ pub(crate) const SETTINGS: [Setting; 23] = [
     HOLDS_PER_ORGANIZATION_MAX,
     HOLDS_PER_SESSION_MAX,
     HOLDS_PER_USER_MAX,
+    LIMIT_KEY_PER_MINUTE,
+    LIMIT_KEY_BURST,
     LOG,
     LOG_FORMAT,
 ];

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod keys;
+mod limits;
 mod operations;
 mod races;
 mod support;

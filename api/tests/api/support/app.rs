@@ -11,7 +11,7 @@ use agentcal_engine::model::{ApiKey, KeyKind, Mode, Organization};
 use agentcal_engine::ports::{Clock, Entropy, Store, TenantStore};
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
-use agentcal_store_memory::MemoryFactCache;
+use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use agentcal_store_sqlite::{OpenOptions, SqliteStore};
 use agentcal_store_vault::KeyRing;
 use axum::Router;
@@ -72,6 +72,10 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
+        Self::start_with(settings()).await
+    }
+
+    pub(crate) async fn start_with(settings: ApiSettings) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let clock = Arc::new(TestClock(AtomicI64::new(START.as_micros())));
         let entropy: Arc<dyn Entropy> = Arc::new(TestEntropy(AtomicU64::new(1)));
@@ -82,6 +86,7 @@ impl TestApp {
         let parts = SchedulerParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             cache: Arc::new(MemoryFactCache::default()),
+            quotas: Arc::new(MemoryQuotas::new(Arc::clone(&clock) as _)),
             providers: Providers::new().with(Arc::clone(&provider) as _).with(Arc::new(sandbox)),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
@@ -93,11 +98,12 @@ impl TestApp {
         let router = router(ApiParts {
             store: parts.store,
             scheduler,
+            quotas: parts.quotas,
             providers: parts.providers,
             clock: parts.clock,
             entropy: Arc::clone(&entropy),
             signing: Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys()),
-            settings: settings(),
+            settings,
             metrics: None,
             readiness: readiness.clone(),
         });
