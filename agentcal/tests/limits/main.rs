@@ -70,6 +70,7 @@ impl Bed {
         program(&variables, &["migrate"]);
         let organization = program(&variables, &["org", "create", "--name", "Limits"]);
         let key = program(&variables, &["key", "create", "--organization", &organization, "--mode", "test"]);
+        drop(rustls::crypto::ring::default_provider().install_default());
         let nodes = (0..2).map(|_| Node::start(BINARY, &variables)).collect();
         let bed = Self { nodes, redis, postgres, http: Client::new(), key };
         bed.wait_for_each_other();
