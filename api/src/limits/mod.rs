@@ -6,6 +6,7 @@
 mod gate;
 mod headers;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use agentcal_engine::limits::{LimitKind, Rate};
 use agentcal_engine::ports::{Clock, Quotas};
 use http::HeaderValue;
 use metrics::{Counter, counter};
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 pub(crate) use gate::Gate;
 pub(crate) use headers::Told;
@@ -23,7 +24,7 @@ pub(crate) use headers::Told;
 use crate::error::{ApiError, Code};
 
 /// Most gates remembered. One that is forgotten begins with an empty purse.
-const GATES_MAX: u64 = 100_000;
+const GATES_MAX: usize = 100_000;
 
 /// The gates of all keys, which have one rate.
 pub(crate) struct Gates {
@@ -53,7 +54,9 @@ impl Gates {
 
     /// The gate of a key: the same for as long as it is remembered.
     pub(crate) fn of(&self, key_id: KeyId) -> Arc<Gate> {
-        self.gates.get_with(key_id, || Arc::new(Gate::new(Arc::clone(&self.terms), key_id)))
+        let new = || Ok::<_, Infallible>(Arc::new(Gate::new(Arc::clone(&self.terms), key_id)));
+        let Ok(gate) = self.gates.get_or_insert_with(&key_id, new);
+        gate
     }
 }
 
