@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 
 use agentcal_engine::ids::{BookingId, HoldId};
 use agentcal_engine::model::ClaimOwner;
+use agentcal_engine::ports::BEAT_TTL;
 use agentcal_engine::time::{TimeRange, Timestamp};
 use agentcal_history::{Late, Superseded};
 use agentcal_testkit::Postgres;
@@ -115,7 +116,8 @@ pub(crate) fn troubles(acts: &[Act], logs: &[String]) -> Vec<Trouble> {
         for line in log.lines().filter(|line| line.contains(CACHE_TROUBLE)) {
             let said = line.split_whitespace().next().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
             let at = Timestamp::from_micros(said.expect("a line of a log begins with its time").timestamp_micros());
-            troubles.push(Trouble { node, from: at, until: at });
+            // What the cache did not take is tried again in rounds, and a beat that could not be ended runs out by itself.
+            troubles.push(Trouble { node, from: at, until: at + BEAT_TTL });
         }
     }
     troubles
