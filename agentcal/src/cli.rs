@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Serve,
     /// Bring the database's schema up to date
     Migrate(StoreArgs),
+    /// Say that the database was restored from a backup: whatever still runs on what it was before is refused
+    Restored(StoreArgs),
     /// Check the configuration and every server it names
     Doctor,
     /// Organizations: who holds keys

@@ -7,6 +7,7 @@ mod key;
 mod migrate;
 mod openapi;
 mod org;
+mod restored;
 mod serve;
 mod store;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             on_runtime(usize::MAX, serve::run(config))
         }
         Command::Migrate(args) => on_runtime(1, migrate::run(&surroundings, args)),
+        Command::Restored(args) => on_runtime(1, restored::run(&surroundings, args)),
         Command::Doctor => on_runtime(1, doctor::run(&surroundings)),
         Command::Org(command) => on_runtime(1, org::run(&surroundings, command)),
         Command::Key(command) => on_runtime(1, key::run(&surroundings, command)),

@@ -82,6 +82,24 @@ struct Serving {
     internal_address: std::net::SocketAddr,
 }
 
+/// Every epoch there may have been is below the next, though the backup knows of none of them.
+#[test]
+fn a_restored_database_is_nobodys_under_a_higher_epoch() {
+    let installation = Installation::migrated();
+    let backup = fs::read(installation.database()).expect("the database");
+    let epoch = || {
+        let said = installation.run_ok(&["restored"]);
+        let (_, rest) = said.split_once("under epoch ").expect("an epoch");
+        rest.split_once(';').and_then(|(number, _)| number.parse::<u64>().ok()).expect("a number")
+    };
+    let before = [epoch(), epoch()];
+    assert!(before[0] < before[1]);
+    fs::write(installation.database(), backup).expect("restored");
+    assert!(epoch() > before[1]);
+    let refused = Installation::new().run_with(&["restored"], &[]);
+    assert!(!refused.success && refused.err.contains("agentcal migrate"), "{}", refused.err);
+}
+
 /// From nothing to an answer, the way production is set up.
 #[tokio::test]
 async fn an_administrator_sets_up_a_node() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::CalendarId;
+use agentcal_engine::planted;
 use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache, Quotas};
 use agentcal_engine::shard::{Epoch, Shard};
 use async_trait::async_trait;
@@ -110,7 +111,8 @@ impl Shared {
     }
 
     async fn beat(&self, shard: Shard, beat: Beat) -> Result<(), CacheError> {
-        let args = vec![bytes(beats::pack(shard, beat)), millis(BEAT_TTL)];
+        let ttl = if planted!(EternalBeat) { self.facts_ttl } else { BEAT_TTL };
+        let args = vec![bytes(beats::pack(shard, beat)), millis(ttl)];
         self.link.perform("beat", &self.scripts.beat, self.keys.beat(shard), args).await.map(drop)
     }
 }

@@ -48,6 +48,26 @@ async fn strange_values_are_taken_or_named() {
     }
 }
 
+/// SQLite keeps the character U+0000 in texts, and PostgreSQL does not: no field takes it, and both say so in the same words.
+#[tokio::test]
+async fn a_character_that_not_every_store_keeps_is_named() {
+    let desk = Desk::open().await;
+    for (operation, schema, body) in &bodies(&desk) {
+        for field in fields(schema, body) {
+            let mut wrong = body.clone();
+            let place = wrong.pointer_mut(&field.pointer).expect("a field of the body");
+            match &field.schema.kind {
+                Kind::Text { .. } => *place = json!(format!("{}\0", place.as_str().unwrap_or("x"))),
+                Kind::Open => *place = json!({"a": ["b\0"]}),
+                _ => continue,
+            }
+            let reply = send(&desk, operation, wrong).await;
+            assert_names(operation, &reply, &field.name, "U+0000");
+        }
+        desk.assert_untouched(&operation.id).await;
+    }
+}
+
 /// Values that fit almost nowhere.
 fn strange() -> Vec<Value> {
     vec![
