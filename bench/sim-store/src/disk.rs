@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use agentcal_engine::ports::{Clock, Entropy, StoreError};
 use agentcal_engine::time::Timestamp;
-use tokio::time::Instant;
 
 use crate::draw;
 use crate::line::Line;
@@ -47,7 +46,7 @@ pub enum Fate {
 struct Inner {
     state: State,
     /// The state as it was last flushed, while later commits are in memory only.
-    flushed: Option<(State, Instant)>,
+    flushed: Option<(State, Timestamp)>,
     settings: Settings,
     /// Raised by every crash; connections of an earlier one are dead.
     life: u64,
@@ -57,11 +56,12 @@ struct Inner {
     latest: Timestamp,
 }
 
-/// Whether the disk is slow, and until when it stays as it is; unknown until somebody looks.
+/// Whether the disk is slow, and until when it stays as it is; unknown until somebody looks. By the true clock: instants of
+/// runtimes cannot be compared with those of others, and every life of a node has a runtime of its own.
 #[derive(Clone, Copy)]
 struct Phase {
     is_slow: bool,
-    until: Option<Instant>,
+    until: Option<Timestamp>,
 }
 
 const UNDRAWN: Phase = Phase { is_slow: true, until: None };
@@ -173,9 +173,10 @@ impl Disk {
 
     /// What lies before a transaction.
     pub(crate) fn course(&self, access: Access) -> Course {
+        let now = self.clock.now();
         let mut inner = self.lock();
         let entropy = &*self.entropy;
-        let latency = inner.latency(entropy);
+        let latency = inner.latency(now, entropy);
         let before = match u64::try_from(latency.as_micros()).unwrap_or(u64::MAX) {
             0 => Duration::ZERO,
             micros => Duration::from_micros(draw::below(entropy, micros.saturating_add(1))),
@@ -211,12 +212,12 @@ impl Disk {
         writer: u32,
         transaction: impl FnOnce(&mut Work<'_>) -> Result<Done<T>, StoreError>,
     ) -> Result<Result<T, StoreError>, Crashed> {
-        let now = self.now();
+        let (now, true_now) = (self.now(), self.clock.now());
         let mut inner = self.lock();
         if inner.life != life {
             return Err(Crashed);
         }
-        inner.flush();
+        inner.flush(true_now);
         let present = inner.present(now, writer);
         Ok(Work::perform(&mut inner.state, present, transaction))
     }
@@ -233,20 +234,20 @@ impl Inner {
 
     /// Before a write: what was flushed lazily is flushed when its time has come, and what is to be flushed lazily from now
     /// on begins here.
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Timestamp) {
         let is_lazy = self.settings.planted.contains(&Planted::AckBeforeDurable);
-        if self.flushed.as_ref().is_some_and(|(_, since)| !is_lazy || since.elapsed() >= LAZY_FLUSH) {
+        if self.flushed.as_ref().is_some_and(|(_, since)| !is_lazy || now.saturating_since(*since) >= LAZY_FLUSH) {
             self.flushed = None;
         }
         if is_lazy && self.flushed.is_none() {
-            self.flushed = Some((self.state.clone(), Instant::now()));
+            self.flushed = Some((self.state.clone(), now));
         }
     }
 
-    fn latency(&mut self, entropy: &dyn Entropy) -> Duration {
+    fn latency(&mut self, now: Timestamp, entropy: &dyn Entropy) -> Duration {
         let slow = self.settings.slow;
         let span = match slow {
-            Some(slow) if self.is_slow(slow, entropy) => slow.latency,
+            Some(slow) if self.is_slow(slow, now, entropy) => slow.latency,
             _ => self.settings.latency,
         };
         draw::length(entropy, span)
@@ -254,14 +255,13 @@ impl Inner {
 
     /// Phases that ended while nobody looked are drawn one after the other, so that what they are does not depend on who
     /// looks when.
-    fn is_slow(&mut self, slow: SlowPhases, entropy: &dyn Entropy) -> bool {
-        let now = Instant::now();
+    fn is_slow(&mut self, slow: SlowPhases, now: Timestamp, entropy: &dyn Entropy) -> bool {
         let mut from = self.phase.until.unwrap_or(now);
         while self.phase.until.is_none() || from <= now {
             let is_slow = !self.phase.is_slow;
             let length = draw::length(entropy, if is_slow { slow.length } else { slow.gap });
             // A phase lasts some time, so that this loop ends.
-            from += length.max(Duration::from_millis(1));
+            from = from + length.max(Duration::from_millis(1));
             self.phase = Phase { is_slow, until: Some(from) };
         }
         self.phase.is_slow
@@ -281,5 +281,53 @@ impl Inner {
             return Some(if is_performed { Fate::DoubtPerformed } else { Fate::DoubtLost });
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::draw::Seeded;
+    use crate::settings::Span;
+
+    struct Hands(AtomicI64);
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    /// Every life of a node has a runtime, whose instants begin when it is made: by real time, which no seed replays.
+    #[test]
+    fn slow_phases_do_not_depend_on_the_runtimes_that_look() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let courses = |lives: usize| {
+            let hands = Arc::new(Hands(AtomicI64::new(0)));
+            let disk = Disk::new(Arc::clone(&hands) as _, Arc::new(Seeded::new(1)));
+            let (gap, latency) = (Span::millis(1_000, 20_000), Span::millis(100, 100));
+            disk.adjust(|settings| settings.slow = Some(SlowPhases { gap, length: gap, latency }));
+            let lived = |life: usize| {
+                let (hands, disk) = (&hands, &disk);
+                let runtime = runtime().expect("a runtime");
+                runtime.block_on(async move {
+                    let mut seen = Vec::new();
+                    for _ in 0..600 / lives {
+                        tokio::time::advance(Duration::from_secs(1)).await;
+                        hands.0.fetch_add(1_000_000, Ordering::SeqCst);
+                        let Course { before, after, .. } = disk.course(Access::Read);
+                        seen.push(before + after);
+                    }
+                    assert!(seen.contains(&Duration::ZERO) && seen.contains(&latency.longest), "life {life}: {seen:?}");
+                    seen
+                })
+            };
+            (0..lives).flat_map(lived).collect::<Vec<_>>()
+        };
+        let expected = courses(1);
+        assert_eq!(courses(2), expected);
+        assert_eq!(courses(10), expected);
     }
 }
