@@ -110,7 +110,7 @@ pub(crate) async fn lead(
 ) -> Option<CommitAnswer> {
     match answered_before(context, request, footing).await {
         Ok(None) => {}
-        Ok(Some(answer)) => return Some(answer),
+        Ok(Some(answer)) => return Some(heard_of(context, request, footing, answer).await),
         Err(error) => return Some(store_failed(&error)),
     }
     decide_until_settled(context, request, before, footing).await.unwrap_or_else(|error| Some(store_failed(&error)))
@@ -161,7 +161,10 @@ async fn decide_until_settled(
                 attempts.handle_refusal_on_earlier_read();
                 continue;
             }
-            Err(no) => return Ok(Some(settled(context, request, no).await)),
+            Err(no) => {
+                let answer = settled(context, request, no).await;
+                return Ok(Some(heard_of(context, request, footing, answer).await));
+            }
         };
         if request.intent == Intent::DryRun {
             return Ok(Some(CommitAnswer::WouldCommit(planned.made)));
@@ -182,7 +185,10 @@ async fn decide_until_settled(
             }
             After::Answer(answer) => return Ok(Some(*answer)),
             After::Again => {}
-            After::UsedUp { is_performed } => return Ok(Some(settled_before(context, request, is_performed).await)),
+            After::UsedUp { is_performed } => {
+                let answer = settled_before(context, request, is_performed).await;
+                return Ok(Some(heard_of(context, request, footing, answer).await));
+            }
             After::Fenced => {
                 footing.epoch().into_iter().for_each(|epoch| context.fence(planned.plan.shard, epoch));
                 return Ok(None);
@@ -201,6 +207,20 @@ pub(crate) async fn settled_before(context: &Context, request: &CommitRequest, i
         Ok(None) => STORE_UNAVAILABLE,
         Err(error) => store_failed(&error),
     }
+}
+
+/// An answer that says what somebody else did: an owner that died with it may not have come to publishing it. Its heir reads
+/// it from the store; a node without an owner publishes it, before anybody hears.
+async fn heard_of(
+    context: &Arc<Context>,
+    request: &CommitRequest,
+    footing: Footing,
+    answer: CommitAnswer,
+) -> CommitAnswer {
+    if footing == Footing::Ownerless && request.intent == Intent::Commit {
+        ownerless::publish_made(context, request.tenant.account_id, &answer).await;
+    }
+    answer
 }
 
 /// Whether a request makes something of nothing, so that nothing read of it can be outdated.

@@ -3,13 +3,15 @@
 //! The commit's id, used up by whoever settles it first, keeps the owner from performing what was refused here, and this
 //! node from refusing what the owner performed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::calendar::ask::user_in;
 use agentcal_engine::calendar::plan::Planned;
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, UnavailableReason};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, Made, UnavailableReason};
 use agentcal_engine::facts::CalendarFacts;
-use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::planted;
 use agentcal_engine::ports::{NodeRecord, PeerError};
 use agentcal_engine::shard::{Epoch, Shard};
@@ -38,13 +40,17 @@ pub(crate) async fn commit(context: &Arc<Context>, request: &CommitRequest) -> C
 }
 
 /// A no is only said of a commit that nobody else will say yes to.
-async fn last_word(context: &Context, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
+async fn last_word(context: &Arc<Context>, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
     if request.intent == Intent::DryRun || !is_no(&answer) || planted!(RefusalUsesNothing) {
         return answer;
     }
     match context.parts.store.use_up(request.tenant.account_id, request.commit_id).await {
         Ok(false) => answer,
-        Ok(true) => settled_before(context, request, true).await,
+        Ok(true) => {
+            let answer = settled_before(context, request, true).await;
+            publish_made(context, request.tenant.account_id, &answer).await;
+            answer
+        }
         Err(error) => {
             tracing::warn!(commit_id = %request.commit_id, %error, "a refused commit could not be used up");
             STORE_UNAVAILABLE
@@ -68,9 +74,25 @@ fn is_no(answer: &CommitAnswer) -> bool {
 
 /// Publishes what was committed to the cache, and lets the owner know.
 pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
-    let account_id = planned.plan.tenant.account_id;
-    let changed = planned.changed_calendars();
-    let published = changed.keys().map(|&calendar_id| publish_one(context, account_id, calendar_id));
+    publish_calendars(context, planned.plan.tenant.account_id, planned.changed_calendars().into_keys().collect()).await;
+}
+
+/// Publishes what somebody else committed and may not have come to publishing. Time that was given back needs nobody's
+/// haste.
+pub(crate) async fn publish_made(context: &Arc<Context>, account_id: AccountId, answer: &CommitAnswer) {
+    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return };
+    let user_ids: Vec<UserId> = match made {
+        Made::Booking(booking) => booking.hosts.iter().map(|host| host.user_id).collect(),
+        Made::Hold(hold) => hold.user_ids.clone(),
+        Made::Released(_) => return,
+    };
+    let Ok(Some(config)) = context.config(account_id).await else { return };
+    let homes = user_ids.iter().filter_map(|&id| Some(user_in(&config, id)?.0.home_calendar_id)).collect();
+    publish_calendars(context, account_id, homes).await;
+}
+
+async fn publish_calendars(context: &Arc<Context>, account_id: AccountId, changed: BTreeSet<CalendarId>) {
+    let published = changed.iter().map(|&calendar_id| publish_one(context, account_id, calendar_id));
     let epochs = timeout(PUBLISH_DEADLINE, join_all(published)).await.unwrap_or_else(|_late| {
         tracing::warn!("a commit without its owner did not reach the cache in time; the owner hears of it");
         Vec::new()

@@ -1,7 +1,7 @@
 //! Facts on their way to the cache, and the word that they are all there.
 //!
 //! What could not be published or withdrawn is kept in arrears, and no beat is said for its shard until it is done: then
-//! readers ask the owner instead.
+//! readers ask the owner instead. So it is tried again soon, one calendar at first, all of them once that one was taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
 use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError};
 use agentcal_engine::shard::Shard;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::context::Context;
 
@@ -24,11 +25,27 @@ const BEAT_DEADLINE: Duration = Duration::from_secs(1);
 const BEAT_INTERVAL: Duration = BEAT_TTL.checked_div(4).expect("four is not zero");
 /// Most calendars in arrears that are tried in one round.
 const REPAIRED_MAX: usize = 256;
+/// Time until what is owed is tried again; doubles while the cache takes nothing. Each time that is one calendar.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+/// Longest time until then.
+const RETRY_MAX: Duration = Duration::from_millis(250);
 
 /// Calendars of which the cache may hold something old.
 #[derive(Default)]
 pub(crate) struct Arrears {
     owed: Mutex<BTreeMap<Shard, BTreeSet<CalendarId>>>,
+    /// Rings when a shard has fallen into arrears.
+    fallen: Notify,
+}
+
+/// How a round of paying what is owed ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repaired {
+    All,
+    /// More is owed than is paid at once.
+    Part,
+    /// The cache does not take it.
+    Nothing,
 }
 
 impl Arrears {
@@ -58,7 +75,11 @@ impl Arrears {
         self.lock().retain(|&shard, _| !is_over(shard));
     }
 
-    fn all(&self) -> Vec<(Shard, CalendarId)> {
+    fn shards(&self) -> Vec<Shard> {
+        self.lock().keys().copied().collect()
+    }
+
+    fn first(&self) -> Vec<(Shard, CalendarId)> {
         let owed = self.lock();
         owed.iter().flat_map(|(&shard, ids)| ids.iter().map(move |&id| (shard, id))).take(REPAIRED_MAX).collect()
     }
@@ -104,6 +125,7 @@ impl Context {
         }
         self.arrears.add(shard, calendar_id);
         self.end_beat(shard).await;
+        self.arrears.fallen.notify_one();
     }
 
     async fn end_beat(&self, shard: Shard) {
@@ -115,7 +137,6 @@ impl Context {
 
     /// Says of every shard with awake calendars that the cache stands as this node would answer.
     async fn say_beats(self: &Arc<Self>, said: &mut BTreeMap<Shard, Beat>) {
-        self.repair().await;
         let beats = self.beats();
         said.retain(|shard, _| beats.contains_key(shard));
         let news: Vec<(Shard, Beat)> =
@@ -143,9 +164,10 @@ impl Context {
     }
 
     /// Tries again what is owed.
-    async fn repair(&self) {
+    async fn repair(&self) -> Repaired {
         self.arrears.forget_where(|shard| self.ownership.held(shard).is_none());
-        for (shard, calendar_id) in self.arrears.all() {
+        let owed = self.arrears.first();
+        for &(shard, calendar_id) in &owed {
             let present = || self.directory.peek(calendar_id).and_then(|slot| slot.facts());
             let facts = present();
             let cache = &self.parts.cache;
@@ -155,7 +177,7 @@ impl Context {
             };
             if tried.is_err() {
                 // Very likely none of the others would be taken either.
-                return;
+                return Repaired::Nothing;
             }
             let is_same = || match (facts, present()) {
                 (Some(published), Some(present)) => Arc::ptr_eq(&published, &present),
@@ -164,22 +186,64 @@ impl Context {
             };
             self.arrears.settle(shard, calendar_id, is_same);
         }
+        if owed.len() < REPAIRED_MAX { Repaired::All } else { Repaired::Part }
     }
 }
 
-/// Says beats until the scheduler stops.
+/// When what is owed is tried again.
+#[derive(Default)]
+struct Retry {
+    at: Option<Instant>,
+    failed: u32,
+}
+
+impl Retry {
+    /// Waits until it is time; for ever where nothing is owed.
+    async fn due(&self) {
+        match self.at {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn handle_fallen(&mut self, now: Instant) {
+        self.at.get_or_insert(now + RETRY_FIRST);
+    }
+
+    fn handle_repaired(&mut self, repaired: Repaired, now: Instant) {
+        self.failed = if repaired == Repaired::Nothing { self.failed.saturating_add(1) } else { 0 };
+        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(self.failed)).min(RETRY_MAX);
+        self.at = (repaired != Repaired::All).then_some(now + wait);
+    }
+}
+
+/// Says beats, and pays what is owed, until the scheduler stops.
 pub(crate) async fn run(context: Arc<Context>) {
     let mut ticks = interval(BEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut said = BTreeMap::new();
+    let (mut said, mut retry) = (BTreeMap::new(), Retry::default());
     loop {
-        tokio::select! {
+        let is_retry = tokio::select! {
             biased;
             () = context.stopping.cancelled() => return,
-            () = context.caught_up.notified() => {}
-            _ = ticks.tick() => {}
+            () = context.caught_up.notified() => false,
+            _ = ticks.tick() => false,
+            () = retry.due() => true,
+            () = context.arrears.fallen.notified() => {
+                retry.handle_fallen(Instant::now());
+                continue;
+            }
+        };
+        // Their beats were ended, and are said again once nothing is owed.
+        for shard in context.arrears.shards() {
+            said.remove(&shard);
         }
-        context.say_beats(&mut said).await;
+        let repaired = context.repair().await;
+        retry.handle_repaired(repaired, Instant::now());
+        // A cache that takes no calendar takes no beats, of which there may be thousands.
+        if !(is_retry && repaired == Repaired::Nothing) {
+            context.say_beats(&mut said).await;
+        }
     }
 }
 

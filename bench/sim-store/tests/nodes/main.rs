@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
 
+mod arrears;
 mod doubt;
+mod handing;
 mod heirs;
 mod links;
 mod stories;

@@ -1,7 +1,7 @@
 //! Several nodes on one store and one cache, and some accounts to book in.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ pub(crate) struct FickleCache {
     kept: MemoryFactCache,
     is_down: AtomicBool,
     refuses_facts: AtomicBool,
+    refused: AtomicU32,
     lag: Mutex<Duration>,
 }
 
@@ -58,6 +59,11 @@ impl FickleCache {
     /// Takes no facts, and everything else.
     pub(crate) fn set_refusing(&self, refuses_facts: bool) {
         self.refuses_facts.store(refuses_facts, Ordering::SeqCst);
+    }
+
+    /// How many writes of facts it has refused.
+    pub(crate) fn refused(&self) -> u32 {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// Forgets a calendar, and the beat of its shard.
@@ -73,7 +79,10 @@ impl FickleCache {
 
     fn writable(&self) -> Result<&MemoryFactCache, CacheError> {
         match self.refuses_facts.load(Ordering::SeqCst) {
-            true => Err(CacheError::Unavailable("full".into())),
+            true => {
+                self.refused.fetch_add(1, Ordering::SeqCst);
+                Err(CacheError::Unavailable("full".into()))
+            }
             false => self.reached(),
         }
     }

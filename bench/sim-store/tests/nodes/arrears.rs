@@ -1,0 +1,105 @@
+//! What an owner sold and could not tell the cache of.
+
+use std::time::Duration;
+
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::commit::IdempotencyKey;
+use agentcal_engine::ports::FactCache;
+use tokio::time::{Instant, sleep};
+
+use crate::links::Way;
+use crate::town::{Node, Person, Town, at, standing, until};
+
+/// Longest time until a cache that takes facts again has all that is owed, and the owner's word for it.
+const PAID_WITHIN: Duration = Duration::from_millis(300);
+
+async fn has_beat(town: &Town, person: &Person) -> bool {
+    town.cache.read(person.shard(), &[]).await.unwrap().beat.is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_is_paid_as_soon_as_the_cache_takes_it() {
+    for gone_for in [Duration::from_millis(10), Duration::from_secs(1), Duration::from_secs(30)] {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let people: Vec<&Person> = town.people.iter().filter(|person| one.owns(person)).collect();
+        assert!(people.len() > 2, "there is more than one shard to pay for");
+        for person in &people {
+            one.booked(town.booking(person, 8)).await;
+        }
+        sleep(Duration::from_secs(3)).await;
+        town.cache.set_refusing(true);
+        for person in &people {
+            one.booked(town.booking(person, 9)).await;
+        }
+        sleep(gone_for).await;
+        // One for each booking, and then one at a time for all of them together.
+        let tries_max = people.len() + 2 + usize::try_from(gone_for.as_millis() / 200).unwrap();
+        assert!(town.cache.refused() as usize <= tries_max, "{} tries in {gone_for:?}", town.cache.refused());
+        town.cache.set_refusing(false);
+        let began = Instant::now();
+        for person in &people {
+            while !has_beat(&town, person).await {
+                assert!(began.elapsed() < PAID_WITHIN, "still owed after {gone_for:?}");
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+        town.links.set(&one.scheduler, Way::Cut);
+        let began = Instant::now();
+        for person in &people {
+            assert!(other.sees_taken(person, 9).await);
+        }
+        assert!(began.elapsed() < Duration::from_millis(10), "from the cache, whose beats count again");
+    }
+}
+
+fn with_key(request: CommitRequest) -> CommitRequest {
+    CommitRequest { idempotency: Some(IdempotencyKey { scope: [7; 32], fingerprint: [7; 32] }), ..request }
+}
+
+/// Ends the owner when it has committed something and not yet said so to anybody.
+async fn die_after_commit(town: &Town, owner: &Node, person: &Person) {
+    let until = Instant::now() + Duration::from_secs(1);
+    while standing(town, person).is_empty() {
+        assert!(Instant::now() < until, "it is not committed");
+        sleep(Duration::from_millis(1)).await;
+    }
+    owner.store.hold();
+    town.links.set(&owner.scheduler, Way::Cut);
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
+}
+
+/// Whoever hears from another node that it is booked finds it taken everywhere, although the owner published nothing.
+#[tokio::test(start_paused = true)]
+async fn what_an_owner_committed_last_is_published_by_whoever_says_so() {
+    for is_same_commit in [true, false] {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let reader = town.join("reader").await;
+        until("the third one has its share", || reader.shard_count() > 1_200).await;
+        sleep(Duration::from_secs(6)).await;
+        let person = town.person_of(&one);
+        assert!(!one.sees_taken(&person, 9).await);
+        sleep(Duration::from_secs(3)).await;
+        assert!(has_beat(&town, &person).await && !reader.sees_taken(&person, 9).await);
+        town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
+        // Either the node that passed it on hears nothing any more, or its caller asks again elsewhere, with the same key.
+        town.links.set(&one.scheduler, Way::Mute);
+        let request = town.booking(&person, 9);
+        let (first, request) = if is_same_commit { (&other, request) } else { (&one, with_key(request)) };
+        let again = with_key(CommitRequest { kind: request.kind.clone(), ..town.booking(&person, 9) });
+        let asked = tokio::spawn({
+            let first = first.clone();
+            async move { first.commit(request).await }
+        });
+        die_after_commit(&town, &one, &person).await;
+        let answer = if is_same_commit { asked.await.unwrap() } else { other.commit(again).await };
+        match is_same_commit {
+            true => assert!(matches!(answer, CommitAnswer::Committed(_)), "{answer:?}"),
+            false => assert!(matches!(answer, CommitAnswer::Replayed(_)), "{answer:?}"),
+        }
+        assert!(has_beat(&town, &person).await, "the dead owner's word still counts");
+        assert!(reader.sees_taken(&person, 9).await && other.sees_taken(&person, 9).await);
+        assert_eq!(standing(&town, &person), [at(9)].into());
+    }
+}

@@ -1,0 +1,50 @@
+//! Shards on their way from one node to another.
+
+use std::time::Duration;
+
+use agentcal_engine::ports::FactCache;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::town::{Node, Person, Town, at, standing, until};
+
+/// Somebody whose shard the store gives to another node than the one that gave it away, and has not yet heard so, knows.
+fn just_given(town: &Town, giver: &Node) -> Option<Person> {
+    let (rows, _) = town.disk.view().ownership();
+    let is_given = |person: &&Person| giver.owns(person) && rows[person.index()].owner != Some(giver.id());
+    town.people.iter().find(is_given).copied()
+}
+
+/// Its receiver may hear of it first, and sell.
+#[tokio::test(start_paused = true)]
+async fn a_giver_answers_nothing_from_memory_before_it_knows_what_went() {
+    let town = Town::found().await;
+    let giver = town.join("giver").await;
+    for person in &town.people {
+        assert!(!giver.sees_taken(person, 9).await);
+    }
+    sleep(Duration::from_secs(3)).await;
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
+    let heir = town.join("heir").await;
+    let began = Instant::now();
+    while just_given(&town, &giver).is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing is handed over");
+        sleep(Duration::from_millis(1)).await;
+    }
+    let person = just_given(&town, &giver).unwrap();
+    // What the store answered is on its way to the giver, for however long.
+    giver.store.hold();
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
+    let given = Instant::now();
+    until("the receiver has looked", || heir.owns(&person)).await;
+    heir.booked(town.booking(&person, 9)).await;
+    assert!(given.elapsed() < Duration::from_secs(4), "the giver's lease and knowledge still last");
+    // Nothing comes from the store, so it either says what the cache says or nothing.
+    let answer = timeout(Duration::from_millis(500), giver.sees_taken(&person, 9)).await;
+    assert!(!matches!(answer, Ok(false)), "it offers what its heir sold");
+    let read = town.cache.read(person.shard(), &[person.calendar_id]).await.unwrap();
+    assert!(read.facts[0].is_some(), "the heir has published");
+    giver.store.resume();
+    until("the giver knows", || !giver.owns(&person)).await;
+    assert!(giver.sees_taken(&person, 9).await);
+    assert_eq!(standing(&town, &person), [at(9)].into());
+}
