@@ -13,10 +13,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Records metrics from now on.
 pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
-    let builder = histograms().try_fold(PrometheusBuilder::new(), |builder, name| {
-        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)
-    })?;
-    let handle = builder.install_recorder()?;
+    let handle = builder()?.install_recorder()?;
     describe();
     agentcal_store_redis::metrics::describe();
     let upkeep = handle.clone();
@@ -28,4 +25,12 @@ pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
         }
     });
     Ok(handle)
+}
+
+/// Every histogram has buckets: without them it would be told as quantiles, which cannot be added over nodes.
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    let histograms = histograms().map(|name| (name, &BUCKETS[..])).chain(agentcal_store_redis::metrics::histograms());
+    histograms.into_iter().try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+    })
 }

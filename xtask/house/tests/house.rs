@@ -119,3 +119,15 @@ fn every_setting_is_documented() {
     let missing: Vec<&str> = known.into_iter().filter(|name| !documented.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not mention {missing:?}");
 }
+
+/// An image is built of what is in the repository: no build output, no data, no secrets of whoever builds it.
+#[test]
+fn images_are_built_of_the_repository_alone() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("the file is there");
+    let (kept_out, unversioned) = (read(".dockerignore"), read(".gitignore"));
+    let kept_out: BTreeSet<&str> = kept_out.lines().collect();
+    let unversioned = unversioned.lines().map(|line| format!("**/{}", line.trim_end_matches('/')));
+    let expected = unversioned.chain([".git", "**/node_modules", "**/.env"].map(str::to_owned));
+    let missing: Vec<String> = expected.filter(|line| !kept_out.contains(line.as_str())).collect();
+    assert!(missing.is_empty(), ".dockerignore lacks {missing:?}");
+}
