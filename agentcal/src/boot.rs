@@ -1,12 +1,16 @@
 //! Putting a node together: the one place that names stores, caches and providers.
 
+pub(crate) mod neighbours;
+pub(crate) mod skew;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError};
 use agentcal_api::{ApiParts, ApiSettings, Readiness};
 use agentcal_engine::commit::HoldLimits;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Quotas, Store, StoreError};
+use agentcal_engine::ports::{Clock, Entropy, FactCache, NodeRecord, Peers, Quotas, Store, StoreError};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
@@ -21,6 +25,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, PeersConfig, SecretText};
 use crate::durable::Durable;
+use skew::{Skew, Weight};
 
 /// Name of the database in a data folder.
 pub(crate) const DATABASE_FILE: &str = "agentcal.db";
@@ -29,6 +34,9 @@ pub(crate) const KEYRING_FILE: &str = "keyring";
 
 /// Most requests of other nodes at work at once.
 const PEER_REQUESTS_MAX: usize = 4_096;
+
+/// Longest wait for Redis to be asked for its settings.
+const REDIS_READY_MAX: Duration = Duration::from_secs(60);
 
 /// Why a node was not put together.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,9 @@ pub(crate) enum BootError {
     /// The database would lose acknowledged bookings.
     #[error("the database would lose bookings that were confirmed: {0}")]
     NotDurable(String),
+    /// This machine's clock, or the database's, is wrong.
+    #[error("this machine's clock is {0} the database's, too much to serve: have a time service set both")]
+    Clock(Skew),
     /// The keys are not those that sealed the data.
     #[error(
         "AGENTCAL_ENCRYPTION_KEYS does not open what is stored: the key {0} is missing from it, or is another one; put \
@@ -106,14 +117,14 @@ impl Cluster {
         if self.peers.tls.is_some() { Guard::MutualTls } else { Guard::Secrets(self.peers.secrets.clone()) }
     }
 
-    fn client(&self, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn Peers>, BootError> {
-        Ok(Arc::new(HttpPeers::new(PeersParts {
-            clock: Arc::clone(clock),
-            entropy: Arc::clone(entropy),
-            secret: self.peers.secrets.first().cloned(),
-            tls: self.peers.tls.clone(),
-            settings: PeersSettings::default(),
-        })?))
+    /// How other nodes are asked.
+    pub(crate) fn peers(
+        config: &PeersConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<HttpPeers, PeersError> {
+        let (secret, tls) = (config.secrets.first().cloned(), config.tls.clone());
+        HttpPeers::new(PeersParts { clock, entropy, secret, tls, settings: PeersSettings::default() })
     }
 }
 
@@ -127,6 +138,8 @@ pub(crate) struct Node {
     pub(crate) web: WebParts,
     /// Who may ask it as a node.
     guard: Option<Guard>,
+    /// How it asks other nodes; `None`: it is alone.
+    peers: Option<Arc<HttpPeers>>,
     /// Whether it should be sent requests; not at first.
     pub(crate) readiness: Readiness,
 }
@@ -135,6 +148,18 @@ impl Node {
     /// What the public listener answers with: the api, and the pages attendees' links lead to.
     pub(crate) fn public_router(&self) -> Router {
         agentcal_api::router(self.api.clone()).merge(agentcal_web::router(self.web.clone()))
+    }
+
+    /// Begins to ask the other nodes, once, and says which of them cannot be asked.
+    pub(crate) fn look_around(&self) {
+        let Some(peers) = self.peers.clone() else { return };
+        let me = self.scheduler.node().id;
+        let others: Vec<NodeRecord> = self.scheduler.nodes().into_iter().filter(|node| node.id != me).collect();
+        tokio::spawn(async move {
+            for (node, why) in neighbours::unreachable(&peers, &others).await {
+                tracing::warn!(address = node.address, %why, "a node lives, by its lease, and cannot be asked");
+            }
+        });
     }
 
     /// What the internal listener answers with: metrics and probes, and what other nodes ask.
@@ -180,6 +205,19 @@ pub(crate) async fn require_durability(store: &Durable) -> Result<(), BootError>
     if durability.fatal.is_empty() { Ok(()) } else { Err(BootError::NotDurable(durability.fatal.join("; "))) }
 }
 
+/// Refuses a clock too far from the database's, by which leases and holds end; one that is merely wrong is said.
+pub(crate) async fn require_clock(store: &Durable) -> Result<(), BootError> {
+    let Some(skew) = store.skew().await.transpose()? else { return Ok(()) };
+    match skew.weight() {
+        Weight::Little => Ok(()),
+        Weight::Much => {
+            tracing::warn!("this machine's clock is {skew} the database's: have a time service set both");
+            Ok(())
+        }
+        Weight::TooMuch => Err(BootError::Clock(skew)),
+    }
+}
+
 /// Refuses keys that do not open what is stored. A database without tenants is opened by any.
 pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError> {
     let unreadable = store.unreadable_key_ids().await?;
@@ -192,14 +230,18 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let providers = providers(&store, &clock, &plan)?;
-    let peers = plan.cluster.as_ref().map(|cluster| cluster.client(&clock, &entropy)).transpose()?;
+    let peers = plan.cluster.as_ref().map(|cluster| {
+        let peers = Cluster::peers(&cluster.peers, Arc::clone(&clock), Arc::clone(&entropy));
+        peers.map(Arc::new)
+    });
+    let peers = peers.transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
     let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
     let scheduler = Scheduler::start(SchedulerParts {
         store: Arc::clone(&store),
         cache,
         quotas: Arc::clone(&quotas),
-        peers,
+        peers: peers.clone().map(|peers| peers as Arc<dyn Peers>),
         providers: providers.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -235,7 +277,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         readiness: readiness.clone(),
     };
     let guard = plan.cluster.as_ref().map(Cluster::guard);
-    Ok(Node { scheduler, api, web, guard, readiness })
+    Ok(Node { scheduler, api, web, guard, peers, readiness })
 }
 
 /// What nodes share besides the store.
@@ -249,8 +291,25 @@ fn shared(redis_url: Option<&SecretText>, clock: &Arc<dyn Clock>) -> Result<Shar
         return Ok((Arc::new(MemoryFactCache::default()), alone));
     };
     let cache = RedisFactCache::connect(&RedisConfig::at(url))?;
+    tokio::spawn(say_what_hurts(cache.clone()));
     let quotas = Arc::new(cache.quotas(alone));
     Ok((Arc::new(cache), quotas))
+}
+
+/// Says what in the settings of Redis hurts. One that is away says so itself, by not answering.
+async fn say_what_hurts(cache: RedisFactCache) {
+    if cache.ready(REDIS_READY_MAX).await.is_err() {
+        return;
+    }
+    for remark in cache.health().await.map(|health| health.remarks).unwrap_or_default() {
+        tracing::warn!(remark, "Redis should be set up otherwise");
+    }
+    match Skew::measure(|| cache.server_now()).await {
+        Ok(skew) if skew.weight() != Weight::Little => {
+            tracing::warn!("this machine's clock is {skew} that of Redis: have a time service set both");
+        }
+        Ok(_) | Err(_) => {}
+    }
 }
 
 fn providers(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, plan: &Plan) -> Result<Providers, BootError> {

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{Store, StoreError};
+use agentcal_engine::ports::{FactStore as _, NodeRecord, Store, StoreError};
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
 use agentcal_store_vault::KeyRing;
 
+use crate::boot::skew::Skew;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{DatabaseConfig, SecretText};
 
@@ -96,6 +97,22 @@ impl Durable {
             Self::Sqlite(store) => sorted(&store.durability_check().await?, |_| true),
             Self::Postgres(store) => sorted(&store.durability_check().await?, |problem| problem.is_fatal()),
         })
+    }
+
+    /// Nodes that live, by their leases; `None`: a file is of one alone.
+    pub(crate) async fn living_nodes(&self) -> Result<Option<Vec<NodeRecord>>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.living_nodes().await.map(Some),
+        }
+    }
+
+    /// How far this machine's clock is from the store's; `None`: a file has no other clock.
+    pub(crate) async fn skew(&self) -> Option<Result<Skew, StoreError>> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => Some(Skew::measure(|| store.store_now()).await),
+        }
     }
 
     /// Ids of keys that protect something here and are not among those given, or are others.

@@ -81,6 +81,7 @@ pub struct HttpPeers {
     entropy: Arc<dyn Entropy>,
     exchange: Exchange,
     settings: PeersSettings,
+    speaks_tls: bool,
 }
 
 impl HttpPeers {
@@ -88,7 +89,19 @@ impl HttpPeers {
     pub fn new(parts: PeersParts) -> Result<Self, PeersError> {
         let PeersParts { clock, entropy, secret, tls, settings } = parts;
         let exchange = Exchange::new(secret, tls.as_ref(), &settings)?;
-        Ok(Self { clock, entropy, exchange, settings })
+        Ok(Self { clock, entropy, exchange, settings, speaks_tls: tls.is_some() })
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        self.exchange.client()
+    }
+
+    pub(crate) fn secret(&self) -> Option<&PeerSecret> {
+        self.exchange.secret()
+    }
+
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.speaks_tls
     }
 
     fn mint(&self) -> RequestId {

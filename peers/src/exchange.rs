@@ -95,6 +95,14 @@ impl Exchange {
         Ok(Self { client, secret, in_flight, answer_len_max, refused: OncePerMinute::default() })
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn secret(&self) -> Option<&PeerSecret> {
+        self.secret.as_ref()
+    }
+
     /// Asks a peer and waits for its whole answer. Dropping the future takes the request back, as far as it can be.
     pub(crate) async fn ask(&self, peer: &NodeRecord, call: Call) -> Result<Vec<u8>, Failure> {
         let mut meter = Meter::start(call.kind);

@@ -1,17 +1,22 @@
 //! `agentcal doctor`: a line for everything that was looked at, and failure if one of them is bad.
 
+mod clocks;
+mod nodes;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use agentcal_engine::ports::CacheError;
 use agentcal_provider_egress::Dns;
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use tokio::net::TcpListener;
 
 use super::{CommandResult, Surroundings, say};
 use crate::boot;
+use crate::boot::skew::Skew;
 use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, SecretText};
 use crate::durable::Durable;
 
@@ -112,6 +117,8 @@ async fn database(config: &Config) -> Vec<Finding> {
             if findings.iter().all(|finding| finding.state == State::Good) {
                 findings.extend(durability(&store).await);
                 findings.push(encryption(&store, &config.encryption).await);
+                findings.extend(clock(&store).await);
+                findings.extend(nodes::examine(&store, &config.peers).await);
             }
             store.close().await;
             findings
@@ -162,6 +169,14 @@ async fn encryption(store: &Durable, encryption: &EncryptionConfig) -> Finding {
     }
 }
 
+/// A file has this machine's clock.
+async fn clock(store: &Durable) -> Option<Finding> {
+    match store.skew().await? {
+        Ok(skew) => Some(clocks::database(skew)),
+        Err(error) => Some(Finding::bad("clock", with_causes(&error))),
+    }
+}
+
 /// Redis may be lost at any time, so nothing about it is fatal; without it questions only take longer.
 async fn redis(config: &Config) -> Vec<Finding> {
     let Some(url) = config.redis_url.as_ref().and_then(SecretText::said) else {
@@ -173,17 +188,18 @@ async fn redis(config: &Config) -> Vec<Finding> {
         Ok(cache) => cache,
         Err(error) => return vec![Finding::bad("Redis", with_causes(&error))],
     };
-    let health = match cache.ready(SERVER_TIMEOUT).await {
-        Ok(()) => cache.health().await,
-        Err(error) => Err(error),
+    let found = async {
+        cache.ready(SERVER_TIMEOUT).await?;
+        Ok::<_, CacheError>((cache.health().await?, Skew::measure(|| cache.server_now()).await?))
     };
+    let found = found.await;
     cache.close().await;
-    match health {
+    match found {
         Err(error) => vec![Finding::bad("Redis", with_causes(&error))],
-        Ok(health) => {
+        Ok((health, skew)) => {
             let says = format!("version {}, {:.1} ms away", health.version, health.round_trip.as_secs_f64() * 1e3);
             let remarks = health.remarks.into_iter().map(|remark| Finding::warning("Redis", remark));
-            std::iter::once(Finding::good("Redis", says)).chain(remarks).collect()
+            std::iter::once(Finding::good("Redis", says)).chain(remarks).chain(clocks::redis(skew)).collect()
         }
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
     let api = tokio::spawn(listener.run(node.public_router(), stopping));
     node.readiness.set(true);
     tracing::info!(%address, %internal_address, "ready");
+    node.look_around();
 
     let signal = stopped.await;
     tracing::info!(signal, "stopping: finishing what was accepted");
@@ -79,6 +80,7 @@ async fn open(config: &Config) -> Result<Durable, Box<dyn Error>> {
     boot::require_current_schema(&store).await?;
     boot::require_durability(&store).await?;
     boot::require_right_keys(&store).await?;
+    boot::require_clock(&store).await?;
     let rewrapped = store.rewrap_keys().await?;
     if rewrapped > 0 {
         tracing::info!(rewrapped, "tenants' keys are now protected by the first encryption key");

@@ -63,9 +63,7 @@ impl Caller {
 
     /// The open slots of the question.
     pub(crate) async fn slots(&self, info: &DevInfo, days: u64, query: &str) -> Vec<Value> {
-        #[expect(clippy::disallowed_methods, reason = "a caller outside the program has a clock of its own")]
-        let now = std::time::SystemTime::now();
-        let today = chrono::DateTime::<chrono::Utc>::from(now).date_naive();
+        let today = today();
         let last = today + chrono::Days::new(days - 1);
         let path = format!("/v1/accounts/{}/availability?start_date={today}&end_date={last}&{query}", info.account_id);
         let answer = self.get_ok(&path).await;
@@ -81,6 +79,13 @@ impl Caller {
     pub(crate) async fn book(&self, info: &DevInfo, start_time: &Value) -> (StatusCode, Value) {
         self.post(&bookings_path(info), booking(info, start_time)).await
     }
+}
+
+/// The present day in UTC.
+pub(crate) fn today() -> chrono::NaiveDate {
+    #[expect(clippy::disallowed_methods, reason = "a caller outside the program has a clock of its own")]
+    let now = std::time::SystemTime::now();
+    chrono::DateTime::<chrono::Utc>::from(now).date_naive()
 }
 
 pub(crate) fn bookings_path(info: &DevInfo) -> String {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings};
 use agentcal_api::{ApiParts, ApiSettings, Readiness, router};
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{Clock, FactCache, Peers, Store};
+use agentcal_engine::ports::{CLOCK_SKEW_MAX, Clock, FactCache, Peers, Store};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_sim_store::{Disk, Line, Way};
 use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
@@ -40,7 +40,7 @@ const BOOT_RETRY: Duration = Duration::from_millis(500);
 /// How long what was accepted may take to end when the node ends in order.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Most milliseconds that a node's clock is wrong.
-const SKEW_MS_MAX: u64 = 40_000;
+const SKEW_MS_MAX: u64 = CLOCK_SKEW_MAX.as_secs() * 1_000;
 
 /// The names of the nodes' hosts.
 const NAMES: [&str; NODES_MAX] = ["node0", "node1", "node2", "node3", "node4"];

@@ -21,7 +21,7 @@ pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
-pub use ownership::{Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
+pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{
     CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,

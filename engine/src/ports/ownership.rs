@@ -50,6 +50,10 @@ pub struct ShardMap {
 /// begin anew with all it knows.
 pub const TOUCHED_FOR: Duration = Duration::from_secs(30);
 
+/// How wrong a node's clock may be beside the store's. Leases are counted in time that passed and by the store's clock, so
+/// that a difference that stays moves none; no more than this is simulated, and nothing says that more is borne.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(40);
+
 /// What a node learns by renewing its lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {

@@ -6,6 +6,7 @@ mod crowd;
 mod deadlines;
 mod listener;
 mod methods;
+mod probes;
 mod refusals;
 mod relay;
 mod samples;

@@ -152,6 +152,27 @@ impl OwnershipStore for PostgresStore {
 }
 
 impl PostgresStore {
+    /// Nodes whose lease has not run out, by their addresses; for people to read.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn living_nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        let select = sqlx::query_as::<_, (Uuid, String, i64, bool)>(
+            "SELECT node_id, address, started_at, is_draining FROM nodes \
+             WHERE expires_at > coalesce($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) \
+             ORDER BY address, node_id",
+        );
+        let select = select.bind(self.given_clock().map(Timestamp::as_micros));
+        let rows = select.fetch_all(&mut *self.reader(Scope::All).await?).await.map_err(store_error)?;
+        let node = |(id, address, started_at, is_draining)| NodeRecord {
+            id: NodeId(id),
+            address,
+            started_at: Timestamp::from_micros(started_at),
+            is_draining,
+        };
+        Ok(rows.into_iter().map(node).collect())
+    }
+
     /// Puts every shard under one epoch above all there are, owned by nobody. At least the clock's milliseconds: a database
     /// that was restored then begins above every epoch it ever had.
     pub(crate) async fn raise_every_epoch(&self) -> Result<Epoch> {

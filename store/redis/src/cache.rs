@@ -8,6 +8,7 @@ use agentcal_engine::ids::CalendarId;
 use agentcal_engine::planted;
 use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache, Quotas};
 use agentcal_engine::shard::{Epoch, Shard};
+use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 use fred::types::Value;
 use futures::stream::{self, StreamExt};
@@ -70,6 +71,14 @@ impl RedisFactCache {
     /// When it does not answer.
     pub async fn health(&self) -> Result<Health, CacheError> {
         health::ask(&self.shared.link).await
+    }
+
+    /// The server's clock.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn server_now(&self) -> Result<Timestamp, CacheError> {
+        health::clock(&self.shared.link).await
     }
 
     /// Ends the connections. Later calls are refused.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agentcal_engine::ports::CacheError;
+use agentcal_engine::time::Timestamp;
 use fred::types::Value;
 use fred::types::scripts::Script;
 use tokio::time::Instant;
@@ -40,6 +41,20 @@ pub(crate) async fn ask(link: &Link) -> Result<Health, CacheError> {
     Ok(Health { version, round_trip, maxmemory_policy, remarks })
 }
 
+/// The clock of whichever server answers.
+pub(crate) async fn clock(link: &Link) -> Result<Timestamp, CacheError> {
+    let answer = link.read_anywhere("TIME", Vec::new()).await?;
+    parse_clock(answer).ok_or_else(|| CacheError::Unavailable("its clock cannot be read".to_owned()))
+}
+
+/// Seconds, and the microseconds of the present one.
+fn parse_clock(answer: Value) -> Option<Timestamp> {
+    let Value::Array(parts) = answer else { return None };
+    let mut numbers = parts.into_iter().map(|part| part.into_string()?.parse::<i64>().ok());
+    let (seconds, micros) = (numbers.next()??, numbers.next()??);
+    Some(Timestamp::from_seconds(seconds).plus_micros(micros))
+}
+
 /// Everything kept here has an end of its own, so keys with one are the right ones to go first.
 fn policy_remark(policy: &str) -> Option<String> {
     let is_fine = policy == "noeviction" || policy == "unknown" || policy.starts_with("volatile-");
@@ -68,6 +83,18 @@ mod tests {
         check("volatile-ttl", false);
         check("allkeys-lru", true);
         check("allkeys-random", true);
+    }
+
+    #[test]
+    fn a_clock_is_seconds_and_micros() {
+        let check = |parts: &[&str], expected: Option<i64>| {
+            let answer = Value::Array(parts.iter().map(|&part| Value::from(part)).collect());
+            assert_eq!(parse_clock(answer).map(Timestamp::as_micros), expected, "{parts:?}");
+        };
+        check(&["1796083200", "250000"], Some(1_796_083_200_250_000));
+        check(&["1796083200"], None);
+        check(&["soon", "1"], None);
+        assert_eq!(parse_clock(Value::Null), None);
     }
 
     #[test]
