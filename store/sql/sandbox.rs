@@ -60,7 +60,9 @@ impl SandboxState for DbStore {
         expected_change: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         for _ in 0..RACES_MAX {
-            let mut work = self.begin_write(Scope::Account(account_id)).await?;
+            // A calendar elsewhere would be no part of this database's promises. Whatever is noted of this write comes after
+            // it in the log; lost together, it is made again.
+            let mut work = self.begin_repeatable(Scope::Account(account_id)).await?;
             match put(&mut work, (account_id, calendar_id), event, expected_change).await? {
                 Put::Done(change) => {
                     work.commit().await.map_err(store_error)?;

@@ -39,6 +39,12 @@ impl PostgresStore {
         self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", scope).await
     }
 
+    /// A transaction that makes itself good if a crash of the server loses it, so that nobody waits until the disk has it.
+    /// What comes later in the log and is waited for takes it along: nothing that builds on it outlives it.
+    pub(crate) async fn begin_repeatable(&self, scope: Scope) -> Result<Work> {
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off", scope).await
+    }
+
     /// A transaction that sees one state of a scope's rows.
     pub(crate) async fn begin_read(&self, scope: Scope) -> Result<Work> {
         self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", scope).await
@@ -82,14 +88,15 @@ impl PostgresStore {
     }
 
     /// Keeps what most tries come to, in one call: the event was written for the first time, and the booking has not changed
-    /// meanwhile. Facts stand as they were, so nothing need be locked, and no booking waits. False: it is something else, and
-    /// nothing was done.
+    /// meanwhile. Facts stand as they were, so nothing need be locked, and no booking waits. Lost in a crash of the server, the
+    /// row asks for the write again, which finds its own event; so nobody waits for the disk either. False: it is something
+    /// else, and nothing was done.
     pub(crate) async fn record_first_write(&self, result: &WritebackResult) -> Result<bool> {
         let (Some((event, range)), WritebackState::Written) = (&result.written, result.state) else { return Ok(false) };
         let call = sqlx::query_scalar(
             "SELECT agentcal_written_1(plan_account => $1, plan_booking => $2, plan_calendar => $3, plan_version => $4, \
              plan_attempts => $5, plan_due_at => $6, plan_last_error => $7, plan_external_state => $8, plan_event => $9, \
-             plan_etag => $10, plan_start => $11, plan_end => $12)",
+             plan_etag => $10, plan_start => $11, plan_end => $12), set_config('synchronous_commit', 'off', true)",
         );
         let call = call.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
         let call =

@@ -36,6 +36,12 @@ impl SqliteStore {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)
     }
 
+    /// A transaction that makes itself good if a crash loses it. Forced to disk like any other: the one writer waits for
+    /// nobody else's.
+    pub(crate) async fn begin_repeatable(&self, scope: Scope) -> Result<Work> {
+        self.begin_write(scope).await
+    }
+
     /// A transaction that sees one state of the store.
     pub(crate) async fn begin_read(&self, _: Scope) -> Result<Work> {
         self.readers.begin().await.map_err(store_error)
