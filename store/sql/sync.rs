@@ -2,17 +2,25 @@
 //! collects the next generation in the shadow of the one that counts and takes its place with the last page, together
 //! with the cursor.
 
-use agentcal_engine::facts::Knowledge;
+use std::collections::BTreeMap;
+
+use agentcal_engine::facts::{ExternalInstance, Knowledge};
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Connection, ProviderKind, Watch};
 use agentcal_engine::ports::{ResourceChange, SaveSync, SyncCursor, SyncFailure, SyncState};
 use agentcal_engine::time::{TimeRange, Timestamp};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use crate::db::DbConnection;
+use crate::db::{Db, DbConnection};
 use crate::error::{Result, store_error};
 use crate::text::{Named, range, to_i64, to_u32, to_u64};
 use crate::{connection, locks, revisions};
+
+/// Resources that are named in one statement.
+const NAMES_PER_STATEMENT: usize = 200;
+/// Rows that one statement inserts.
+const ROWS_PER_STATEMENT: usize = 200;
 
 #[derive(sqlx::FromRow)]
 struct StateRow {
@@ -70,10 +78,7 @@ pub(crate) async fn save(work: &mut DbConnection, save: &SaveSync) -> Result<Opt
     if save.begins_shadow && !counts {
         delete_generation(work, account_id, calendar_id, save.generation).await?;
     }
-    let mut changed = false;
-    for change in &save.changes {
-        changed |= replace_resource(work, account_id, calendar_id, save.generation, change).await?;
-    }
+    let changed = replace_resources(work, save).await?;
     if changed && counts {
         mark_rows_changed(work, account_id, calendar_id).await?;
     }
@@ -155,50 +160,88 @@ async fn knows_otherwise(
 
 type InstanceColumns = (i64, i64, Option<Uuid>, bool);
 
-/// Puts a resource's instances in place of those it had in the generation; whether that changed anything.
-async fn replace_resource(
-    work: &mut DbConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-    generation: u64,
-    change: &ResourceChange,
-) -> Result<bool> {
-    let new: Vec<InstanceColumns> = change
-        .instances
+/// Instances of resources, by the resource's name, in their order.
+type Resources = BTreeMap<String, Vec<InstanceColumns>>;
+
+/// Puts the instances of a page's resources in place of those they had in the generation; whether that changed anything. A
+/// calendar's bookings wait meanwhile, so it takes a few statements, however many resources the page has.
+async fn replace_resources(work: &mut DbConnection, save: &SaveSync) -> Result<bool> {
+    // Of a resource that is named twice, the last word counts.
+    let mut new: Resources = save.changes.iter().map(columns_of).collect();
+    let mut names: Vec<String> = new.keys().cloned().collect();
+    let old = resources(work, save, &names).await?;
+    new.retain(|name, instances| old.get(name).map_or(&[][..], Vec::as_slice) != instances.as_slice());
+    names.retain(|name| new.contains_key(name) && old.contains_key(name));
+    delete_resources(work, save, &names).await?;
+    insert_resources(work, save, &new).await?;
+    Ok(!new.is_empty())
+}
+
+fn columns_of(change: &ResourceChange) -> (String, Vec<InstanceColumns>) {
+    let columns = |instance: &ExternalInstance| {
+        let TimeRange { start, end } = instance.range;
+        (start.as_micros(), end.as_micros(), instance.booking_id.map(|id| id.as_uuid()), instance.blocks)
+    };
+    (change.provider_event_id.clone(), change.instances.iter().map(columns).collect())
+}
+
+/// What is kept of some resources.
+async fn resources(work: &mut DbConnection, save: &SaveSync, names: &[String]) -> Result<Resources> {
+    let mut kept = Resources::new();
+    for names in names.chunks(NAMES_PER_STATEMENT) {
+        let mut select =
+            QueryBuilder::new("SELECT provider_event_id, start_at, end_at, booking_id, blocks FROM external_instances");
+        push_named(&mut select, save, names);
+        select.push(" ORDER BY provider_event_id, n");
+        let rows: Vec<(String, i64, i64, Option<Uuid>, bool)> =
+            select.build_query_as().persistent(false).fetch_all(&mut *work).await.map_err(store_error)?;
+        for (name, start, end, booking_id, blocks) in rows {
+            kept.entry(name).or_default().push((start, end, booking_id, blocks));
+        }
+    }
+    Ok(kept)
+}
+
+async fn delete_resources(work: &mut DbConnection, save: &SaveSync, names: &[String]) -> Result<()> {
+    for names in names.chunks(NAMES_PER_STATEMENT) {
+        let mut delete = QueryBuilder::new("DELETE FROM external_instances");
+        push_named(&mut delete, save, names);
+        delete.build().persistent(false).execute(&mut *work).await.map_err(store_error)?;
+    }
+    Ok(())
+}
+
+async fn insert_resources(work: &mut DbConnection, save: &SaveSync, resources: &Resources) -> Result<()> {
+    let rows: Vec<(&str, i64, &InstanceColumns)> = resources
         .iter()
-        .map(|instance| {
-            let TimeRange { start, end } = instance.range;
-            let booking_id = instance.booking_id.map(|id| id.as_uuid());
-            (start.as_micros(), end.as_micros(), booking_id, instance.blocks)
-        })
+        .flat_map(|(name, instances)| (0i64..).zip(instances).map(|(n, columns)| (name.as_str(), n, columns)))
         .collect();
-    let select = sqlx::query_as::<_, InstanceColumns>(
-        "SELECT start_at, end_at, booking_id, blocks FROM external_instances WHERE account_id = $1 AND calendar_id = $2 \
-         AND generation = $3 AND provider_event_id = $4 ORDER BY n",
-    );
-    let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
-    let old = select.bind(&change.provider_event_id).fetch_all(&mut *work).await.map_err(store_error)?;
-    if old == new {
-        return Ok(false);
-    }
-    if !old.is_empty() {
-        let delete = sqlx::query(
-            "DELETE FROM external_instances \
-             WHERE account_id = $1 AND calendar_id = $2 AND generation = $3 AND provider_event_id = $4",
-        );
-        let delete = delete.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
-        delete.bind(&change.provider_event_id).execute(&mut *work).await.map_err(store_error)?;
-    }
-    for (n, (start, end, booking_id, blocks)) in (0i64..).zip(new) {
-        let insert = sqlx::query(
+    for rows in rows.chunks(ROWS_PER_STATEMENT) {
+        let mut insert = QueryBuilder::new(
             "INSERT INTO external_instances (account_id, calendar_id, generation, provider_event_id, n, start_at, \
-             end_at, booking_id, blocks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             end_at, booking_id, blocks) ",
         );
-        let insert = insert.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(to_i64(generation));
-        let insert = insert.bind(&change.provider_event_id).bind(n).bind(start).bind(end).bind(booking_id).bind(blocks);
-        insert.execute(&mut *work).await.map_err(store_error)?;
+        insert.push_values(rows, |mut row, (name, n, (start, end, booking_id, blocks))| {
+            row.push_bind(save.account_id.as_uuid()).push_bind(save.calendar_id.as_uuid());
+            row.push_bind(to_i64(save.generation)).push_bind(*name).push_bind(n);
+            row.push_bind(start).push_bind(end).push_bind(booking_id).push_bind(blocks);
+        });
+        insert.build().persistent(false).execute(&mut *work).await.map_err(store_error)?;
     }
-    Ok(true)
+    Ok(())
+}
+
+/// `WHERE` it is one of these resources in the generation that is saved.
+fn push_named(statement: &mut QueryBuilder<Db>, save: &SaveSync, names: &[String]) {
+    statement.push(" WHERE account_id = ").push_bind(save.account_id.as_uuid());
+    statement.push(" AND calendar_id = ").push_bind(save.calendar_id.as_uuid());
+    statement.push(" AND generation = ").push_bind(to_i64(save.generation));
+    statement.push(" AND provider_event_id IN (");
+    let mut list = statement.separated(", ");
+    for name in names {
+        list.push_bind(name.clone());
+    }
+    statement.push(")");
 }
 
 /// What a written state says of the rows of the generation that counts.
