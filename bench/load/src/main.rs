@@ -9,6 +9,7 @@ mod data;
 mod drive;
 mod elsewhere;
 mod market;
+mod memory;
 mod node;
 mod pgbench;
 mod process;
@@ -28,6 +29,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::run::{Effort, Options, Part};
+
+/// That of the program, so that the bare route is no slower for its allocator than it must be.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "agentcal-load", about = "Measures a built agentcal")]

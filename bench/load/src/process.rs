@@ -13,6 +13,14 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
     ticks(&text).map(|ticks| TICK * ticks).ok_or_else(|| format!("{file} reads otherwise than proc(5) says"))
 }
 
+/// Resident memory of a process in MiB, as the system counts it; `None` where it does not say.
+pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}
+
 /// The fields `utime` and `stime`. The name before them may hold spaces and parentheses.
 fn ticks(stat: &str) -> Option<u32> {
     let (_, after_name) = stat.rsplit_once(')')?;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::process;
+
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The program; killed on drop.
@@ -32,10 +34,7 @@ impl Program {
 
     /// Its resident memory in MiB, as the system counts it; `None` where it does not say.
     pub(crate) fn resident_mib(&self) -> Option<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kib / 1024.0)
+        process::resident_mib(self.child.id())
     }
 }
 

@@ -11,9 +11,10 @@ use crate::bare::{Answers, Bare};
 use crate::cluster::Cluster;
 use crate::commits;
 use crate::connection::Connection;
-use crate::data::{CALENDARS, Crowd, Data};
+use crate::data::{CALENDARS, Crowd, Data, quick_place};
 use crate::drive::runtime;
 use crate::elsewhere;
+use crate::memory;
 use crate::node::Node;
 use crate::progress::Progress;
 use crate::questions::Questions;
@@ -49,6 +50,8 @@ pub(crate) enum Part {
     Availability,
     /// The same questions with a hundred thousand calendars in the store.
     Crowd,
+    /// Memory with a hundred thousand calendars connected, ten thousand of them awake.
+    Memory,
     /// Holds, and holds confirmed, against plain bookings.
     Commits,
     /// Bookings on PostgreSQL, of many people and of one, against pgbench with the same call.
@@ -116,18 +119,26 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
             rows.extend(commits::measure(&stage, &progress).map_err(|error| stage.told(error))?);
         }
     }
-    if has(Part::Postgres) || has(Part::Nodes) {
+    if has(Part::Memory) {
+        let folder = tempfile::tempdir_in(quick_place(&std::env::temp_dir()));
+        let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
+        let data = crowded_data(options, folder.path(), &progress)?;
+        let callers = runtime()?.block_on(Crowd::callers(folder.path(), memory::CALLERS))?;
+        rows.extend(memory::measure(&data, &callers, &options.binary, &progress)?);
+    }
+    if has(Part::Postgres) {
         let mut cluster = Cluster::build(&options.binary, &progress)?;
         cluster.start_node()?;
-        if has(Part::Postgres) {
-            let measured = shared_commits::measure(&cluster, options.effort, &progress);
-            rows.extend(measured.map_err(|error| cluster.told(&error))?);
-        }
-        if has(Part::Nodes) {
-            cluster.start_node()?;
-            let measured = elsewhere::measure(&cluster, options.effort, &progress);
-            rows.extend(measured.map_err(|error| cluster.told(&error))?);
-        }
+        let measured = shared_commits::measure(&cluster, options.effort, &progress);
+        rows.extend(measured.map_err(|error| cluster.told(&error))?);
+    }
+    if has(Part::Nodes) {
+        // Of its own: bookings leave some people without an open time to answer with.
+        let mut cluster = Cluster::build(&options.binary, &progress)?;
+        cluster.start_node()?;
+        cluster.start_node()?;
+        let measured = elsewhere::measure(&cluster, options.effort, &progress);
+        rows.extend(measured.map_err(|error| cluster.told(&error))?);
     }
     Ok(Report { rows })
 }
@@ -137,11 +148,12 @@ fn steps(options: &Options) -> u64 {
     let has = |part| u64::from(options.parts.contains(&part));
     let questions = has(Part::Availability).max(has(Part::Crowd));
     let alone = questions.max(has(Part::Commits));
-    let shared = has(Part::Postgres).max(has(Part::Nodes)) + has(Part::Postgres) * (1 + 4 * rounds);
-    let of_nodes = has(Part::Nodes) * (1 + 2 * rounds);
+    let shared = has(Part::Postgres) * (2 + 4 * rounds);
+    let of_nodes = has(Part::Nodes) * (2 + 2 * rounds);
     2 * alone
         + questions * (1 + 4 * rounds + 1)
         + has(Part::Crowd) * (2 + rounds)
+        + has(Part::Memory) * 3
         + has(Part::Commits) * (1 + 3 * rounds)
         + shared
         + of_nodes
@@ -185,17 +197,22 @@ impl Stage {
 }
 
 fn crowded(options: &Options, folder: &Path, progress: &Progress) -> Result<(Data, Node), String> {
-    let others = CALENDARS_WITH_CROWD - CALENDARS;
-    progress.step("writing a crowd of calendars");
-    let told = |written| progress.detail(format!("writing a crowd: {written} of {others} calendars"));
-    let data = runtime()?.block_on(async {
-        Crowd::of(&options.kept, others, told).await?.copy_to(folder)?;
-        Data::write(folder).await
-    })?;
+    let data = crowded_data(options, folder, progress)?;
     progress.step("starting the program on it");
     let node = Node::start(&options.binary, &data)?;
     wait_for_syncs(&data, &node)?;
     Ok((data, node))
+}
+
+/// The data set, in a folder that holds everybody else as well.
+fn crowded_data(options: &Options, folder: &Path, progress: &Progress) -> Result<Data, String> {
+    let others = CALENDARS_WITH_CROWD - CALENDARS;
+    progress.step("writing a crowd of calendars");
+    let told = |written| progress.detail(format!("writing a crowd: {written} of {others} calendars"));
+    runtime()?.block_on(async {
+        Crowd::of(&options.kept, others, told).await?.copy_to(folder)?;
+        Data::write(folder).await
+    })
 }
 
 /// Asks about everybody until all answers are complete.

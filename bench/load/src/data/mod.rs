@@ -17,7 +17,7 @@ use agentcal_store_vault::KeyRing;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) use crowd::Crowd;
+pub(crate) use crowd::{CALENDARS_PER_PERSON, Callers, Crowd, quick_place};
 pub(crate) use people::Person;
 
 /// Names the data set; raised whenever something else is written for the same seed.

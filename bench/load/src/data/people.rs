@@ -45,6 +45,23 @@ pub(super) async fn write(
     let organization_id = OrganizationId::mint(now, dice);
     let organization = Organization { id: organization_id, name: "Measured".to_owned(), created_at: now };
     store.create_organization(&organization).await.map_err(in_words)?;
+    let secret_key = secret_key(store, organization_id, now, dice).await?;
+    let mut people = Vec::new();
+    for number in 0..ACCOUNTS {
+        let tenant = Tenant { organization_id, mode: Mode::Live, account_id: AccountId::mint(now, dice) };
+        let home = Home { store, dice, now, days, tenant, zone: ZONES[number % ZONES.len()] };
+        people.extend(home.write(number).await?);
+    }
+    Ok((secret_key, people))
+}
+
+/// Makes an organization a secret key.
+pub(super) async fn secret_key(
+    store: &dyn Store,
+    organization_id: OrganizationId,
+    now: Timestamp,
+    dice: &Dice,
+) -> Result<String, String> {
     let minted = key::mint(KeyKind::Secret, Mode::Live, dice);
     let key = ApiKey {
         id: KeyId::mint(now, dice),
@@ -58,13 +75,7 @@ pub(super) async fn write(
         revoked_at: None,
     };
     store.create_key(&key).await.map_err(in_words)?;
-    let mut people = Vec::new();
-    for number in 0..ACCOUNTS {
-        let tenant = Tenant { organization_id, mode: Mode::Live, account_id: AccountId::mint(now, dice) };
-        let home = Home { store, dice, now, days, tenant, zone: ZONES[number % ZONES.len()] };
-        people.extend(home.write(number).await?);
-    }
-    Ok((minted.text, people))
+    Ok(minted.text)
 }
 
 /// One account being written.
