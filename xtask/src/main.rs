@@ -4,6 +4,7 @@ mod bench;
 mod chaos;
 mod cluster;
 mod counts;
+mod node;
 mod openapi;
 mod planted;
 mod python;

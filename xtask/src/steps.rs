@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::run::{Failure, followed, shown};
 use crate::workspace::Workspace;
-use crate::{counts, python, servers, tools};
+use crate::{counts, node, python, servers, tools};
 
 /// What a step is called on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,7 +112,9 @@ impl StepName {
                 let mut command = workspace.cargo();
                 command.args(["test", "--workspace", "--exclude", "agentcal-house", "--locked", "--no-fail-fast"]);
                 command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1");
-                command.env("AGENTCAL_TEST_VENV", python::ensure(workspace, &python::CALDAV)?);
+                let venv = python::ensure(workspace, &python::CALDAV)?;
+                command.env("AGENTCAL_TEST_NODE_MODULES", node::ensure(workspace, &venv)?);
+                command.env("AGENTCAL_TEST_VENV", venv);
                 command.env(counts::PROGRAM_VARIABLE, counts::program(workspace)?);
                 let schemathesis = python::ensure(workspace, &python::SCHEMATHESIS)?;
                 tested(command.env("AGENTCAL_TEST_SCHEMATHESIS_VENV", schemathesis))

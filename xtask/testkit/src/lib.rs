@@ -6,6 +6,7 @@
 
 mod dev;
 mod http;
+mod javascript;
 mod node;
 mod places;
 mod postgres;
@@ -20,6 +21,7 @@ use std::io::Write;
 
 pub use dev::{Dev, DevInfo};
 pub use http::status_of;
+pub use javascript::javascript;
 pub use node::Node;
 pub use places::{schemathesis, target_dir, venv};
 pub use postgres::{Durability, POSTGRES_PASSWORD, POSTGRES_USER, Postgres, postgres, postgres_with};

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Names the folder of a Python environment, in place of the one in the target folder.
 const VENV_VARIABLE: &str = "AGENTCAL_TEST_VENV";
+/// Names the folder of packages from npm, in place of the one in the target folder.
+const NODE_MODULES_VARIABLE: &str = "AGENTCAL_TEST_NODE_MODULES";
 /// The same for the environment of schemathesis.
 const SCHEMATHESIS_VENV_VARIABLE: &str = "AGENTCAL_TEST_SCHEMATHESIS_VENV";
 
@@ -18,6 +20,13 @@ pub fn target_dir() -> Option<PathBuf> {
 /// The Python environment with what tests need, where there is one.
 pub fn venv() -> Option<PathBuf> {
     environment(VENV_VARIABLE, "venv")
+}
+
+/// The packages from npm that tests read with, where they are installed.
+pub(crate) fn node_modules() -> Option<PathBuf> {
+    let named = std::env::var_os(NODE_MODULES_VARIABLE).map(PathBuf::from);
+    let folder = named.or_else(|| Some(target_dir()?.join("node/node_modules")))?;
+    folder.exists().then_some(folder)
 }
 
 /// Schemathesis, in its own environment, where it is installed.
