@@ -20,6 +20,7 @@ const CONFORMANCE: &str = "agentcal-store-conformance";
 const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
 const SANDBOX: &str = "agentcal-provider-sandbox";
+const MAIL: &str = "agentcal-delivery-mail";
 const ACTORS: &str = "agentcal-actors";
 const PEERS: &str = "agentcal-peers";
 const API: &str = "agentcal-api";
@@ -40,6 +41,7 @@ const HOUSE: &[Room] = &[
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
+    Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: ACTORS, imports: &[ENGINE], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room { name: PEERS, imports: &[ENGINE, ACTORS], test_imports: &[TESTKIT] },
     Room { name: API, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
