@@ -18,7 +18,7 @@ pub fn sample_notice(kind: NoticeKind, language: Language, role: ReaderRole, bra
     let reader = if role == ReaderRole::Attendee { guest.clone() } else { host.clone() };
     let second = contact("Alan Turing", "alan");
     Notice {
-        event: sample_event(kind),
+        event: sample_event(kind, language),
         uid: "sample@agentcal".to_owned(),
         sequence: 1,
         range: TimeRange { start: START, end: START.plus_micros(HOUR_US / 2) },
@@ -65,15 +65,22 @@ fn bare(mut notice: Notice) -> Notice {
     notice
 }
 
-fn sample_event(kind: NoticeKind) -> NoticeEvent {
+fn sample_event(kind: NoticeKind, language: Language) -> NoticeEvent {
     match kind {
         NoticeKind::Confirmation => NoticeEvent::Confirmation,
         NoticeKind::Reschedule => {
             let start = START.plus_micros(-3 * HOUR_US);
             NoticeEvent::Reschedule { previous: TimeRange { start, end: start.plus_micros(HOUR_US / 2) } }
         }
-        NoticeKind::Cancellation => NoticeEvent::Cancellation { reason: Some("I am on a train that day.".to_owned()) },
+        NoticeKind::Cancellation => NoticeEvent::Cancellation { reason: Some(sample_reason(language).to_owned()) },
         NoticeKind::Reminder => NoticeEvent::Reminder { minutes_before: 60 },
+    }
+}
+
+fn sample_reason(language: Language) -> &'static str {
+    match language {
+        Language::English => "I am on a train that day.",
+        Language::German => "Ich sitze an dem Tag im Zug.",
     }
 }
 

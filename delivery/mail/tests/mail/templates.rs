@@ -7,7 +7,7 @@ use agentcal_delivery_mail::{
     default_source, preview, sample_notice,
 };
 
-use crate::world::{ODD_NAMES, all, notice, sender, with_many_hosts, with_odd_name};
+use crate::world::{ODD_NAMES, all, events, notice, sender, to_host, with_many_hosts, with_odd_name};
 
 fn subject(source: &str) -> TemplateSource {
     TemplateSource { subject: Some(source.to_owned()), ..TemplateSource::default() }
@@ -156,6 +156,55 @@ fn the_default_template_shows_every_notice() {
     for kind in NoticeKind::ALL {
         Template::compile(kind, default_source()).unwrap();
     }
+}
+
+#[test]
+fn the_text_says_everything() {
+    let text = |notice| compose(&notice, &sender(), &Templates::default()).mail.shown.text;
+    let links = "See your booking:
+https://cal.acme.example/manage/eyJ0b2tlbiI6MX0
+
+Choose another time:
+https://cal.acme.example/manage/eyJ0b2tlbiI6MX0/reschedule
+
+Cancel:
+https://cal.acme.example/manage/eyJ0b2tlbiI6MX0/cancel
+
+-- \nSent by Acme GmbH\n";
+    let moved = "Your booking has a new time
+
+Hello Ada Lovelace,
+
+“Introductory call” with Grace Hopper now takes place at another time.
+
+When: Tuesday, 24 November 2026
+    09:00 to 09:30
+    Europe/Berlin (UTC+01:00)
+Before: Monday, 23 November 2026, 11:00 to 11:30, Europe/Berlin (UTC+01:00)
+Where: https://meet.example.com/room?a=1&b=2
+With: Grace Hopper
+";
+    assert_eq!(text(notice(events()[1].clone())), format!("{moved}\n{links}"));
+    let mut cancelled = to_host(notice(events()[2].clone()));
+    cancelled.reader.language = Language::German;
+    let expected = "Ein Termin wurde abgesagt
+
+Guten Tag Grace Hopper,
+
+„Introductory call“ mit Ada Lovelace wurde abgesagt und findet nicht statt.
+
+Wann: Dienstag, 24. November 2026
+    09:00 bis 09:30 Uhr
+    Europe/Berlin (UTC+01:00)
+Mit: Ada Lovelace (ada@example.com)
+Grund: I am ill; sorry, all.
+See you\\soon
+
+Termin ansehen:
+https://cal.acme.example/manage/eyJ0b2tlbiI6MX0
+
+-- \nGesendet von Acme GmbH\n";
+    assert_eq!(text(cancelled), expected);
 }
 
 /// No mail loads more than its logo from elsewhere, and runs nothing.
