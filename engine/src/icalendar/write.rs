@@ -10,6 +10,8 @@ use crate::time::Timestamp;
 const BOOKING_PROPERTY: &str = "X-AGENTCAL-BOOKING";
 /// What follows the booking's id in the UID.
 const UID_SUFFIX: &str = "@agentcal";
+/// Longest line, in octets (RFC 5545, 3.1).
+const LINE_LEN_MAX: usize = 75;
 /// Who wrote it.
 const PRODID: &str = "-//AgentCal//AgentCal//EN";
 
@@ -50,7 +52,26 @@ pub fn write_event(write: &EventWrite, now: Timestamp) -> String {
     calendar.append_property(Property::new("PRODID", PRODID));
     calendar.append_property(Property::new("CALSCALE", "GREGORIAN"));
     calendar.push(event.done());
-    calendar.to_string()
+    folded(&calendar.to_string())
+}
+
+/// The object with its lines folded anew, between characters: the library's last line of several can be an octet too long,
+/// for the space it begins with.
+pub fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len() + 64);
+    for line in text.replace("\r\n ", "").split_inclusive("\r\n") {
+        let mut len = 0;
+        for character in line.trim_end_matches("\r\n").chars() {
+            if len + character.len_utf8() > LINE_LEN_MAX {
+                folded.push_str("\r\n ");
+                len = 1;
+            }
+            folded.push(character);
+            len += character.len_utf8();
+        }
+        folded.push_str("\r\n");
+    }
+    folded
 }
 
 /// Text without the control characters iCalendar cannot carry; a line break of any kind becomes one kind.

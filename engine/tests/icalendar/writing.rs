@@ -32,6 +32,17 @@ fn a_booking_is_one_opaque_event_of_its_own_uid() {
     assert_eq!(write_event(&write(), at("2026-09-01 12:00")), text, "writing twice writes the same");
 }
 
+/// Lines of every length, whose last part begins with a space like every other.
+#[test]
+fn no_line_is_longer_than_75_octets() {
+    for length in 1..400 {
+        let write = EventWrite { summary: "é".repeat(length), description: Some("a".repeat(length)), ..write() };
+        let text = write_event(&write, at("2026-09-01 12:00"));
+        assert!(text.split("\r\n").all(|line| line.len() <= 75), "{text}");
+        assert!(text.replace("\r\n ", "").contains(&format!("\r\nDESCRIPTION:{}\r\n", "a".repeat(length))));
+    }
+}
+
 /// What callers put into names stays text: no property, component or line of its own.
 #[test]
 fn text_cannot_become_structure() {
