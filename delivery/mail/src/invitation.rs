@@ -1,5 +1,6 @@
 //! The iCalendar object in a mail (RFC 5545), by the rules of iTIP (RFC 5546).
 
+use agentcal_engine::icalendar::folded;
 use agentcal_engine::time::Timestamp;
 use icalendar::{Calendar, Component, Event, EventLike, EventStatus, Property};
 
@@ -48,7 +49,7 @@ pub(crate) fn invitation(notice: &Notice, sender: &Sender) -> Option<Invitation>
     calendar.append_property(Property::new("CALSCALE", "GREGORIAN"));
     calendar.append_property(Property::new("METHOD", method.name()));
     calendar.push(event(notice, sender, method));
-    Some(Invitation { method, text: calendar.to_string() })
+    Some(Invitation { method, text: folded(&calendar.to_string()) })
 }
 
 fn method_of(notice: &Notice) -> Option<Method> {

@@ -8,6 +8,8 @@ use super::error::{Part, TemplateError};
 
 /// How deep elements may lie in each other; each is a few levels of recursion.
 const DEPTH_MAX: usize = 60;
+/// Pictures in carousels, each of which is styled against each other.
+const CAROUSEL_IMAGES_MAX: usize = 20;
 /// Elements that have no end.
 const VOID: [&str; 14] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
@@ -66,43 +68,56 @@ const ELEMENTS: [&str; 35] = [
 
 /// Reads the elements as the compiler will, without recursion.
 fn check_elements(source: &str) -> Result<(), TemplateError> {
-    let (mut depth, mut name) = (0usize, "");
+    let mut walk = Walk::default();
     for token in Tokenizer::from(source) {
         let token = token.map_err(|error| {
             let line = usize::try_from(error.pos().row).ok();
             TemplateError::new(Part::Html, line, error.to_string())
         })?;
-        match token {
-            Token::ElementStart { local, span, .. } => {
-                name = local.as_str();
-                check_name(name, source, &span)?;
-            }
-            Token::ElementEnd { end: ElementEnd::Open, span } if !VOID.contains(&name) => {
-                depth += 1;
-                check_one(depth, source, &span)?;
-            }
-            Token::ElementEnd { end: ElementEnd::Close(..), .. } => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+        walk.take(&token)
+            .map_err(|(reason, span)| TemplateError::new(Part::Html, Some(line_at(source, span.start())), reason))?;
     }
     Ok(())
 }
 
-/// The compiler passes elements on that it does not know, and no mail program knows them either.
-fn check_name(name: &str, source: &str, span: &StrSpan<'_>) -> Result<(), TemplateError> {
-    if !name.starts_with("mj") || ELEMENTS.contains(&name) {
-        return Ok(());
-    }
-    let reason = format!("there is no element `{name}` in MJML");
-    Err(TemplateError::new(Part::Html, Some(line_at(source, span.start())), reason))
+#[derive(Default)]
+struct Walk<'s> {
+    name: &'s str,
+    depth: usize,
+    images: usize,
 }
 
-fn check_one(depth: usize, source: &str, span: &StrSpan<'_>) -> Result<(), TemplateError> {
-    if depth <= DEPTH_MAX {
-        return Ok(());
+impl<'s> Walk<'s> {
+    fn take(&mut self, token: &Token<'s>) -> Result<(), (String, StrSpan<'s>)> {
+        match token {
+            Token::ElementStart { local, span, .. } => {
+                self.name = local.as_str();
+                self.begin().map_err(|reason| (reason, *span))
+            }
+            Token::ElementEnd { end: ElementEnd::Open, span } if !VOID.contains(&self.name) => {
+                self.depth += 1;
+                let is_too_deep = self.depth > DEPTH_MAX;
+                if is_too_deep { Err((format!("elements lie more than {DEPTH_MAX} deep"), *span)) } else { Ok(()) }
+            }
+            Token::ElementEnd { end: ElementEnd::Close(..), .. } => {
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
-    let reason = format!("elements lie more than {DEPTH_MAX} deep");
-    Err(TemplateError::new(Part::Html, Some(line_at(source, span.start())), reason))
+
+    /// The compiler passes elements on that it does not know, and no mail program knows them either.
+    fn begin(&mut self) -> Result<(), String> {
+        if self.name.starts_with("mj") && !ELEMENTS.contains(&self.name) {
+            return Err(format!("there is no element `{}` in MJML", self.name));
+        }
+        self.images += usize::from(self.name == "mj-carousel-image");
+        if self.images > CAROUSEL_IMAGES_MAX {
+            return Err(format!("more than {CAROUSEL_IMAGES_MAX} pictures in carousels"));
+        }
+        Ok(())
+    }
 }
 
 fn position_of(error: &MjmlError) -> Option<usize> {

@@ -57,7 +57,8 @@ pub(crate) struct Rendered {
 
 impl Template {
     /// Compiles a template and tries it on samples: in every language, for attendees and hosts, with everything there is
-    /// and with nothing that can be missing.
+    /// and with nothing that can be missing. Milliseconds; for the largest templates some tenths of a second, so not on a
+    /// thread that others wait for.
     ///
     /// # Errors
     /// The first thing that is wrong with it.

@@ -11,7 +11,7 @@ use calcard::icalendar::ICalendar;
 use crate::world::{ODD_NAMES, address, all, events, mail_of, notice, to_host, with_odd_name};
 
 /// The attached file, and the method the part beside it names.
-fn invitation(mail: &Mail) -> Option<(String, String)> {
+pub(crate) fn invitation(mail: &Mail) -> Option<(String, String)> {
     let text = std::str::from_utf8(&mail.bytes).unwrap();
     let (_, attached) = text.split_once("Content-Type: application/ics")?;
     let (_, body) = attached.split_once("\r\n\r\n").unwrap();
@@ -21,7 +21,7 @@ fn invitation(mail: &Mail) -> Option<(String, String)> {
     Some((file, method.split(';').next().unwrap().to_owned()))
 }
 
-fn header_names(mail: &Mail) -> BTreeSet<String> {
+pub(crate) fn header_names(mail: &Mail) -> BTreeSet<String> {
     let text = std::str::from_utf8(&mail.bytes).unwrap();
     let (head, _) = text.split_once("\r\n\r\n").unwrap();
     let begins = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));

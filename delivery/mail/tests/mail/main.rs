@@ -1,6 +1,7 @@
 //! Mails as others read them, templates as authors break them, and servers at their worst.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod chance;
 mod invitations;
 mod outbox;
 mod real;

@@ -73,6 +73,8 @@ fn a_broken_mjml_is_refused_with_line_and_reason() {
     refused(&mjml(&deep), Part::Html, 61, "elements lie more than 60 deep");
     refused(&mjml(&format!("<mj-raw>{}</mj-raw>", "<a>".repeat(20_000))), Part::Html, 3, "deep");
     refused(&mjml(&format!("<mj-raw>{}</mj-raw>", "<a><!-- </a> -->".repeat(3_000))), Part::Html, 3, "deep");
+    let images = "\n<mj-carousel-image src=\"a\" />".repeat(2_000);
+    refused(&mjml(&images), Part::Html, 24, "more than 20 pictures");
 }
 
 /// What grows without end is either not part of the language, or runs out.
