@@ -18,6 +18,10 @@ use crate::transport::{Answer, Delivery, Moment, Outcome, Trouble};
 /// The server closes the connection (RFC 5321, 4.2.3).
 const CLOSING: u16 = 421;
 
+/// Hundreds of the codes that say yes, and that say go on (RFC 5321, 4.2.1).
+const DONE: u16 = 2;
+const GO_ON: u16 = 3;
+
 /// A connection that was greeted, and what was sent over it.
 pub(super) struct Session {
     pub(super) connection: AsyncSmtpConnection,
@@ -45,14 +49,14 @@ impl Session {
         self.mails += 1;
         self.is_ready = false;
         let sender = MailFrom::new(Some(mail.from.to_lettre()), Vec::new());
-        if let Err(trouble) = self.command(sender).await {
+        if let Err(trouble) = self.command(sender, DONE).await {
             self.is_ready = is_said(&trouble);
             return for_all(&mail.to, &of_server(trouble));
         }
         let mut deliveries = Vec::new();
         let mut accepted = Vec::new();
         for recipient in &mail.to {
-            match self.command(Rcpt::new(recipient.to_lettre(), Vec::new())).await {
+            match self.command(Rcpt::new(recipient.to_lettre(), Vec::new()), DONE).await {
                 Ok(_) => accepted.push(recipient.clone()),
                 Err(trouble) if is_said(&trouble) => {
                     deliveries.push(Delivery { recipient: recipient.clone(), outcome: of_recipient(trouble) });
@@ -70,15 +74,16 @@ impl Session {
 
     /// Whether the connection still stands and is ready for another mail.
     pub(super) async fn reset(&mut self) -> bool {
-        self.command(Rset).await.is_ok()
+        self.command(Rset, DONE).await.is_ok()
     }
 
     async fn content(&mut self, bytes: &[u8]) -> Outcome {
-        if let Err(trouble) = self.command(Data).await {
+        if let Err(trouble) = self.command(Data, GO_ON).await {
             self.is_ready = is_said(&trouble);
             return of_recipient(trouble);
         }
-        match within(self.timeouts.mail, Moment::Envelope, self.connection.message(bytes)).await {
+        let answered = within(self.timeouts.mail, Moment::Envelope, self.connection.message(bytes)).await;
+        match answered.and_then(|response| of_class(response, DONE)) {
             Ok(response) => {
                 self.is_ready = true;
                 Outcome::Delivered(answer(&response))
@@ -90,9 +95,16 @@ impl Session {
         }
     }
 
-    async fn command(&mut self, command: impl std::fmt::Display) -> Result<Response, Trouble> {
-        within(self.timeouts.command, Moment::Envelope, self.connection.command(command)).await
+    async fn command(&mut self, command: impl std::fmt::Display, class: u16) -> Result<Response, Trouble> {
+        let answered = within(self.timeouts.command, Moment::Envelope, self.connection.command(command)).await;
+        of_class(answered?, class)
     }
+}
+
+/// For the library every code below 400 is a yes.
+fn of_class(response: Response, class: u16) -> Result<Response, Trouble> {
+    let is_of_class = u16::from(response.code()) / 100 == class;
+    if is_of_class { Ok(response) } else { Err(Trouble::Garbled(Moment::Envelope)) }
 }
 
 /// Whether the server said so itself, and stays to hear what follows.

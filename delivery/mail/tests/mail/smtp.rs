@@ -201,6 +201,8 @@ async fn doubt_is_told_and_the_next_attempt_can_be_recognised() {
     assert_eq!(mails[0], mails[1]);
 }
 
+const GARBLED_BEFORE: &str = "later: the server's answer made no sense before the mail";
+
 #[tokio::test]
 async fn nonsense_is_not_listened_to_for_ever() {
     let garbled = ["later: the server's answer made no sense while greeting"; 2];
@@ -208,8 +210,11 @@ async fn nonsense_is_not_listened_to_for_ever() {
     check(|line| if line == "GREETING" { Flood("x") } else { friendly(line) }, garbled).await;
     check(|line| if line == "EHLO" { friendly(line) } else { Flood("220-go on\r\n") }, garbled).await;
     check(|line| if line == "GREETING" { Say("220 \u{fffd}\u{0}") } else { Flood("\u{0}\r\n") }, garbled).await;
-    let doubtful: Script = |line| if line == "." { Say("well, yes") } else { friendly(line) };
-    check(doubtful, ["later: no answer came to the mail, which may have been taken"; 2]).await;
+    check(|line| if line == "DATA" { Say("250 fine") } else { friendly(line) }, [GARBLED_BEFORE; 2]).await;
+    check(|line| if line.starts_with("RCPT") { Say("354 go on") } else { friendly(line) }, [GARBLED_BEFORE; 2]).await;
+    let doubtful = ["later: no answer came to the mail, which may have been taken"; 2];
+    check(|line| if line == "." { Say("well, yes") } else { friendly(line) }, doubtful).await;
+    check(|line| if line == "." { Say("354 go on") } else { friendly(line) }, doubtful).await;
 }
 
 #[tokio::test]
