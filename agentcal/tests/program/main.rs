@@ -1,5 +1,6 @@
 //! The program as a process, as its users meet it.
 
+mod certificates;
 mod cluster;
 mod commands;
 mod dev;
