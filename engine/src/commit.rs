@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{BookingId, CalendarId, HoldId, UserId};
-use crate::model::{Booking, Claim, ClaimOwner, DecisionRecord, Hold, Tenant};
+use crate::model::{Booking, Claim, ClaimOwner, DecisionRecord, Event, Hold, Tenant};
 use crate::shard::{Epoch, Shard};
 use crate::time::{TimeRange, Timestamp};
 
@@ -236,6 +236,8 @@ pub struct CommitPlan {
     pub decision: Option<Box<DecisionRecord>>,
     /// What must happen outside.
     pub effects: Vec<Effect>,
+    /// What happened, for those outside who want to hear of it: one row, however many they are.
+    pub event: Option<Box<Event>>,
     /// The caller's idempotency key, if it sent one.
     pub idempotency: Option<IdempotentAnswer>,
 }

@@ -156,6 +156,12 @@ id_types! {
     DecisionId = "dec";
     /// A claim: one person's time, taken by a hold or a booking.
     ClaimId = "claim";
+    /// Something that happened, and that somebody outside may want to hear of.
+    EventId = "event";
+    /// A webhook endpoint: where an organization hears of events.
+    WebhookId = "hook";
+    /// A delivery: one event for one endpoint.
+    DeliveryId = "msg";
     /// A request, in logs and in `X-Request-Id`.
     RequestId = "req";
 }

@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod shard;
 pub mod signed;
 pub mod time;
+pub mod webhooks;
 pub mod windows;
 
 /// Whether a bug is planted: `false`, and nothing else, in every build without the feature `planted`. With code behind the

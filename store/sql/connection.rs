@@ -2,7 +2,7 @@
 
 use agentcal_engine::commit::{IdempotentAnswer, RevisionKey};
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, UserId};
-use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, Tenant};
+use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, EventKind, EventSubject, Tenant};
 use agentcal_engine::ports::{ConnectionStore, Credentials, ListPage, PageRequest, StoreError, Write};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{Binding, KeyOwner, Purpose};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, Violation, corrupt, sealed_error, store_error, violation};
+use crate::events::{self, Moment};
 use crate::rows::{CalendarRow, ConnectionRow, before, into_page, probe};
 use crate::scope::Scope;
 use crate::text::{Named, to_json};
@@ -128,6 +129,13 @@ impl ConnectionStore for DbStore {
             for calendar in &calendars {
                 revisions::raise_calendar(&mut work, account_id, calendar.id).await?;
             }
+        }
+        if refuses_credentials(status) && !refuses_credentials(old.status) {
+            let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+            let connection = Connection { status, status_reason: reason.map(str::to_owned), ..old };
+            let subject = EventSubject::Connection { connection: Box::new(connection) };
+            let kind = EventKind::ConnectionReauthorizationRequired;
+            events::happened(&mut work, account_id, kind, subject, moment).await?;
         }
         work.commit().await.map_err(store_error)
     }

@@ -3,7 +3,7 @@
 use agentcal_engine::commit::RevisionKey;
 use agentcal_engine::facts::{ExternalInstance, FactSource, PendingEcho};
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId};
-use agentcal_engine::model::{Calendar, Connection, Tenant};
+use agentcal_engine::model::{Calendar, Connection, EventKind, ExternalState, Tenant};
 use agentcal_engine::ports::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, StoreError, SyncFailure,
     SyncState,
@@ -15,11 +15,12 @@ use uuid::Uuid;
 
 use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, store_error};
+use crate::events::Moment;
 use crate::rows::{AccountRow, CalendarRow};
 use crate::scope::Scope;
 use crate::sync;
 use crate::text::{Named, range, to_i64};
-use crate::{claims, connection, locks, revisions, words};
+use crate::{claims, connection, locks, revisions, words, writeback};
 
 #[async_trait]
 impl FactStore for DbStore {
@@ -124,11 +125,17 @@ impl FactStore for DbStore {
         for observation in observations {
             let update = sqlx::query(
                 "UPDATE writebacks SET external_state = $4 \
-                 WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3 AND state <> 'pending'",
+                 WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3 AND state <> 'pending' \
+                 AND external_state <> $4",
             );
             let update = update.bind(account_id.as_uuid()).bind(observation.booking_id.as_uuid());
             let update = update.bind(calendar_id.as_uuid()).bind(observation.state.name());
-            update.execute(&mut *work).await.map_err(store_error)?;
+            let is_news = update.execute(&mut *work).await.map_err(store_error)?.rows_affected() == 1;
+            if is_news && observation.state == ExternalState::Conflict {
+                let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+                let kind = EventKind::BookingConflict;
+                writeback::tell(&mut work, account_id, observation.booking_id, kind, moment).await?;
+            }
         }
         work.commit().await.map_err(store_error)
     }

@@ -1,8 +1,8 @@
 //! How enumerations, numbers and JSON stand in columns.
 
 use agentcal_engine::model::{
-    BookingStatus, BufferMode, ConnectionStatus, ExternalState, KeyKind, Mode, OnStale, ProviderKind, SchedulingMode,
-    WatchState, WritebackState,
+    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, KeyKind, Mode, OnStale,
+    ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
 };
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::time::{TimeRange, Timestamp};
@@ -52,6 +52,14 @@ named! {
     OnStale { Verify = "verify", Accept = "accept", Refuse = "refuse" }
     BookingStatus { Confirmed = "confirmed", Cancelled = "cancelled", Completed = "completed" }
     WritebackState { Pending = "pending", Written = "written", Failed = "failed" }
+    EventKind {
+        BookingCreated = "booking.created", BookingRescheduled = "booking.rescheduled",
+        BookingCancelled = "booking.cancelled", BookingWritebackFailed = "booking.writeback_failed",
+        BookingConflict = "booking.conflict",
+        ConnectionReauthorizationRequired = "connection.reauthorization_required",
+    }
+    DeliveryState { Pending = "pending", Delivered = "delivered", Failed = "failed" }
+    WebhookStanding { Enabled = "enabled", SwitchedOff = "switched_off", Gone = "gone", Failing = "failing" }
     ExternalState { InSync = "in_sync", Moved = "moved", Deleted = "deleted", Conflict = "conflict" }
 }
 
@@ -139,5 +147,8 @@ mod tests {
         check::<BookingStatus>();
         check::<WritebackState>();
         check::<ExternalState>();
+        check::<EventKind>();
+        check::<DeliveryState>();
+        check::<WebhookStanding>();
     }
 }

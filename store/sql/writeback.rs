@@ -2,7 +2,7 @@
 
 use agentcal_engine::commit::Effect;
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId};
-use agentcal_engine::model::WritebackState;
+use agentcal_engine::model::{EventKind, EventSubject, WritebackState};
 use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent};
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, store_error};
+use crate::events::{self, Moment};
 use crate::facts::due_calendar;
 use crate::scope::Scope;
 use crate::text::{Named, range, to_i64, to_u32, to_u64};
@@ -72,7 +73,11 @@ impl WritebackStore for DbStore {
         }
         let mut work = self.begin_write(Scope::Account(result.account_id)).await?;
         locks::calendar(&mut work, result.account_id, result.calendar_id).await?;
-        let changes_facts = record(&mut work, result).await?;
+        let Recorded { changes_facts, tells } = record(&mut work, result).await?;
+        if let Some(kind) = tells {
+            let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+            tell(&mut work, result.account_id, result.booking_id, kind, moment).await?;
+        }
         let revision = match changes_facts {
             true => revisions::raise_calendar(&mut work, result.account_id, result.calendar_id).await?,
             false => None,
@@ -163,14 +168,16 @@ struct FoundRow {
 /// Keeps a result, where its row is there; whether facts changed by it: what they tell of a waiting change is where the
 /// event was last written. A result of an older version never ends the job: the booking changed while it was tried, so all
 /// that is kept is where the event now stands.
-async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<bool> {
+async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<Recorded> {
     let select = sqlx::query_as::<_, FoundRow>(
         "SELECT version, state, written_start_at, written_end_at FROM writebacks \
          WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
     );
     let select = select.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
     let select = select.bind(result.calendar_id.as_uuid());
-    let Some(found) = select.fetch_optional(&mut *work).await.map_err(store_error)? else { return Ok(false) };
+    let Some(found) = select.fetch_optional(&mut *work).await.map_err(store_error)? else {
+        return Ok(Recorded::default());
+    };
     let is_current = found.version == to_i64(result.version);
     let before = (WritebackState::named(&found.state)?, found.written_start_at.zip(found.written_end_at));
     let mut after = before;
@@ -184,7 +191,32 @@ async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<boo
     }
     let echo =
         |(state, written): (WritebackState, Option<(i64, i64)>)| written.filter(|_| state == WritebackState::Pending);
-    Ok(echo(before) != echo(after))
+    let is_given_up = before.0 != WritebackState::Failed && after.0 == WritebackState::Failed;
+    let tells = is_given_up.then_some(EventKind::BookingWritebackFailed);
+    Ok(Recorded { changes_facts: echo(before) != echo(after), tells })
+}
+
+/// What keeping a result came to.
+#[derive(Default)]
+struct Recorded {
+    /// The calendar's facts tell something else now.
+    changes_facts: bool,
+    /// Somebody outside may want to hear of it.
+    tells: Option<EventKind>,
+}
+
+/// Tells outside of what happened to a booking without its changing.
+pub(crate) async fn tell(
+    work: &mut DbConnection,
+    account_id: AccountId,
+    booking_id: BookingId,
+    kind: EventKind,
+    moment: Moment<'_>,
+) -> Result<()> {
+    let mut found = booking::load(work, account_id, &[booking_id.as_uuid()]).await?;
+    let Some(booking) = found.remove(&booking_id) else { return Ok(()) };
+    let subject = EventSubject::Booking { booking: Box::new(booking), previous_range: None };
+    events::happened(work, account_id, kind, subject, moment).await
 }
 
 async fn write_result(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {

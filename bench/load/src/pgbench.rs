@@ -13,6 +13,9 @@ const FIRST_START_US: i64 = 4_102_444_800_000_000;
 const ROUND_US: i64 = 50 * 365 * 86_400_000_000;
 const LENGTH_US: i64 = 30 * 60_000_000;
 
+/// What is told of a booking, as long as the program tells it.
+const EVENT: &str = r#"{"booking":{"booking":{"id":"book_01kaj2wz5rfv8t6xg3m9c1nq4d","account_id":"acct_01kaj2wz5rfv8t6xg3m9c1nq4d","event_type_id":"evt_01kaj2wz5rfv8t6xg3m9c1nq4d","title":"Consultation","location":null,"range":{"start":4102444800000000,"end":4102446600000000},"status":"confirmed","timezone":"Europe/Berlin","attendee":{"name":"Ada Lovelace","email":null,"phone":null,"timezone":null},"metadata":{},"hosts":[{"user_id":"user_01kaj2wz5rfv8t6xg3m9c1nq4d","calendar_id":"cal_01kaj2wz5rfv8t6xg3m9c1nq4d","provider_event_id":null,"writeback":{"state":"pending","attempts":0,"last_error":null},"external_state":"in_sync"}],"sequence":0,"attendee_reschedules":0,"cancel_reason":null,"created_at":1790000000000000},"previous_range":null}}"#;
+
 /// Whose time is booked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Whose {
@@ -125,6 +128,7 @@ impl<'a> Pgbench<'a> {
             "plan_claim_buffers_before" | "plan_claim_buffers_after" => "'{0}'".to_owned(),
             // A colon before a word would be a variable.
             "plan_decision_record" => format!("'{}'", self.record.replace('\'', "''").replace(':', ": ")),
+            "plan_event" => format!("'{}'", EVENT.replace(':', ": ")),
             "plan_answer_counts_us" => "86400000000".to_owned(),
             "plan_clock"
             | "plan_expired_until"

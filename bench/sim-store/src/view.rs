@@ -2,7 +2,7 @@
 
 use agentcal_engine::commit::{IdempotencyKey, RevisionKey};
 use agentcal_engine::ids::{AccountId, BookingId, OrganizationId};
-use agentcal_engine::model::{Account, Booking, Claim, DecisionRecord, Hold};
+use agentcal_engine::model::{Account, Booking, Claim, DecisionRecord, Event, Hold};
 use agentcal_engine::ports::{AccountConfig, NodeRecord, Ownership};
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
@@ -96,6 +96,11 @@ impl View {
     /// Holds of all accounts, in their stored state.
     pub fn all_holds(&self) -> Vec<Hold> {
         self.state.all_rows().flat_map(|(_, rows)| rows.holds.values().cloned()).collect()
+    }
+
+    /// What the account's commits told of, in the order of ids.
+    pub fn events(&self, account_id: AccountId) -> Vec<Event> {
+        self.state.account(account_id).map(|rows| rows.events.values().cloned().collect()).unwrap_or_default()
     }
 
     /// Decision records of an account.

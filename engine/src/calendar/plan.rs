@@ -7,15 +7,15 @@ use crate::commit::{
     RevisionKey,
 };
 use crate::decision::Host;
-use crate::ids::{BookingId, CalendarId, ClaimId, UserId};
+use crate::ids::{BookingId, CalendarId, ClaimId, EventId, UserId};
 use crate::invariants::plan_is_sound;
 use crate::model::{
-    Attendee, Booking, BookingHost, BookingStatus, Claim, ClaimOwner, ExternalState, HOLD_TTL_SECONDS_MAX, Hold,
-    HoldState, User, Writeback, WritebackState,
+    Attendee, Booking, BookingHost, BookingStatus, Claim, ClaimOwner, Event, EventKind, EventSubject, ExternalState,
+    HOLD_TTL_SECONDS_MAX, Hold, HoldState, User, Writeback, WritebackState,
 };
 use crate::ports::{AccountConfig, BookingStoreItem, Entropy, HoldStoreItem};
 use crate::shard::{Epoch, Shard};
-use crate::time::{SECOND_US, Timestamp};
+use crate::time::{SECOND_US, TimeRange, Timestamp};
 
 use super::ask::{DecideAsk, Subject, calendar_in, home_of};
 use super::request::{ChangedBy, CommitKind, CommitRequest, HoldRequest, Made};
@@ -86,7 +86,7 @@ pub fn cancel(grounds: &Grounds<'_>, item: &BookingStoreItem) -> Planned {
     let mut revisions = Revisions::new(grounds.config.config_revision);
     let hosts: Vec<UserId> = item.booking.hosts.iter().map(|host| host.user_id).collect();
     revisions.write_claims_of(grounds.config, &hosts);
-    planned_booking(grounds, booking, Changes { claims, change, holds: Vec::new() }, revisions)
+    planned_booking(grounds, booking, Changes { claims, change, holds: Vec::new(), moved_from: None }, revisions)
 }
 
 /// Plans a hold's later end. Asked for a sooner one, it stays as it is: an extension takes nothing away.
@@ -145,7 +145,12 @@ fn plan_request(grounds: &Grounds<'_>, ask: &DecideAsk, chosen: &[&Host], revisi
             let terms = ClaimTerms { owner: ClaimOwner::Booking(booking.id), expires_at: None, session_id: None };
             let claims = chosen.iter().map(|host| claim_of(grounds, ask, &terms, &host.user)).collect();
             let change = BookingChange::Insert(Box::new(booking.clone()));
-            planned_booking(grounds, booking, Changes { claims, change, holds: Vec::new() }, revisions)
+            planned_booking(
+                grounds,
+                booking,
+                Changes { claims, change, holds: Vec::new(), moved_from: None },
+                revisions,
+            )
         }
         (CommitKind::Hold(request), _) => plan_hold(grounds, ask, request, chosen, revisions),
         (CommitKind::Confirm(confirm), Subject::Confirm(item)) => {
@@ -155,7 +160,7 @@ fn plan_request(grounds: &Grounds<'_>, ask: &DecideAsk, chosen: &[&Host], revisi
             let claims = vec![ClaimChange::Confirm { hold_id, booking_id, claim_count }];
             let change = BookingChange::Insert(Box::new(booking.clone()));
             let holds = vec![HoldChange::Confirm { hold_id, booking_id }];
-            planned_booking(grounds, booking, Changes { claims, change, holds }, revisions)
+            planned_booking(grounds, booking, Changes { claims, change, holds, moved_from: None }, revisions)
         }
         (CommitKind::Reschedule { by, .. }, Subject::Move(item)) => plan_move(grounds, ask, item, *by, revisions),
         _ => unreachable!("the subject follows from the request"),
@@ -181,7 +186,8 @@ fn plan_move(
         range,
         attendee_reschedules: booking.attendee_reschedules,
     };
-    planned_booking(grounds, booking, Changes { claims, change, holds: Vec::new() }, revisions)
+    let moved_from = Some(item.booking.range);
+    planned_booking(grounds, booking, Changes { claims, change, holds: Vec::new(), moved_from }, revisions)
 }
 
 fn plan_hold(
@@ -226,12 +232,14 @@ struct Changes {
     claims: Vec<ClaimChange>,
     change: BookingChange,
     holds: Vec<HoldChange>,
+    /// When the booking was, where that changes.
+    moved_from: Option<TimeRange>,
 }
 
 fn planned_booking(
     grounds: &Grounds<'_>,
     booking: Booking,
-    Changes { claims, change, holds }: Changes,
+    Changes { claims, change, holds, moved_from }: Changes,
     mut revisions: Revisions,
 ) -> Planned {
     let is_new = matches!(change, BookingChange::Insert(_));
@@ -244,7 +252,8 @@ fn planned_booking(
             revisions.write(RevisionKey::Calendar(calendar_id));
         }
     }
-    let plan = CommitPlan { claims, booking: Some(change), holds, effects, ..empty_plan(grounds, revisions) };
+    let event = Some(Box::new(event_of(grounds, &booking, &change, moved_from)));
+    let plan = CommitPlan { claims, booking: Some(change), holds, effects, event, ..empty_plan(grounds, revisions) };
     planned(grounds, Made::Booking(Box::new(booking)), plan)
 }
 
@@ -263,7 +272,28 @@ fn empty_plan(grounds: &Grounds<'_>, revisions: Revisions) -> CommitPlan {
         holds: Vec::new(),
         decision: None,
         effects: Vec::new(),
+        event: None,
         idempotency: None,
+    }
+}
+
+/// What is told outside of a change to a booking, as the booking then is. A commit tells of one thing at most, so its id
+/// serves for that, too.
+fn event_of(
+    grounds: &Grounds<'_>,
+    booking: &Booking,
+    change: &BookingChange,
+    previous_range: Option<TimeRange>,
+) -> Event {
+    let kind = match change {
+        BookingChange::Insert(_) => EventKind::BookingCreated,
+        BookingChange::Reschedule { .. } => EventKind::BookingRescheduled,
+        BookingChange::Cancel { .. } => EventKind::BookingCancelled,
+    };
+    Event {
+        id: EventId::from_uuid(grounds.request.commit_id),
+        kind,
+        subject: EventSubject::Booking { booking: Box::new(booking.clone()), previous_range },
     }
 }
 

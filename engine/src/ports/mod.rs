@@ -13,6 +13,7 @@ mod provider;
 mod quotas;
 mod sandbox;
 mod store;
+mod webhooks;
 
 pub use booking_store::{BookingFilter, BookingStore, BookingStoreItem, WritebackJob, WritebackResult, WritebackStore};
 pub use chance::{Clock, Entropy};
@@ -32,4 +33,8 @@ pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
     AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeyRecord, ListPage, PageRequest, Store,
     StoreError, TenantStore, Write,
+};
+pub use webhooks::{
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, OutboundWebhook, Replayed, Spread,
+    WebhookAnswer, WebhookSender, WebhookStore,
 };

@@ -23,6 +23,7 @@ pub mod sandbox;
 pub mod sync;
 pub mod tenants;
 pub mod used_commits;
+pub mod webhooks;
 pub mod world;
 pub mod writebacks;
 
@@ -198,6 +199,88 @@ macro_rules! store_suite {
     ($make:path, where $available:path) => {
         $crate::each_store_case! { store_tests, $make, where $available }
     };
+}
+
+/// Every case of the [`agentcal_engine::ports::WebhookStore`] port, handed to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_webhook_case {
+    ($then:ident, $($given:tt)*) => {
+        $crate::$then! { $($given)*;
+            one_event_for_each_change
+            an_event_stands_or_falls_with_its_commit
+            a_confirmed_hold_is_told
+            an_unheard_event_goes
+            racers_spread_an_event_once
+            endpoints_hear_what_they_asked_for
+            a_claim_lasts_for_its_lease
+            a_delivery_ends_as_recorded
+            a_late_result_ends_only_what_it_delivered
+            an_endpoint_ends
+            a_success_mends_an_endpoint
+            secrets_are_replaced_gently
+            what_was_given_up_is_sent_again
+            endpoints_are_their_organizations
+            endpoints_are_listed_and_limited
+            endpoint_writes_replay
+            what_the_store_finds_is_told_once
+            events_are_forgotten
+        }
+    };
+}
+
+/// Makes a test of every case of the port of webhooks. `$make` as for [`store_suite`].
+#[macro_export]
+macro_rules! webhook_suite {
+    ($make:path) => {
+        $crate::each_webhook_case! { webhook_tests, $make }
+    };
+    ($make:path, where $available:path) => {
+        $crate::each_webhook_case! { webhook_tests, $make, where $available }
+    };
+}
+
+/// A test of each case about webhooks.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! webhook_tests {
+    ($make:path; $($case:ident)*) => {
+        fn always() -> bool {
+            true
+        }
+        $crate::webhook_tests! { $make, where always; $($case)* }
+    };
+    ($make:path, where $available:path; $($case:ident)*) => {
+        mod webhooks {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    if $available() {
+                        $crate::webhooks::$case($crate::webhooks::WebhookWorld::new($make).await).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run_webhooks_in_turn {
+    ($make:ident; $($case:ident)*) => {
+        $( $crate::webhooks::$case($crate::webhooks::WebhookWorld::new(&$make).await).await; )*
+    };
+}
+
+/// Runs every case of the port of webhooks in turn, each on a store of its own.
+pub async fn run_webhook_suite<S, G, F>(make: impl Fn(std::sync::Arc<TestClock>) -> F)
+where
+    S: agentcal_engine::ports::Store + agentcal_engine::ports::WebhookStore + Clone + 'static,
+    G: Send + 'static,
+    F: Future<Output = (S, G)>,
+{
+    each_webhook_case! { run_webhooks_in_turn, make }
 }
 
 /// Makes a test of every case about leases and shards, for stores that several nodes share.

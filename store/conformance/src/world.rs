@@ -1,5 +1,6 @@
 //! A store with one tenant in it, and short words for putting things there.
 
+mod changes;
 mod holds;
 
 use std::any::Any;
@@ -17,7 +18,7 @@ use agentcal_engine::ids::{
 };
 use agentcal_engine::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
-    Claim, ClaimOwner, Connection, ConnectionStatus, EventType, ExternalState, Mode, OnStale, Organization,
+    Claim, ClaimOwner, Connection, ConnectionStatus, EventKind, EventType, ExternalState, Mode, OnStale, Organization,
     ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState, Writeback, WritebackState,
 };
 use agentcal_engine::ports::{
@@ -296,6 +297,7 @@ impl World {
         plan.effects = effects.collect();
         plan.claims = users.iter().map(claim).collect();
         plan.booking = Some(BookingChange::Insert(Box::new(booking.clone())));
+        plan.event = Some(changes::told(&plan, EventKind::BookingCreated, booking.clone(), None));
         (booking, plan)
     }
 
@@ -320,6 +322,7 @@ impl World {
             holds: Vec::new(),
             decision: None,
             effects: Vec::new(),
+            event: None,
             idempotency: None,
         }
     }
@@ -394,36 +397,6 @@ impl World {
         item.expect("the booking is there").booking
     }
 
-    /// A plan that moves a booking.
-    pub fn reschedule_plan(&self, booking: &Booking, users: &[&User], range: TimeRange) -> CommitPlan {
-        let claim_count = u32::try_from(users.len()).expect("few users");
-        let owner = ClaimOwner::Booking(booking.id);
-        CommitPlan {
-            claims: vec![ClaimChange::Move { owner, range, claim_count }],
-            booking: Some(BookingChange::Reschedule {
-                booking_id: booking.id,
-                sequence: booking.sequence,
-                range,
-                attendee_reschedules: booking.attendee_reschedules,
-            }),
-            effects: writebacks_of(booking),
-            ..self.empty_plan(&self.tenant, users)
-        }
-    }
-
-    /// A plan that cancels a booking.
-    pub fn cancel_plan(&self, booking: &Booking, users: &[&User]) -> CommitPlan {
-        let claim_count = u32::try_from(users.len()).expect("few users");
-        let owner = ClaimOwner::Booking(booking.id);
-        let reason = Some("caller changed her mind".to_owned());
-        CommitPlan {
-            claims: vec![ClaimChange::Delete { owner, claim_count }],
-            booking: Some(BookingChange::Cancel { booking_id: booking.id, sequence: booking.sequence, reason }),
-            effects: writebacks_of(booking),
-            ..self.empty_plan(&self.tenant, users)
-        }
-    }
-
     /// A page of an incremental sync at the present generation, or of a full one at the next.
     pub fn page(&self, calendar_id: CalendarId, generation: u64, changes: Vec<ResourceChange>) -> SaveSync {
         SaveSync {
@@ -461,11 +434,6 @@ impl World {
         };
         self.store.save_sync(&page).await.expect("saved").expect("neither fenced nor gone")
     }
-}
-
-fn writebacks_of(booking: &Booking) -> Vec<Effect> {
-    let calendars = booking.hosts.iter().filter_map(|host| host.calendar_id);
-    calendars.map(|calendar_id| Effect::Writeback { booking_id: booking.id, calendar_id }).collect()
 }
 
 /// A resource with busy instances at these ranges.

@@ -10,9 +10,9 @@ use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::db::{Db, DbConnection};
-use crate::decisions;
 use crate::error::Result;
 use crate::revisions::columns;
+use crate::{decisions, events};
 
 /// An answer as it is kept.
 pub(crate) struct SealedAnswer {
@@ -46,7 +46,7 @@ impl Batch {
         Self { statement: QueryBuilder::new("WITH "), parts: Vec::new() }
     }
 
-    /// Raised revisions, the used-up id, the decision record and the kept answer.
+    /// Raised revisions, the used-up id, the decision record, what is told outside and the kept answer.
     fn frame(&mut self, plan: &CommitPlan, answer: Option<&SealedAnswer>, now: Timestamp) {
         let account_id = plan.tenant.account_id;
         for expected in plan.expected_revisions.iter().filter(|expected| expected.access == Access::Write) {
@@ -61,6 +61,9 @@ impl Batch {
         if let Some(record) = &plan.decision {
             // One that is there already stays.
             self.part(None, |statement| decisions::push_insert(statement, record));
+        }
+        if let Some(event) = &plan.event {
+            self.part(Some(1), |statement| events::push_insert(statement, &plan.tenant, event, now));
         }
         if let Some(answer) = answer {
             self.keep(account_id, answer, now);

@@ -1,5 +1,5 @@
 //! A commit that makes a booking, in one call: a function in the database takes the whole plan and does the whole
-//! transaction (`migrations/postgres/20261121200000_book_in_one_call.sql`, `docs/adr/0013`). Every other commit takes
+//! transaction (`migrations/postgres/20261121210000_webhooks.sql`, `docs/adr/0013`). Every other commit takes
 //! several statements.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use agentcal_engine::commit::{
     Access, BookingChange, ClaimChange, CommitPlan, Effect, HoldChange, IdempotentAnswer, Outcome,
 };
 use agentcal_engine::ids::AccountId;
-use agentcal_engine::model::{Attendee, Booking, Claim, ClaimOwner};
+use agentcal_engine::model::{Attendee, Booking, Claim, ClaimOwner, EventKind};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{KeyOwner, WrappedKey};
 use sqlx::postgres::PgArguments;
@@ -24,7 +24,7 @@ use crate::scope::Scope;
 use crate::text::{Named, email_key, phone_key, to_i64, to_json, to_u64};
 
 /// The call. Parameters go by name, so that text and function cannot drift apart unseen.
-pub const BOOK_CALL: &str = "SELECT verdict, raised, kept_fingerprint, kept_answer, was_performed FROM agentcal_book_1(\
+pub const BOOK_CALL: &str = "SELECT verdict, raised, kept_fingerprint, kept_answer, was_performed FROM agentcal_book_2(\
      plan_account => $1, plan_organization => $2, plan_mode => $3, plan_commit => $4, plan_shared => $5, \
      plan_shard => $6, plan_epoch => $7, plan_clock => $8, plan_expired_until => $9, plan_kinds => $10, \
      plan_ids => $11, plan_revisions => $12, plan_raises => $13, plan_booking => $14, plan_event_type => $15, \
@@ -36,7 +36,7 @@ pub const BOOK_CALL: &str = "SELECT verdict, raised, kept_fingerprint, kept_answ
      plan_claim_homes => $36, plan_claim_buffers_before => $37, plan_claim_buffers_after => $38, plan_hold => $39, \
      plan_hold_claims => $40, plan_writebacks => $41, plan_decision => $42, plan_decision_hold => $43, \
      plan_decided_at => $44, plan_decision_record => $45, plan_answer_scope => $46, plan_answer_fingerprint => $47, \
-     plan_answer => $48, plan_answer_counts_us => $49)";
+     plan_answer => $48, plan_answer_counts_us => $49, plan_event => $50)";
 
 /// Accounts whose wrapped data keys are kept in memory.
 const KEYS_MAX: usize = 10_000;
@@ -75,7 +75,12 @@ impl<'a> Book<'a> {
             .decision
             .as_ref()
             .is_none_or(|record| record.account_id == booking.account_id && record.booking_id == Some(booking.id));
-        let fits = of_account && claims_fit && holds_fit && record_fits && plan.effects.iter().all(effect_fits);
+        let event_fits = plan.event.as_deref().is_none_or(|event| {
+            let of_booking = event.kind == EventKind::BookingCreated && event.booking_id() == Some(booking.id);
+            of_booking && event.id.as_uuid() == plan.commit_id && event.sequence() == Some(booking.sequence)
+        });
+        let rest_fits = record_fits && event_fits && plan.effects.iter().all(effect_fits);
+        let fits = of_account && claims_fit && holds_fit && rest_fits;
         fits.then_some(book)
     }
 
@@ -310,4 +315,5 @@ fn bind_rest<'q>(call: Call<'q>, plan: &CommitPlan, sealed: Option<Sealed>) -> C
         .bind(fingerprint)
         .bind(answer)
         .bind(i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX))
+        .bind(plan.event.as_deref().map(|event| to_json(&event.subject)))
 }

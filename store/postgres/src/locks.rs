@@ -54,7 +54,7 @@ async fn one(connection: &mut DbConnection, account_id: AccountId, key: Revision
 /// the lock, and neither sort key ever changes, so that the rows are locked in that order. What follows may be as large as
 /// the account, and takes its time.
 pub(crate) async fn account(connection: &mut DbConnection, account_id: AccountId) -> Result<()> {
-    sqlx::query("SET LOCAL statement_timeout = '60s'").execute(&mut *connection).await.map_err(store_error)?;
+    take_time(connection).await?;
     let select =
         sqlx::query("SELECT revision FROM revisions WHERE account_id = $1 ORDER BY kind, id FOR NO KEY UPDATE");
     select.bind(account_id.as_uuid()).execute(connection).await.map(drop).map_err(store_error)
@@ -71,4 +71,10 @@ pub(crate) async fn count_organization(connection: &mut DbConnection, organizati
     let tell = sqlx::query("SELECT set_config('agentcal.counted_organization', $1, true)");
     let tell = tell.bind(organization_id.as_uuid().to_string());
     tell.execute(connection).await.map(drop).map_err(store_error)
+}
+
+/// What follows may be as large as what an endpoint was ever told, and takes its time.
+pub(crate) async fn take_time(connection: &mut DbConnection) -> Result<()> {
+    let allow = sqlx::query("SET LOCAL statement_timeout = '60s'");
+    allow.execute(connection).await.map(drop).map_err(store_error)
 }

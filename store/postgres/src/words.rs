@@ -3,7 +3,8 @@
 
 /// Deletes an account and what is in it, children first: the checks of foreign keys between children would not wait for
 /// each other's cascades.
-pub(crate) const DELETE_ACCOUNT: [&str; 8] = [
+pub(crate) const DELETE_ACCOUNT: [&str; 9] = [
+    "DELETE FROM events WHERE account_id = $1",
     "DELETE FROM claims WHERE account_id = $1",
     "DELETE FROM bookings WHERE account_id = $1",
     "DELETE FROM event_types WHERE account_id = $1",
@@ -49,6 +50,23 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
      FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
      WHERE $3::uuid IS NULL OR EXISTS (SELECT 1 FROM accounts AS a JOIN shards AS h ON h.shard = a.shard \
      WHERE a.account_id = due.account_id AND h.owner = $3) ORDER BY first_due LIMIT $2";
+
+/// New events, the oldest first, of shards of the node `$2`, if one is named.
+pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at FROM events AS e WHERE e.state = 'new' \
+     AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = e.shard AND h.owner = $2)) \
+     ORDER BY e.happened_at LIMIT $1";
+
+/// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`; of shards of the
+/// node `$5`, if one is named.
+pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempts = attempts + 1, tries = tries + 1, due_at = $3 \
+     WHERE (account_id, delivery_id) IN (SELECT d.account_id, d.delivery_id FROM webhook_deliveries AS d \
+     WHERE d.endpoint_id = $1 AND d.state = 'pending' AND d.due_at <= $2 \
+     AND ($5::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = d.shard AND h.owner = $5)) \
+     ORDER BY d.due_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED) RETURNING account_id, delivery_id, event_id, attempts, tries";
+
+/// Deletes events from until `$1`.
+pub(crate) const FORGET_EVENTS: &str = "DELETE FROM events WHERE (account_id, event_id) IN \
+     (SELECT account_id, event_id FROM events WHERE happened_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 /// Writes an account; `$8` is its shard.
 pub(crate) const INSERT_ACCOUNT: &str = "INSERT INTO accounts (account_id, organization_id, mode, name, timezone, metadata, created_at, shard) \

@@ -23,7 +23,7 @@ use crate::holds::HoldChanged;
 use crate::open::SqliteStore;
 use crate::scope::Scope;
 use crate::text::{Named, to_u64};
-use crate::{booking, claims, decisions, expected, holds, used_commits, writeback};
+use crate::{booking, claims, decisions, events, expected, holds, used_commits, writeback};
 
 #[async_trait]
 impl CommitStore for SqliteStore {
@@ -145,6 +145,9 @@ async fn perform(work: &mut SqliteConnection, plan: &CommitPlan, now: Timestamp)
     }
     if let Some(record) = &plan.decision {
         decisions::insert(work, record).await?;
+    }
+    if let Some(event) = &plan.event {
+        events::insert(work, &plan.tenant, event, now).await?;
     }
     for effect in &plan.effects {
         if !writeback::apply(work, account_id, effect, now).await? {

@@ -22,10 +22,16 @@ mod connection;
 mod db;
 #[path = "../../sql/decisions.rs"]
 mod decisions;
+#[path = "../../sql/deliveries.rs"]
+mod deliveries;
 mod durability;
+#[path = "../../sql/endpoints.rs"]
+mod endpoints;
 mod error;
 #[path = "../../sql/event_types.rs"]
 mod event_types;
+#[path = "../../sql/events.rs"]
+mod events;
 mod expected;
 #[path = "../../sql/facts.rs"]
 mod facts;
@@ -56,6 +62,8 @@ mod text;
 mod used_commits;
 #[path = "../../sql/users.rs"]
 mod users;
+#[path = "../../sql/webhooks.rs"]
+mod webhooks;
 mod words;
 #[path = "../../sql/work.rs"]
 mod work;

@@ -36,6 +36,20 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
      FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
      ORDER BY first_due LIMIT $2";
 
+/// New events, the oldest first. Here all are of the one node, `$2`.
+pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at FROM events WHERE state = 'new' \
+     ORDER BY happened_at LIMIT $1";
+
+/// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`. Here all are of
+/// the one node, `$5`.
+pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempts = attempts + 1, tries = tries + 1, due_at = $3 \
+     WHERE rowid IN (SELECT rowid FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' AND due_at <= $2 \
+     ORDER BY due_at LIMIT $4) RETURNING account_id, delivery_id, event_id, attempts, tries";
+
+/// Deletes events from until `$1`.
+pub(crate) const FORGET_EVENTS: &str =
+    "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE happened_at <= $1 LIMIT $2)";
+
 /// Writes an account. Here its shard, `$8`, is not kept.
 pub(crate) const INSERT_ACCOUNT: &str = "INSERT INTO accounts (account_id, organization_id, mode, name, timezone, metadata, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";

@@ -59,6 +59,8 @@ pub enum Purpose {
     Credentials,
     /// An answer kept under an idempotency key.
     KeptAnswer,
+    /// What messages to a webhook endpoint are signed with.
+    WebhookSecret,
 }
 
 impl Purpose {
@@ -67,6 +69,7 @@ impl Purpose {
             Self::DataKey => 1,
             Self::Credentials => 2,
             Self::KeptAnswer => 3,
+            Self::WebhookSecret => 4,
         }
     }
 }

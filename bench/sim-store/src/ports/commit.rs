@@ -161,6 +161,9 @@ fn perform(work: &mut Work<'_>, plan: &CommitPlan) -> Result<Option<Outcome>, St
         holds::record_decision(work, record);
     }
     let Some(rows) = work.account_mut(account_id) else { return Ok(Some(Outcome::Stale)) };
+    if plan.event.as_deref().is_some_and(|event| rows.events.insert(event.id, event.clone())) {
+        return Ok(Some(Outcome::Stale));
+    }
     let all_noted = plan.effects.iter().all(|effect| writebacks::apply(rows, effect, present.now));
     Ok((!all_noted).then_some(Outcome::Stale))
 }

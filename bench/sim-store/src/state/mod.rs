@@ -23,12 +23,12 @@ use std::sync::Arc;
 use agentcal_engine::commit::RevisionKey;
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{
-    AccountId, BookingId, CalendarId, ClaimId, ConnectionId, DecisionId, EventTypeId, HoldId, KeyId, OrganizationId,
-    UserId,
+    AccountId, BookingId, CalendarId, ClaimId, ConnectionId, DecisionId, EventId, EventTypeId, HoldId, KeyId,
+    OrganizationId, UserId,
 };
 use agentcal_engine::model::{
-    Account, ApiKey, AvailabilityRules, Booking, Calendar, Claim, Connection, DecisionRecord, EventType, ExternalState,
-    Hold, Organization, User, WritebackState,
+    Account, ApiKey, AvailabilityRules, Booking, Calendar, Claim, Connection, DecisionRecord, Event, EventType,
+    ExternalState, Hold, Organization, User, WritebackState,
 };
 use agentcal_engine::ports::{
     ChangeCounters, Credentials, NodeRecord, Ownership, SandboxEvent, SyncState, WrittenEvent,
@@ -114,6 +114,8 @@ pub(crate) struct AccountRows {
     pub(crate) claims: Table<ClaimId, Claim>,
     pub(crate) holds: Table<HoldId, Hold>,
     pub(crate) decisions: Table<DecisionId, DecisionRecord>,
+    /// What commits told of. Nobody takes it away here: simulations have no endpoints.
+    pub(crate) events: Table<EventId, Event>,
     pub(crate) writebacks: Table<(BookingId, CalendarId), WritebackRow>,
     pub(crate) answers: Table<[u8; 32], AnswerRow>,
     /// Ids of commits nobody may perform any more; whether they were performed.
@@ -213,6 +215,7 @@ impl AccountRows {
             claims: Table::default(),
             holds: Table::default(),
             decisions: Table::default(),
+            events: Table::default(),
             writebacks: Table::default(),
             answers: Table::default(),
             used_commits: Table::default(),

@@ -324,6 +324,7 @@ impl Writer<'_> {
             holds: Vec::new(),
             decision: None,
             effects: Vec::new(),
+            event: None,
             idempotency: None,
         }
     }

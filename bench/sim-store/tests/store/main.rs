@@ -4,6 +4,7 @@
 
 mod common;
 mod conformance;
+mod events;
 mod faults;
 mod lasting;
 mod planted;

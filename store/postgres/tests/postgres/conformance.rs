@@ -1,6 +1,15 @@
-//! PostgreSQL keeps the store port, and that of nodes.
+//! PostgreSQL keeps the store port, and those of webhooks and of nodes.
 
 use crate::common::{is_available, make};
 
 agentcal_store_conformance::store_suite!(make, where is_available);
 agentcal_store_conformance::ownership_suite!(make, where is_available);
+agentcal_store_conformance::webhook_suite!(make, where is_available);
+
+#[tokio::test]
+async fn deliveries_are_their_owners() {
+    if is_available() {
+        let world = agentcal_store_conformance::webhooks::WebhookWorld::new(make).await;
+        agentcal_store_conformance::webhooks::deliveries_are_their_owners(world).await;
+    }
+}

@@ -1,0 +1,245 @@
+//! Events on their way out: who wants to hear of them, what is due, and what was tried.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use crate::commit::{IdempotencyKey, IdempotentAnswer};
+use crate::ids::{AccountId, DeliveryId, OrganizationId, WebhookId};
+use crate::model::{
+    DeliveryAttempt, DeliveryState, Event, Mode, WebhookDelivery, WebhookEndpoint, WebhookHealth, WebhookSecrets,
+};
+use crate::shard::NodeId;
+use crate::time::Timestamp;
+use crate::webhooks::{Next, Tried};
+
+use super::{ListPage, PageRequest, StoreError, Write};
+
+/// Whose endpoints: what a key may see of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointOwner {
+    /// The organization of the key.
+    pub organization_id: OrganizationId,
+    /// The mode of the key.
+    pub mode: Mode,
+}
+
+/// What became of new events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Spread {
+    /// How many were looked at.
+    pub events: u32,
+    /// How many deliveries they became.
+    pub deliveries: u32,
+}
+
+/// An endpoint something is due for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueEndpoint {
+    /// Which.
+    pub id: WebhookId,
+    /// Whose.
+    pub organization_id: OrganizationId,
+    /// Where.
+    pub url: String,
+    /// How it has been of late.
+    pub health: WebhookHealth,
+    /// When the first of what is due became due.
+    pub first_due_at: Timestamp,
+}
+
+/// What to take in hand of one endpoint's deliveries.
+#[derive(Clone, Copy, Debug)]
+pub struct EndpointClaim {
+    /// Which endpoint.
+    pub endpoint_id: WebhookId,
+    /// In shards of this node, if one is named.
+    pub owner: Option<NodeId>,
+    /// Most deliveries.
+    pub limit: u32,
+    /// When they are due again, if nothing is heard of them.
+    pub lease: Duration,
+}
+
+/// A delivery that is to be tried now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedDelivery {
+    /// In which account.
+    pub account_id: AccountId,
+    /// Its id.
+    pub id: DeliveryId,
+    /// The number of this try among all.
+    pub number: u32,
+    /// The number of this try since it was last asked for.
+    pub tries: u32,
+    /// What happened.
+    pub event: Event,
+    /// When it happened.
+    pub happened_at: Timestamp,
+}
+
+/// What a try came to, to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// In which account.
+    pub account_id: AccountId,
+    /// Of which delivery.
+    pub delivery_id: DeliveryId,
+    /// To which endpoint.
+    pub endpoint_id: WebhookId,
+    /// The try.
+    pub attempt: DeliveryAttempt,
+    /// What came of it.
+    pub tried: Tried,
+    /// What follows.
+    pub next: Next,
+}
+
+/// What asking again for what was given up came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// What became of the request.
+    pub write: Write,
+    /// How many deliveries are pending again, where it was done.
+    pub count: u64,
+}
+
+/// Endpoints, events and deliveries.
+///
+/// An event is a row of the transaction it happened in ([`crate::commit::CommitPlan::event`], and where the store itself
+/// finds that something happened). `spread_events` makes deliveries of it, one for each endpoint that hears of it, once.
+#[async_trait]
+pub trait WebhookStore: Send + Sync {
+    /// Writes an endpoint with its sealed secret. As many as may be: [`Write::Refused`] `too_many_endpoints`.
+    async fn create_endpoint(
+        &self,
+        endpoint: &WebhookEndpoint,
+        secret: &[u8],
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
+    /// An endpoint.
+    async fn endpoint(&self, owner: EndpointOwner, id: WebhookId) -> Result<Option<WebhookEndpoint>, StoreError>;
+    /// Endpoints, newest first.
+    async fn list_endpoints(
+        &self,
+        owner: EndpointOwner,
+        page: &PageRequest,
+    ) -> Result<ListPage<WebhookEndpoint>, StoreError>;
+    /// Replaces an endpoint that is still as it was `before`, else [`Write::Stale`]; its health begins anew when it is
+    /// switched on. One that is not spoken to any more has its pending deliveries given up.
+    async fn update_endpoint(
+        &self,
+        before: &WebhookEndpoint,
+        after: &WebhookEndpoint,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
+    /// Gives an endpoint another secret; the present one is used as well until
+    /// [`crate::webhooks::PREVIOUS_SECRET_FOR`] has passed by the store's clock.
+    async fn rotate_secret(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        secret: &[u8],
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
+    /// Deletes an endpoint with its deliveries.
+    async fn delete_endpoint(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
+    /// What an endpoint's messages are signed with.
+    async fn secrets(
+        &self,
+        organization_id: OrganizationId,
+        id: WebhookId,
+    ) -> Result<Option<WebhookSecrets>, StoreError>;
+    /// Keeps the answer to a request that wrote nothing else.
+    async fn keep_answer(
+        &self,
+        organization_id: OrganizationId,
+        idempotency: &IdempotentAnswer,
+    ) -> Result<Write, StoreError>;
+
+    /// Makes deliveries of new events, the oldest first; of accounts in shards of `owner`, if one is named. An event that
+    /// nobody hears of is deleted.
+    async fn spread_events(&self, owner: Option<NodeId>, limit: u32) -> Result<Spread, StoreError>;
+    /// Endpoints with deliveries that are due by the store's clock, the most overdue first; of `owner` as above.
+    async fn due_endpoints(&self, owner: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError>;
+    /// Takes deliveries of an endpoint in hand, the most overdue first: they count as tried once more, and are due again
+    /// when the lease is over. No two callers get the same one within a lease.
+    async fn claim_deliveries(&self, claim: EndpointClaim) -> Result<Vec<ClaimedDelivery>, StoreError>;
+    /// Keeps what tries came to, and what follows for their endpoints. Of a try that was overtaken by a later one only a
+    /// success counts.
+    async fn record_attempts(&self, records: &[AttemptRecord]) -> Result<(), StoreError>;
+
+    /// Deliveries of an endpoint with their tries, newest first; all, or those in a state.
+    async fn list_deliveries(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        state: Option<DeliveryState>,
+        page: &PageRequest,
+    ) -> Result<ListPage<WebhookDelivery>, StoreError>;
+    /// Makes a delivery pending and due at once, whatever became of it. Of an endpoint that is not spoken to:
+    /// [`Write::Refused`] `endpoint_disabled`.
+    async fn resend_delivery(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        delivery_id: DeliveryId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
+    /// Makes deliveries of an endpoint that were given up pending and due at once, of events since an instant. The count is
+    /// the answer kept under `key`.
+    async fn replay_failed(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        since: Timestamp,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Replayed, StoreError>;
+    /// Deletes events from more than 30 days ago with their deliveries, at most `limit`; returns how many.
+    async fn forget_old_events(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// A message, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct OutboundWebhook {
+    /// Where to.
+    pub url: String,
+    /// The same in every try.
+    pub id: DeliveryId,
+    /// When this try is made.
+    pub timestamp: Timestamp,
+    /// What happened, in whose account.
+    pub account_id: AccountId,
+    /// When it happened.
+    pub happened_at: Timestamp,
+    /// What happened; `None`: nothing, it is to see whether messages arrive.
+    pub event: Option<Event>,
+    /// What to sign with, each in turn.
+    pub secrets: Vec<Zeroizing<Vec<u8>>>,
+}
+
+/// What an endpoint said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// The status.
+    pub status: u16,
+    /// How long it asks to wait.
+    pub retry_after: Option<Duration>,
+    /// How its answer began.
+    pub answer: String,
+}
+
+/// The way out to endpoints.
+#[async_trait]
+pub trait WebhookSender: Send + Sync {
+    /// Why an address is not one that messages are sent to, in words for whoever gave it.
+    fn check_url(&self, url: &str) -> Result<(), String>;
+    /// Sends a message and hears the answer, within bounds of time and length. The error names nobody.
+    async fn send(&self, message: OutboundWebhook) -> Result<WebhookAnswer, String>;
+}

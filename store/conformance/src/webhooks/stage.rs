@@ -1,0 +1,165 @@
+//! A world with endpoints, and short words for what is done with them.
+
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::ids::WebhookId;
+use agentcal_engine::model::{
+    Booking, DeliveryAttempt, DeliveryState, EventKind, EventSubject, User, WebhookDelivery, WebhookEndpoint,
+    WebhookHealth, WebhookStanding,
+};
+use agentcal_engine::ports::{
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, PageRequest, Spread, Store,
+    WebhookStore, Write,
+};
+use agentcal_engine::time::TimeRange;
+use agentcal_engine::webhooks::{Next, Tried};
+
+use crate::World;
+use crate::world::TestClock;
+
+/// How long a claim lasts here.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// A world whose store keeps webhooks, too.
+pub struct WebhookWorld {
+    world: World,
+    /// The store, as what keeps webhooks.
+    pub webhooks: Arc<dyn WebhookStore>,
+}
+
+impl Deref for WebhookWorld {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl WebhookWorld {
+    /// A world on a store of this making.
+    pub async fn new<S, G, F>(make: impl FnOnce(Arc<TestClock>) -> F) -> Self
+    where
+        S: Store + WebhookStore + Clone + 'static,
+        G: Send + 'static,
+        F: Future<Output = (S, G)>,
+    {
+        let mut kept = None;
+        let world = World::new(async |clock| {
+            let (store, ground) = make(clock).await;
+            kept = Some(store.clone());
+            (store, ground)
+        })
+        .await;
+        let webhooks = Arc::new(kept.expect("the store was made"));
+        Self { world, webhooks }
+    }
+
+    pub(super) fn owner(&self) -> EndpointOwner {
+        EndpointOwner { organization_id: self.tenant.organization_id, mode: self.tenant.mode }
+    }
+
+    pub(super) fn new_endpoint(&self) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id: WebhookId::from_uuid(self.uuid()),
+            organization_id: self.tenant.organization_id,
+            mode: self.tenant.mode,
+            url: "https://example.com/hook".into(),
+            events: BTreeSet::from(EventKind::ALL),
+            account_ids: None,
+            standing: WebhookStanding::Enabled,
+            health: WebhookHealth::default(),
+            created_at: self.now(),
+        }
+    }
+
+    pub(super) async fn make(&self, endpoint: &WebhookEndpoint) -> WebhookId {
+        let made = self.webhooks.create_endpoint(endpoint, b"a secret of an endpoint", None).await;
+        assert_eq!(made.expect("the store answers"), Write::Done);
+        endpoint.id
+    }
+
+    pub(super) async fn endpoint(&self) -> WebhookId {
+        self.make(&self.new_endpoint()).await
+    }
+
+    pub(super) async fn read(&self, id: WebhookId) -> WebhookEndpoint {
+        let found = self.webhooks.endpoint(self.owner(), id).await.expect("readable");
+        found.expect("the endpoint is there")
+    }
+
+    pub(super) async fn spread(&self) -> Spread {
+        self.webhooks.spread_events(None, 100).await.expect("the store answers")
+    }
+
+    pub(super) async fn due(&self) -> Vec<DueEndpoint> {
+        self.webhooks.due_endpoints(None, 100).await.expect("readable")
+    }
+
+    pub(super) async fn claim(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
+        let claim = EndpointClaim { endpoint_id, owner: None, limit: 10, lease: LEASE };
+        let mut claimed = self.webhooks.claim_deliveries(claim).await.expect("the store answers");
+        claimed.sort_by_key(|delivery| (delivery.happened_at, delivery.event.sequence()));
+        claimed
+    }
+
+    /// Spreads what is new, and claims what an endpoint shall hear.
+    pub(super) async fn claimed(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
+        self.spread().await;
+        self.claim(endpoint_id).await
+    }
+
+    pub(super) async fn record(
+        &self,
+        delivery: &ClaimedDelivery,
+        endpoint_id: WebhookId,
+        status: Option<u16>,
+        next: Next,
+    ) {
+        let attempt = DeliveryAttempt {
+            number: delivery.number,
+            ended_at: self.now(),
+            duration: Duration::from_millis(12),
+            status,
+            error: status.is_none().then(|| "no answer in time".to_owned()),
+            answer: "thanks".into(),
+        };
+        let record = AttemptRecord {
+            account_id: delivery.account_id,
+            delivery_id: delivery.id,
+            endpoint_id,
+            attempt,
+            tried: Tried { status, retry_after: None },
+            next,
+        };
+        self.webhooks.record_attempts(&[record]).await.expect("the store answers");
+    }
+
+    pub(super) async fn deliveries(&self, id: WebhookId, state: Option<DeliveryState>) -> Vec<WebhookDelivery> {
+        let page = PageRequest { limit: 100, after: None };
+        self.webhooks.list_deliveries(self.owner(), id, state, &page).await.expect("readable").rows
+    }
+
+    pub(super) async fn states(&self, id: WebhookId) -> Vec<DeliveryState> {
+        self.deliveries(id, None).await.into_iter().map(|delivery| delivery.state).collect()
+    }
+
+    pub(super) async fn a_booking(&self) -> (User, Booking) {
+        let user = self.user().await;
+        let booking = self.book(&[&user], self.minutes(60, 90)).await;
+        (user, booking)
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+pub(super) fn booking_of(delivery: &ClaimedDelivery) -> (&Booking, Option<TimeRange>) {
+    match &delivery.event.subject {
+        EventSubject::Booking { booking, previous_range } => (booking, *previous_range),
+        EventSubject::Connection { .. } => panic!("it is about a connection"),
+    }
+}

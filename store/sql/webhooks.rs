@@ -1,0 +1,279 @@
+//! The port of webhooks: each method one transaction, and the frame round writes to an organization's endpoints.
+
+use agentcal_engine::commit::{IdempotencyKey, IdempotentAnswer};
+use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
+use agentcal_engine::model::{DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookSecrets, WebhookStanding};
+use agentcal_engine::ports::{
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, ListPage, PageRequest, Replayed, Spread,
+    StoreError, WebhookStore, Write,
+};
+use agentcal_engine::shard::NodeId;
+use agentcal_engine::time::Timestamp;
+use agentcal_store_vault::KeyOwner;
+use async_trait::async_trait;
+
+use crate::db::{DbStore, Work};
+use crate::error::{Result, store_error};
+use crate::scope::Scope;
+use crate::text::to_json;
+use crate::work::answered;
+use crate::{deliveries, endpoints, locks};
+
+/// Most endpoints of an organization in one mode.
+const ENDPOINTS_MAX: i64 = 50;
+
+#[async_trait]
+impl WebhookStore for DbStore {
+    async fn create_endpoint(
+        &self,
+        endpoint: &WebhookEndpoint,
+        secret: &[u8],
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(endpoint.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        // Counted under the lock, so that racers do not go past the limit together.
+        locks::organization(&mut frame.work, endpoint.organization_id).await?;
+        let owner = EndpointOwner { organization_id: endpoint.organization_id, mode: endpoint.mode };
+        if endpoints::count(&mut frame.work, owner).await? >= ENDPOINTS_MAX {
+            return Ok(Write::Refused("too_many_endpoints"));
+        }
+        let sealed = self.sealed_secret(&mut frame.work, endpoint.organization_id, endpoint.id, secret).await?;
+        if !endpoints::insert(&mut frame.work, endpoint, sealed).await? {
+            return Ok(Write::Missing);
+        }
+        self.finish_frame(frame, idempotency).await
+    }
+
+    async fn endpoint(&self, owner: EndpointOwner, id: WebhookId) -> Result<Option<WebhookEndpoint>, StoreError> {
+        endpoints::lookup(&mut *self.reader(Scope::All).await?, owner, id).await
+    }
+
+    async fn list_endpoints(
+        &self,
+        owner: EndpointOwner,
+        page: &PageRequest,
+    ) -> Result<ListPage<WebhookEndpoint>, StoreError> {
+        endpoints::list(&mut *self.reader(Scope::All).await?, owner, page).await
+    }
+
+    async fn update_endpoint(
+        &self,
+        before: &WebhookEndpoint,
+        after: &WebhookEndpoint,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(before.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        if !endpoints::update(&mut frame.work, before, after).await? {
+            return Ok(Write::Stale);
+        }
+        self.finish_frame(frame, idempotency).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        secret: &[u8],
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(owner.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        let sealed = self.sealed_secret(&mut frame.work, owner.organization_id, id, secret).await?;
+        if !endpoints::rotate(&mut frame.work, owner, id, sealed, frame.now).await? {
+            return Ok(Write::Missing);
+        }
+        self.finish_frame(frame, idempotency).await
+    }
+
+    async fn delete_endpoint(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(owner.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        if !endpoints::delete(&mut frame.work, owner, id).await? {
+            return Ok(Write::Missing);
+        }
+        self.finish_frame(frame, idempotency).await
+    }
+
+    async fn secrets(
+        &self,
+        organization_id: OrganizationId,
+        id: WebhookId,
+    ) -> Result<Option<WebhookSecrets>, StoreError> {
+        let mut reader = self.begin_read(Scope::All).await?;
+        self.read_secrets(&mut reader, organization_id, id).await
+    }
+
+    async fn keep_answer(
+        &self,
+        organization_id: OrganizationId,
+        idempotency: &IdempotentAnswer,
+    ) -> Result<Write, StoreError> {
+        match self.begin_frame(organization_id, Some(&idempotency.key)).await? {
+            Framed::Fresh(frame) => self.finish_frame(frame, Some(idempotency)).await,
+            Framed::Ended(write) => Ok(write),
+        }
+    }
+
+    async fn spread_events(&self, owner: Option<NodeId>, limit: u32) -> Result<Spread, StoreError> {
+        let new = deliveries::new_events(&mut *self.reader(Scope::All).await?, owner, limit).await?;
+        if new.is_empty() {
+            return Ok(Spread::default());
+        }
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let spread = deliveries::spread(&mut work, &new, now, self.entropy.as_ref()).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(spread)
+    }
+
+    async fn due_endpoints(&self, _: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError> {
+        let mut reader = self.reader(Scope::All).await?;
+        let now = self.now_on(&mut reader).await?;
+        endpoints::due(&mut reader, now, limit).await
+    }
+
+    async fn claim_deliveries(&self, claim: EndpointClaim) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let claimed = deliveries::claim(&mut work, claim, now).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(claimed)
+    }
+
+    async fn record_attempts(&self, records: &[AttemptRecord]) -> Result<(), StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        deliveries::record(&mut work, records).await?;
+        work.commit().await.map_err(store_error)
+    }
+
+    async fn list_deliveries(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        state: Option<DeliveryState>,
+        page: &PageRequest,
+    ) -> Result<ListPage<WebhookDelivery>, StoreError> {
+        let mut reader = self.begin_read(Scope::All).await?;
+        if endpoints::lookup(&mut reader, owner, id).await?.is_none() {
+            return Ok(ListPage { rows: Vec::new(), next: None });
+        }
+        deliveries::list(&mut reader, owner.organization_id, id, state, page).await
+    }
+
+    async fn resend_delivery(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        delivery_id: DeliveryId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(owner.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        if let Some(write) = not_spoken_to(&mut frame.work, owner, id).await? {
+            return Ok(write);
+        }
+        if !deliveries::resend(&mut frame.work, owner.organization_id, id, delivery_id, frame.now).await? {
+            return Ok(Write::Missing);
+        }
+        self.finish_frame(frame, idempotency).await
+    }
+
+    async fn replay_failed(
+        &self,
+        owner: EndpointOwner,
+        id: WebhookId,
+        since: Timestamp,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Replayed, StoreError> {
+        let nothing = |write| Replayed { write, count: 0 };
+        let mut frame = match self.begin_frame(owner.organization_id, key).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(nothing(write)),
+        };
+        if let Some(write) = not_spoken_to(&mut frame.work, owner, id).await? {
+            return Ok(nothing(write));
+        }
+        locks::take_time(&mut frame.work).await?;
+        let count = deliveries::replay(&mut frame.work, owner.organization_id, id, since, frame.now).await?;
+        let answer = key.map(|key| IdempotentAnswer { key: *key, answer: to_json(&count).into_bytes() });
+        let write = self.finish_frame(frame, answer.as_ref()).await?;
+        Ok(Replayed { write, count })
+    }
+
+    async fn forget_old_events(&self, limit: u32) -> Result<u64, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let gone = deliveries::forget(&mut work, now, limit).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(gone)
+    }
+}
+
+/// Why nothing can be sent to an endpoint, if so.
+async fn not_spoken_to(work: &mut Work, owner: EndpointOwner, id: WebhookId) -> Result<Option<Write>> {
+    Ok(match endpoints::lookup(work, owner, id).await? {
+        None => Some(Write::Missing),
+        Some(endpoint) if endpoint.standing != WebhookStanding::Enabled => Some(Write::Refused("endpoint_disabled")),
+        Some(_) => None,
+    })
+}
+
+/// A write above accounts, under way.
+struct Frame {
+    work: Work,
+    organization_id: OrganizationId,
+    /// The store's clock when it began.
+    now: Timestamp,
+}
+
+/// How a write above accounts began.
+enum Framed {
+    /// It is to be done.
+    Fresh(Frame),
+    /// It is answered already.
+    Ended(Write),
+}
+
+impl DbStore {
+    async fn begin_frame(&self, organization_id: OrganizationId, key: Option<&IdempotencyKey>) -> Result<Framed> {
+        let mut work = self.begin_write(Scope::All).await?;
+        if key.is_some() {
+            // Of two requests with one key the second waits for the first.
+            locks::organization(&mut work, organization_id).await?;
+        }
+        let now = self.now_on(&mut work).await?;
+        if let Some(key) = key
+            && let Some(write) =
+                answered(self.kept(&mut work, KeyOwner::Organization(organization_id), key, now).await?)
+        {
+            return Ok(Framed::Ended(write));
+        }
+        Ok(Framed::Fresh(Frame { work, organization_id, now }))
+    }
+
+    async fn finish_frame(&self, mut frame: Frame, idempotency: Option<&IdempotentAnswer>) -> Result<Write> {
+        if let Some(idempotent) = idempotency {
+            let owner = KeyOwner::Organization(frame.organization_id);
+            self.keep(&mut frame.work, owner, idempotent, frame.now).await?;
+        }
+        frame.work.commit().await.map_err(store_error)?;
+        Ok(Write::Done)
+    }
+}
