@@ -125,6 +125,21 @@ impl EgressClient {
         answer.map_err(|_elapsed| EgressError::TimedOut)?
     }
 
+    /// Sends a request, follows nothing, and reads no more of the answer than wanted; a longer one is cut there.
+    pub async fn send_and_glance(&self, request: EgressRequest) -> Result<EgressResponse, EgressError> {
+        let glance = async {
+            let response = self.send_once(&request).await?;
+            read_beginning(request.url.clone(), response, request.answer_len_max).await
+        };
+        let answer = tokio::time::timeout(self.total_timeout, glance).await;
+        answer.map_err(|_elapsed| EgressError::TimedOut)?
+    }
+
+    /// Everything about an address that can be judged before its name is looked up.
+    pub fn check_url(&self, url: &Url) -> Result<(), EgressError> {
+        self.policy.check_url(url).map(drop)
+    }
+
     async fn follow(&self, mut request: EgressRequest) -> Result<EgressResponse, EgressError> {
         for _ in 0..=REDIRECTS_MAX {
             let response = self.send_once(&request).await?;
@@ -266,6 +281,22 @@ async fn read_whole(url: Url, mut response: reqwest::Response, limit: usize) -> 
             return Err(EgressError::BodyTooLarge { limit });
         }
         body.extend_from_slice(&chunk);
+    }
+    Ok(EgressResponse { url, status, headers, body })
+}
+
+/// Whoever says more than is wanted is not listened to: the connection is given up.
+async fn read_beginning(
+    url: Url,
+    mut response: reqwest::Response,
+    limit: usize,
+) -> Result<EgressResponse, EgressError> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let mut body = Vec::new();
+    while body.len() < limit {
+        let Some(chunk) = response.chunk().await.map_err(|error| from_reqwest(&error))? else { break };
+        let room = limit - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
     Ok(EgressResponse { url, status, headers, body })
 }

@@ -21,6 +21,7 @@ const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
 const SANDBOX: &str = "agentcal-provider-sandbox";
 const MAIL: &str = "agentcal-delivery-mail";
+const WEBHOOKS: &str = "agentcal-delivery-webhooks";
 const ACTORS: &str = "agentcal-actors";
 const PEERS: &str = "agentcal-peers";
 const API: &str = "agentcal-api";
@@ -42,13 +43,16 @@ const HOUSE: &[Room] = &[
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
     Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
+    Room { name: WEBHOOKS, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: ACTORS, imports: &[ENGINE], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room { name: PEERS, imports: &[ENGINE, ACTORS], test_imports: &[TESTKIT] },
     Room { name: API, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room { name: WEB, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room {
         name: "agentcal",
-        imports: &[ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, ACTORS, PEERS, API, WEB],
+        imports: &[
+            ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, WEBHOOKS, ACTORS, PEERS, API, WEB,
+        ],
         test_imports: &[TESTKIT, HISTORY],
     },
     // The instruments. Nothing that ships imports them.

@@ -1,0 +1,10 @@
+//! Messages to webhook endpoints, after Standard Webhooks (<https://www.standardwebhooks.com>): what is said of an event,
+//! how it is signed, and the way it goes out. When and how often is decided elsewhere.
+
+mod payload;
+mod sender;
+mod sign;
+
+pub use payload::{PAYLOAD_LEN_MAX, render};
+pub use sender::{ANSWER_LEN_MAX, HttpWebhookSender, SEND_TIMEOUT, WebhookSenderOptions};
+pub use sign::signature_header;
