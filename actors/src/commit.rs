@@ -177,6 +177,9 @@ async fn decide_until_settled(
         count_retry(&outcome);
         match attempts.handle_outcome(&request.kind, outcome) {
             After::Committed(revisions) => {
+                if planned.plan.event.is_some() {
+                    context.delivery_bell.notify_one();
+                }
                 match footing {
                     Footing::Owner { .. } => publish(context, &planned, &revisions).await,
                     Footing::Ownerless => ownerless::publish(context, &planned).await,

@@ -46,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) caught_up: Notify,
     /// Commits of callers under way.
     pub(crate) routes: TaskTracker,
+    /// Rings when something may be due for an endpoint.
+    pub(crate) delivery_bell: Notify,
     /// For commits without an owner, whose actor would make them stand in line.
     pub(crate) turns: Turns,
     /// Places of requests to providers.
@@ -76,6 +78,7 @@ impl Context {
             arrears: Arrears::default(),
             caught_up: Notify::new(),
             routes: TaskTracker::new(),
+            delivery_bell: Notify::new(),
             turns: Turns::default(),
             outbound: Outbound::default(),
             silence: Said::default(),

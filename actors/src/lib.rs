@@ -9,6 +9,7 @@ mod calendar;
 mod commit;
 mod config;
 mod context;
+mod deliveries;
 mod directory;
 mod elsewhere;
 mod jobs;
@@ -34,6 +35,6 @@ mod work;
 mod writeback;
 
 pub use calendar::CalendarPicture;
-pub use parts::{Freshness, Providers, SchedulerParts, SchedulerSettings, StartError};
+pub use parts::{Freshness, Providers, SchedulerParts, SchedulerSettings, StartError, Webhooks};
 pub use peer::NotOwner;
 pub use scheduler::Scheduler;

@@ -36,6 +36,12 @@ pub const WAKES: &str = "agentcal_wakes_total";
 pub const ACTOR_RESTARTS: &str = "agentcal_actor_restarts_total";
 /// Tries to write a booking to a calendar. Label `outcome`: `written`, `deleted`, `retry`, `failed`.
 pub const WRITEBACK_ATTEMPTS: &str = "agentcal_writeback_attempts_total";
+/// Tries to tell an endpoint of an event. Label `outcome`: `delivered`, `retry`, `given_up`.
+pub const WEBHOOK_ATTEMPTS: &str = "agentcal_webhook_attempts_total";
+/// Time an endpoint took to answer, or not to, in seconds.
+pub const WEBHOOK_LATENCY: &str = "agentcal_webhook_latency_seconds";
+/// Time for which the delivery that waits longest has been due, in seconds.
+pub const WEBHOOKS_OVERDUE: &str = "agentcal_webhooks_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
 /// Time a provider took, in seconds. Labels `provider`, `operation`.
@@ -66,6 +72,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (WAKES, "Calendars woken, by cause"),
     (ACTOR_RESTARTS, "Calendar actors restarted after a crash"),
     (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
+    (WEBHOOK_ATTEMPTS, "Tries to tell an endpoint of an event, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
     (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),
     (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),
@@ -77,6 +84,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (SYNCS_IN_FLIGHT, Unit::Count, "Calendar syncs under way"),
     (QUEUE_DEPTH, Unit::Count, "Booking commits waiting in calendars' queues"),
     (AWAKE_CALENDARS, Unit::Count, "Calendars awake in this process"),
+    (WEBHOOKS_OVERDUE, Unit::Seconds, "Time for which the oldest due delivery to an endpoint has waited"),
     (STORE_CLOCK_OFFSET, Unit::Seconds, "Offset of the store's clock from this node's"),
 ];
 
@@ -88,6 +96,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     (SYNC_LAG, "Time from the notice of a change to its publication"),
     (PROVIDER_LATENCY, "Time a calendar provider took to answer, by provider and operation"),
     (TURN_WAIT, "Time requests to calendar providers waited for their turn, by provider"),
+    (WEBHOOK_LATENCY, "Time an endpoint took to answer a message"),
     (PEER_LATENCY, "Time another node took to answer, by kind"),
 ];
 

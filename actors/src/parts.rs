@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::model::ProviderKind;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, Peers, Provider, Quotas, Store, StoreError};
+use agentcal_engine::ports::{
+    Clock, Entropy, FactCache, Peers, Provider, Quotas, Store, StoreError, WebhookSender, WebhookStore,
+};
+use agentcal_engine::webhooks::RETRY_WAITS;
 
 /// The calendar providers of this process.
 #[derive(Clone, Default)]
@@ -29,6 +32,15 @@ impl Providers {
     pub fn get(&self, kind: ProviderKind) -> Option<&Arc<dyn Provider>> {
         self.0.get(&kind)
     }
+}
+
+/// What it takes to tell endpoints of what happens.
+#[derive(Clone)]
+pub struct Webhooks {
+    /// Where events, endpoints and deliveries are kept: the same store everything else is in.
+    pub store: Arc<dyn WebhookStore>,
+    /// The way out.
+    pub sender: Arc<dyn WebhookSender>,
 }
 
 /// Limits and rhythms.
@@ -64,6 +76,12 @@ pub struct SchedulerSettings {
     pub lease_ttl: Duration,
     /// Time between two renewals of it; each is given up after as long.
     pub lease_renewal: Duration,
+    /// Waits between the tries of one delivery.
+    pub webhook_retry_waits: Vec<Duration>,
+    /// Most messages to endpoints at once.
+    pub webhooks_at_once_max: u32,
+    /// When a delivery in hand counts as lost. Longer than sending one may take.
+    pub webhook_lease: Duration,
 }
 
 impl Default for SchedulerSettings {
@@ -84,6 +102,9 @@ impl Default for SchedulerSettings {
             address: String::new(),
             lease_ttl: Duration::from_secs(10),
             lease_renewal: Duration::from_millis(2_500),
+            webhook_retry_waits: RETRY_WAITS.to_vec(),
+            webhooks_at_once_max: 1_024,
+            webhook_lease: Duration::from_secs(30),
         }
     }
 }
@@ -105,6 +126,8 @@ pub struct SchedulerParts {
     pub entropy: Arc<dyn Entropy>,
     /// The way to other nodes; `None`: this one is alone, and owns everything.
     pub peers: Option<Arc<dyn Peers>>,
+    /// What it takes to tell endpoints of what happens; `None`: they are not told.
+    pub webhooks: Option<Webhooks>,
     /// Limits and rhythms.
     pub settings: SchedulerSettings,
 }

@@ -22,7 +22,7 @@ use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
-use crate::{metrics, publication, refusals, sweep, tenure, work};
+use crate::{deliveries, metrics, publication, refusals, sweep, tenure, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -53,6 +53,9 @@ impl Scheduler {
             context.tasks.spawn(publication::run(Arc::clone(&context)));
         }
         context.tasks.spawn(sweep::run(Arc::clone(&context)));
+        if let Some(webhooks) = context.parts.webhooks.clone() {
+            context.tasks.spawn(deliveries::run(Arc::clone(&context), webhooks));
+        }
         context.tasks.spawn(refusals::run(Arc::clone(&context)));
         Ok(Self { context })
     }
@@ -115,6 +118,11 @@ impl Scheduler {
         if !self.context.ring(account_id, calendar_id) {
             self.context.ring_elsewhere(account_id, calendar_id);
         }
+    }
+
+    /// Something may be due for an endpoint: look now, and not only with the next sweep.
+    pub fn deliver(&self) {
+        self.context.delivery_bell.notify_one();
     }
 
     /// Stops the actors of calendars that are gone, and withdraws their facts. What another node keeps of them goes when it

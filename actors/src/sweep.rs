@@ -127,8 +127,12 @@ async fn clean_up(context: &Context, memory: &mut Memory) -> Result<(), StoreErr
         let forgotten = store.forget_old_answers(CLEANED_MAX).await?;
         let tidied = store.tidy_holds(CLEANED_MAX).await?;
         let decisions = store.forget_old_decisions(CLEANED_MAX).await?;
+        let events = match &context.parts.webhooks {
+            Some(webhooks) => webhooks.store.forget_old_events(CLEANED_MAX).await?,
+            None => 0,
+        };
         // A full batch means more of them: the next sweep goes on.
-        let most = forgotten.max(tidied).max(decisions);
+        let most = forgotten.max(tidied).max(decisions).max(events);
         memory.cleaned_at = (most < u64::from(CLEANED_MAX)).then(Instant::now);
     }
     Ok(())

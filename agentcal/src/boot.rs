@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError};
+use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
 use agentcal_api::{ApiParts, ApiSettings, Readiness};
+use agentcal_delivery_webhooks::{HttpWebhookSender, WebhookSenderOptions};
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ports::{Clock, Entropy, FactCache, NodeRecord, Peers, Quotas, Store, StoreError};
 use agentcal_engine::signed::SigningKeys;
@@ -23,7 +24,7 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, PeersConfig, SecretText};
+use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, PeersConfig, SecretText, WebhooksConfig};
 use crate::durable::Durable;
 use skew::{Skew, Weight};
 
@@ -74,15 +75,17 @@ pub(crate) enum BootError {
     /// The client for other nodes could not be made.
     #[error("failed to make the client for other nodes")]
     Peers(#[from] PeersError),
-    /// The CalDAV client could not be made.
-    #[error("failed to make the CalDAV client")]
-    Caldav(#[from] EgressError),
+    /// A client for addresses that customers name could not be made.
+    #[error("failed to make the clients for CalDAV and webhooks")]
+    Egress(#[from] EgressError),
 }
 
 /// What a node is made of, besides its store.
 pub(crate) struct Plan {
     /// How it speaks to CalDAV servers.
     pub(crate) caldav: CaldavConfig,
+    /// How it tells webhook endpoints.
+    pub(crate) webhooks: WebhooksConfig,
     /// The Redis server facts are cached on; `None`: in the process.
     pub(crate) redis_url: Option<SecretText>,
     /// How it and other nodes reach and know each other; `None`: it is alone.
@@ -226,6 +229,7 @@ pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError>
 
 /// Starts everything but listening.
 pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError> {
+    let webhook_store = store.webhooks();
     let store = store.port();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -236,6 +240,11 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     });
     let peers = peers.transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
+    let sender = HttpWebhookSender::new(WebhookSenderOptions {
+        policy: plan.webhooks.policy.clone(),
+        dns: plan.webhooks.dns_server,
+    })?;
+    let webhooks = Webhooks { store: webhook_store, sender: Arc::new(sender) };
     let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
     let scheduler = Scheduler::start(SchedulerParts {
         store: Arc::clone(&store),
@@ -245,7 +254,13 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         providers: providers.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
-        settings: SchedulerSettings { hold_limits: plan.holds, address, ..SchedulerSettings::default() },
+        webhooks: Some(webhooks.clone()),
+        settings: SchedulerSettings {
+            hold_limits: plan.holds,
+            address,
+            webhook_retry_waits: plan.webhooks.retry_waits,
+            ..SchedulerSettings::default()
+        },
     })
     .await?;
     let readiness = Readiness::new();
@@ -272,6 +287,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         clock,
         entropy,
         signing: plan.signing,
+        webhooks: Some(webhooks),
         settings: api_settings,
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{FactStore as _, NodeRecord, Store, StoreError};
+use agentcal_engine::ports::{FactStore as _, NodeRecord, Store, StoreError, WebhookStore};
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
 use agentcal_store_vault::KeyRing;
@@ -62,6 +62,14 @@ impl Durable {
 
     /// As the engine knows it.
     pub(crate) fn port(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),
+        }
+    }
+
+    /// As what keeps webhooks.
+    pub(crate) fn webhooks(&self) -> Arc<dyn WebhookStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),

@@ -98,6 +98,10 @@ codes! {
     FutureBookings = CONFLICT "future_bookings" "The user has bookings to come";
     /// The user is the only host of an event type.
     UserInUse = CONFLICT "user_in_use" "The user is still needed";
+    /// The organization has 50 webhooks in this mode, as many as it may.
+    WebhookLimitReached = CONFLICT "webhook_limit_reached" "Too many webhooks";
+    /// The webhook is switched off, so nothing is sent to it.
+    WebhookDisabled = CONFLICT "webhook_disabled" "The webhook is switched off";
     /// The body is larger than 64 KiB.
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     /// The body's `Content-Type` is not `application/json`.

@@ -17,10 +17,12 @@ const IDS: &[(&str, &str)] = &[
     ("calendar_id", "cal"),
     ("connection_id", "conn"),
     ("decision_id", "dec"),
+    ("delivery_id", "msg"),
     ("event_type_id", "evt"),
     ("hold_id", "hold"),
     ("request_id", "req"),
     ("user_id", "user"),
+    ("webhook_id", "hook"),
 ];
 
 /// Completes the fields of a schema, those of schemas inside it too.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use agentcal_actors::{Providers, Scheduler};
+use agentcal_actors::{Providers, Scheduler, Webhooks};
 use agentcal_engine::limits::Rate;
 use agentcal_engine::ports::{Clock, Entropy, Quotas, Store};
 use agentcal_engine::signed::SigningKeys;
@@ -87,6 +87,8 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     /// What offers and attendees' links are signed with.
     pub signing: Arc<SigningKeys>,
+    /// Where webhooks are kept, and the way out to them; `None`: there is no way out, as in simulations.
+    pub webhooks: Option<Webhooks>,
     /// Where the api is reached, and how long it waits.
     pub settings: ApiSettings,
     /// Renders the metrics; `None` where no recorder is installed.

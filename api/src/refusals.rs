@@ -50,6 +50,13 @@ pub(crate) fn of_refused_write(reason: &'static str) -> ApiError {
             Code::UserInUse,
             "the user is the only host of an event type; give that another host, or delete it, first",
         ),
+        "too_many_endpoints" => ApiError::new(
+            Code::WebhookLimitReached,
+            "the organization has as many webhooks as it may in this mode; delete one it does not need, or change it",
+        ),
+        "endpoint_disabled" => {
+            ApiError::new(Code::WebhookDisabled, "the webhook is switched off; switch it on with `enabled` first")
+        }
         other => ApiError::internal(&std::io::Error::other(format!("unknown refusal `{other}`"))),
     }
 }

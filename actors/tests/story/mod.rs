@@ -6,8 +6,11 @@ mod external;
 mod holds;
 mod limits;
 mod provider;
+mod sender;
 mod stage;
 mod syncs;
+mod webhooks;
 
 pub(crate) use provider::ScriptedProvider;
+pub(crate) use sender::ScriptedSender;
 pub(crate) use stage::{Stage, Terms, hours, wait_for};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
+use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
 use agentcal_engine::calendar::request::{
     BookRequest, Choice, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Meeting,
 };
@@ -27,7 +27,7 @@ use agentcal_store_vault::KeyRing;
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
-use super::ScriptedProvider;
+use super::{ScriptedProvider, ScriptedSender};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,6 +116,7 @@ pub(crate) struct Stage {
     pub(crate) scheduler: Scheduler,
     pub(crate) store: SqliteStore,
     pub(crate) provider: Arc<ScriptedProvider>,
+    pub(crate) sender: Arc<ScriptedSender>,
     pub(crate) clock: Arc<JumpingClock>,
     pub(crate) chance: Arc<Chance>,
     pub(crate) tenant: Tenant,
@@ -160,8 +161,10 @@ impl Stage {
         let (tenant, users, event_type) = seed(&store, &*entropy, user_count, terms.into()).await;
         let provider = Arc::new(ScriptedProvider::new());
         let chance = Arc::new(Chance::default());
-        let scheduler = start(&store, &provider, &clock, &chance, &settings).await;
-        Self { scheduler, store, provider, clock, chance, tenant, users, event_type, settings, _folder: folder }
+        let sender = Arc::new(ScriptedSender::default());
+        let outside = Outside { provider: &provider, sender: &sender };
+        let scheduler = start(&store, outside, &clock, &chance, &settings).await;
+        Self { scheduler, store, provider, sender, clock, chance, tenant, users, event_type, settings, _folder: folder }
     }
 
     pub(crate) fn account_id(&self) -> AccountId {
@@ -175,7 +178,8 @@ impl Stage {
     /// A new scheduler on the same store, as after a restart of the process.
     pub(crate) async fn restart(&mut self) {
         self.scheduler.shutdown().await;
-        self.scheduler = start(&self.store, &self.provider, &self.clock, &self.chance, &self.settings).await;
+        let outside = Outside { provider: &self.provider, sender: &self.sender };
+        self.scheduler = start(&self.store, outside, &self.clock, &self.chance, &self.settings).await;
     }
 
     pub(crate) fn request(&self, kind: CommitKind) -> CommitRequest {
@@ -241,9 +245,15 @@ pub(crate) fn with_key(mut request: CommitRequest, scope: u8, fingerprint: u8) -
     request
 }
 
+/// What a scheduler reaches outside.
+struct Outside<'a> {
+    provider: &'a Arc<ScriptedProvider>,
+    sender: &'a Arc<ScriptedSender>,
+}
+
 async fn start(
     store: &SqliteStore,
-    provider: &Arc<ScriptedProvider>,
+    outside: Outside<'_>,
     clock: &Arc<JumpingClock>,
     chance: &Arc<Chance>,
     settings: &SchedulerSettings,
@@ -252,10 +262,11 @@ async fn start(
         store: Arc::new(store.clone()),
         cache: Arc::new(MemoryFactCache::default()),
         quotas: Arc::new(MemoryQuotas::new(Arc::clone(clock) as _)),
-        providers: Providers::new().with(Arc::clone(provider) as _),
+        providers: Providers::new().with(Arc::clone(outside.provider) as _),
         clock: Arc::clone(clock) as _,
         entropy: Arc::clone(chance) as _,
         peers: None,
+        webhooks: Some(Webhooks { store: Arc::new(store.clone()), sender: Arc::clone(outside.sender) as _ }),
         settings: settings.clone(),
     })
     .await

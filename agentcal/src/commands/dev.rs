@@ -22,7 +22,7 @@ use super::{CommandResult, say};
 use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, Plan};
 use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, LimitsConfig};
+use crate::config::{CaldavConfig, LimitsConfig, WebhooksConfig};
 use crate::demo::{self, Manifest};
 use crate::durable::Durable;
 use crate::server::{self, Limits, Server};
@@ -112,6 +112,7 @@ fn plan(
 ) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
+        webhooks: WebhooksConfig::in_dev(),
         redis_url: None,
         cluster: None,
         holds,

@@ -11,6 +11,7 @@ mod peers;
 mod secret;
 mod server;
 mod settings;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +31,7 @@ pub(crate) use peers::PeersConfig;
 pub(crate) use secret::SecretText;
 pub(crate) use server::ServerConfig;
 pub(crate) use settings::CONFIG_VARIABLE;
+pub(crate) use webhooks::WebhooksConfig;
 
 /// Everything a production node is told.
 #[derive(Debug)]

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use agentcal_engine::ids::{AccountId, BookingId, ConnectionId, DecisionId, EventTypeId, HoldId, UserId};
+use agentcal_engine::ids::{
+    AccountId, BookingId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, UserId, WebhookId,
+};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
@@ -34,6 +36,8 @@ named_params! {
     BookingId = "booking_id" "booking";
     HoldId = "hold_id" "hold";
     DecisionId = "decision_id" "decision";
+    WebhookId = "webhook_id" "webhook";
+    DeliveryId = "delivery_id" "delivery";
 }
 
 /// The id of this kind in the path.

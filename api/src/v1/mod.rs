@@ -15,6 +15,7 @@ mod holds;
 mod lists;
 mod users;
 mod wanted;
+mod webhooks;
 mod wire;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -33,4 +34,5 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .merge(holds::routes())
         .merge(bookings::routes())
         .merge(decisions::routes())
+        .merge(webhooks::routes())
 }

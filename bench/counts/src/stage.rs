@@ -58,6 +58,7 @@ impl Stage {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             peers: None,
+            webhooks: None,
             settings: SchedulerSettings::default(),
         });
         let scheduler = scheduler.await.expect("a scheduler starts");
@@ -72,6 +73,7 @@ impl Stage {
             clock,
             entropy,
             signing,
+            webhooks: None,
             settings: ApiSettings::default(),
             metrics: None,
             readiness: Readiness::new(),

@@ -182,6 +182,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&parts.dice) as _,
         signing: Arc::new(SigningKeys::new(Zeroizing::new([7; 32]), [])),
+        webhooks: None,
         settings: ApiSettings::default(),
         metrics: None,
         readiness: readiness.clone(),
@@ -216,7 +217,17 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
     let settings = SchedulerSettings { address: name_of(parts.number).to_owned(), ..SchedulerSettings::default() };
     let providers = parts.providers.clone();
     let quotas = Arc::new(MemoryQuotas::new(Arc::clone(clock)));
-    SchedulerParts { store, cache, quotas, providers, clock: Arc::clone(clock), entropy: dice, peers, settings }
+    SchedulerParts {
+        store,
+        cache,
+        quotas,
+        providers,
+        clock: Arc::clone(clock),
+        entropy: dice,
+        peers,
+        webhooks: None,
+        settings,
+    }
 }
 
 /// How far a clock is ahead: some are right, some nearly so, some are not.

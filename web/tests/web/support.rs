@@ -140,6 +140,7 @@ impl World {
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
             peers: None,
+            webhooks: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

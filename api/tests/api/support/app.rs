@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings};
+use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
 use agentcal_api::{ApiParts, ApiSettings, Readiness, key, router};
 use agentcal_engine::ids::{KeyId, OrganizationId};
 use agentcal_engine::model::{ApiKey, KeyKind, Mode, Organization};
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::conforms::assert_conforms;
-use super::{Reply, ScriptedProvider};
+use super::{Reply, ScriptedProvider, ScriptedSender};
 
 /// Where the clock stands: Monday, 2026-11-23, 08:00 in Berlin.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_417_200);
@@ -62,6 +62,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) provider: Arc<ScriptedProvider>,
+    pub(crate) sender: Arc<ScriptedSender>,
     pub(crate) readiness: Readiness,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// A test key of the organization everything belongs to.
@@ -83,6 +84,8 @@ impl TestApp {
         let provider = Arc::new(ScriptedProvider::default());
         let sandbox =
             SandboxProvider::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, SandboxSettings::default());
+        let sender = Arc::new(ScriptedSender::default());
+        let webhooks = Webhooks { store: Arc::clone(&store) as _, sender: Arc::clone(&sender) as _ };
         let parts = SchedulerParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             cache: Arc::new(MemoryFactCache::default()),
@@ -91,6 +94,7 @@ impl TestApp {
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
             peers: None,
+            webhooks: Some(webhooks),
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts.clone()).await.expect("a scheduler");
@@ -103,6 +107,7 @@ impl TestApp {
             clock: parts.clock,
             entropy: Arc::clone(&entropy),
             signing: Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys()),
+            webhooks: parts.webhooks,
             settings,
             metrics: None,
             readiness: readiness.clone(),
@@ -113,6 +118,7 @@ impl TestApp {
             store,
             clock,
             provider,
+            sender,
             readiness,
             entropy,
             key: String::new(),

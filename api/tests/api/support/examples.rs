@@ -58,8 +58,19 @@ pub(crate) fn examples(operation: &Operation, things: &Things) -> Vec<Example> {
         | "get_booking"
         | "get_hold"
         | "release_hold"
-        | "get_decision" => vec![Example::default()],
-        "list_accounts" | "list_connections" | "list_users" | "list_event_types" => vec![page(&[])],
+        | "get_decision"
+        | "get_webhook"
+        | "delete_webhook"
+        | "rotate_webhook_secret"
+        | "test_webhook"
+        | "resend_webhook_delivery" => vec![Example::default()],
+        "list_accounts" | "list_connections" | "list_users" | "list_event_types" | "list_webhooks" => vec![page(&[])],
+        "list_webhook_deliveries" => vec![page(&[("status", "delivered")])],
+        "replay_webhook_deliveries" => vec![Example::of(json!({"since": "2026-11-20T10:00:00Z"}))],
+        "create_webhook" | "update_webhook" => vec![Example::of(json!({
+            "url": "https://example.com/hook", "events": ["booking.created"], "account_ids": [id("account_id")],
+            "enabled": true,
+        }))],
         "list_bookings" => bookings(&user),
         "list_decisions" => vec![page(&[("booking_id", &id("booking_id"))]), page(&[("hold_id", &id("hold_id"))])],
         "create_account" | "update_account" => {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agentcal_engine::ids::{AccountId, BookingId, CalendarId, ConnectionId, DecisionId, EventTypeId, HoldId, UserId};
+use agentcal_engine::ids::{
+    AccountId, BookingId, CalendarId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, UserId, WebhookId,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -36,10 +38,12 @@ impl Things {
             ("calendar_id", CalendarId::mint(START, entropy).to_string()),
             ("connection_id", ConnectionId::mint(START, entropy).to_string()),
             ("decision_id", DecisionId::mint(START, entropy).to_string()),
+            ("delivery_id", DeliveryId::mint(START, entropy).to_string()),
             ("event_type_id", EventTypeId::mint(START, entropy).to_string()),
             ("hold_id", HoldId::mint(START, entropy).to_string()),
             ("slot_id", slot_id),
             ("user_id", UserId::mint(START, entropy).to_string()),
+            ("webhook_id", WebhookId::mint(START, entropy).to_string()),
         ]);
         Self { ids }
     }
@@ -52,16 +56,18 @@ impl Things {
     /// The name of the thing a field is about: `busy_calendar_ids` and `calendar_id` name calendars. `None` where a field
     /// names nothing of ours.
     pub(crate) fn name_of(field: &str) -> Option<&'static str> {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 11] = [
             "account_id",
             "booking_id",
             "calendar_id",
             "connection_id",
             "decision_id",
+            "delivery_id",
             "event_type_id",
             "hold_id",
             "slot_id",
             "user_id",
+            "webhook_id",
         ];
         let one = field.strip_suffix("_ids").map_or_else(|| field.to_owned(), |stem| format!("{stem}_id"));
         let one = one.strip_prefix("busy_").unwrap_or(&one);
@@ -112,6 +118,9 @@ impl Furnisher<'_> {
         let path = self.things.path(&format!("/event-types/{}/availability-rules", event_type.id()));
         self.app.ask_as(self.key, Method::PUT, &path, Some(rules)).await.expect(200);
         self.connect().await;
+        let webhook = json!({"url": "https://example.com/hook", "events": ["booking.created"]});
+        let webhook = self.post("/v1/webhooks", webhook).await;
+        self.keep("webhook_id", webhook.id());
         let start = |hour: u32| format!("2026-11-25T{hour:02}:00:00+01:00");
         let hold = json!({"event_type_id": event_type.id(), "start_time": start(15), "ttl_seconds": 900,
             "session_id": "call-1"});
@@ -120,6 +129,7 @@ impl Furnisher<'_> {
         let booking = json!({"event_type_id": event_type.id(), "start_time": start(16), "attendee": {"name": "Tom"}});
         let booking = self.post(&self.things.path("/bookings"), booking).await;
         self.keep("booking_id", booking.id());
+        self.deliver(&webhook.id()).await;
         let decisions = self.get(&self.things.path("/decisions")).await;
         self.keep("decision_id", decisions.text_at("/data/0/id"));
         let query = format!("event_type_id={}&start_date=2026-11-26&end_date=2026-11-26", event_type.id());
@@ -136,6 +146,14 @@ impl Furnisher<'_> {
             self.get(&path).await.text_at("/status") == "active"
         })
         .await;
+    }
+
+    async fn deliver(&mut self, webhook_id: &str) {
+        let path = format!("/v1/webhooks/{webhook_id}/deliveries?status=delivered");
+        eventually("a delivery", Duration::from_secs(10), async || !self.get(&path).await.at("/data/0/id").is_null())
+            .await;
+        let deliveries = self.get(&path).await;
+        self.keep("delivery_id", deliveries.text_at("/data/0/id"));
     }
 
     fn keep(&mut self, name: &'static str, id: String) {

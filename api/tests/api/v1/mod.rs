@@ -10,3 +10,4 @@ mod holds;
 mod idempotency;
 mod offers;
 mod users;
+mod webhooks;

@@ -192,6 +192,7 @@ impl Town {
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.ids) as _,
             peers: Some(Arc::new(self.links.clone())),
+            webhooks: None,
             settings,
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

@@ -90,6 +90,7 @@ impl Scene {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&ids) as _,
             peers: None,
+            webhooks: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

@@ -1,0 +1,221 @@
+//! Tells endpoints of what happened: makes deliveries of new events, takes what is due in hand, sends it, and keeps what
+//! came of it. Rows hold everything that waits; what is in hand here is given back by its lease if this node dies.
+//!
+//! One task does all of it but the sending. It wakes when a commit rings, when a message was answered, and once a sweep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::ids::WebhookId;
+use agentcal_engine::model::DeliveryAttempt;
+use agentcal_engine::ports::{
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, OutboundWebhook, StoreError, WebhookAnswer,
+};
+use agentcal_engine::webhooks::{Next, Tried, next, tries_at_once};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, timeout};
+
+use crate::context::Context;
+use crate::metrics;
+use crate::parts::Webhooks;
+
+/// Most events spread in one transaction.
+const SPREAD_MAX: u32 = 100;
+/// Most endpoints looked at in one round.
+const ENDPOINTS_MAX: u32 = 1_000;
+/// Most results kept in one transaction.
+const RECORDS_MAX: usize = 100;
+/// How long messages under way are waited for at the end. Those that take longer are sent again by whoever comes next.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What is in hand.
+struct Hand {
+    context: Arc<Context>,
+    webhooks: Webhooks,
+    /// Tries under way, by endpoint.
+    under_way: BTreeMap<WebhookId, u32>,
+    /// What was tried and is not kept yet.
+    tried: Vec<AttemptRecord>,
+    send: UnboundedSender<AttemptRecord>,
+}
+
+/// Delivers until the scheduler stops.
+pub(crate) async fn run(context: Arc<Context>, webhooks: Webhooks) {
+    // No more wait in it than are sent at once.
+    let (send, mut results) = unbounded_channel();
+    let mut hand =
+        Hand { context: Arc::clone(&context), webhooks, under_way: BTreeMap::new(), tried: Vec::new(), send };
+    let mut rhythm = tokio::time::interval(context.parts.settings.sweep_interval);
+    rhythm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let occasion = tokio::select! {
+            biased;
+            () = context.stopping.cancelled() => break,
+            result = results.recv() => Occasion::Answered(result),
+            () = context.delivery_bell.notified() => Occasion::Rung,
+            _ = rhythm.tick() => Occasion::Came,
+        };
+        hand.take_back(occasion, &mut results);
+        if let Err(error) = hand.round().await {
+            tracing::warn!(%error, "deliveries wait for the store");
+        }
+    }
+    hand.farewell(results).await;
+}
+
+enum Occasion {
+    Answered(Option<AttemptRecord>),
+    Rung,
+    Came,
+}
+
+impl Hand {
+    /// Takes what was answered, all that is there.
+    fn take_back(&mut self, occasion: Occasion, results: &mut UnboundedReceiver<AttemptRecord>) {
+        let first = match occasion {
+            Occasion::Answered(result) => result,
+            Occasion::Rung | Occasion::Came => None,
+        };
+        let rest = std::iter::from_fn(|| results.try_recv().ok());
+        for record in first.into_iter().chain(rest) {
+            self.note_ended(&record);
+            self.tried.push(record);
+        }
+    }
+
+    fn note_ended(&mut self, record: &AttemptRecord) {
+        if let Some(count) = self.under_way.get_mut(&record.endpoint_id) {
+            *count -= 1;
+            if *count == 0 {
+                self.under_way.remove(&record.endpoint_id);
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), StoreError> {
+        self.keep_results().await?;
+        if self.context.is_closing() {
+            return Ok(());
+        }
+        let owner = self.context.ownership.only_own();
+        while self.webhooks.store.spread_events(owner, SPREAD_MAX).await?.events == SPREAD_MAX {}
+        let due = self.webhooks.store.due_endpoints(owner, ENDPOINTS_MAX).await?;
+        let oldest = due.first().map(|first| self.context.store_now().saturating_since(first.first_due_at));
+        ::metrics::gauge!(metrics::WEBHOOKS_OVERDUE).set(oldest.unwrap_or_default().as_secs_f64());
+        for endpoint in due {
+            self.serve(&endpoint).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what tries came to. What cannot be kept now is kept with the next round.
+    async fn keep_results(&mut self) -> Result<(), StoreError> {
+        while !self.tried.is_empty() {
+            let count = self.tried.len().min(RECORDS_MAX);
+            self.webhooks.store.record_attempts(&self.tried[..count]).await?;
+            self.tried.drain(..count);
+        }
+        Ok(())
+    }
+
+    /// Sends what an endpoint may be sent at once.
+    async fn serve(&mut self, endpoint: &DueEndpoint) -> Result<(), StoreError> {
+        let settings = &self.context.parts.settings;
+        let all: u32 = self.under_way.values().sum();
+        let own = self.under_way.get(&endpoint.id).copied().unwrap_or_default();
+        let room =
+            tries_at_once(endpoint.health).saturating_sub(own).min(settings.webhooks_at_once_max.saturating_sub(all));
+        if room == 0 {
+            return Ok(());
+        }
+        let (owner, lease) = (self.context.ownership.only_own(), settings.webhook_lease);
+        let claim = EndpointClaim { endpoint_id: endpoint.id, owner, limit: room, lease };
+        let claimed = self.webhooks.store.claim_deliveries(claim).await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let secrets = self.webhooks.store.secrets(endpoint.organization_id, endpoint.id).await?;
+        // An endpoint that is gone took its deliveries with it.
+        let Some(secrets) = secrets else { return Ok(()) };
+        let now = self.context.store_now();
+        let secrets: Vec<_> = secrets.at(now).map(|secret| secret.to_vec().into()).collect();
+        for delivery in claimed {
+            let message = OutboundWebhook {
+                url: endpoint.url.clone(),
+                id: delivery.id,
+                timestamp: now,
+                account_id: delivery.account_id,
+                happened_at: delivery.happened_at,
+                event: Some(delivery.event.clone()),
+                secrets: secrets.clone(),
+            };
+            *self.under_way.entry(endpoint.id).or_default() += 1;
+            self.begin(endpoint.id, delivery, message);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, endpoint_id: WebhookId, delivery: ClaimedDelivery, message: OutboundWebhook) {
+        let (context, webhooks, send) = (Arc::clone(&self.context), self.webhooks.clone(), self.send.clone());
+        tokio::spawn(async move {
+            let began = Instant::now();
+            // A panic must not leave the endpoint with one place less for ever.
+            let sent = tokio::spawn(async move { webhooks.sender.send(message).await });
+            let answer = sent.await.unwrap_or_else(|error| Err(format!("sending failed inside: {error}")));
+            let record = record_of(&context, endpoint_id, &delivery, answer, began.elapsed());
+            // Nobody listens any more: the lease gives the delivery back.
+            let _ = send.send(record);
+        });
+    }
+
+    /// Keeps what is answered soon.
+    async fn farewell(mut self, mut results: UnboundedReceiver<AttemptRecord>) {
+        let until = Instant::now() + FAREWELL;
+        while !self.under_way.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(Some(record)) = timeout(left, results.recv()).await else { break };
+            self.take_back(Occasion::Answered(Some(record)), &mut results);
+        }
+        if let Err(error) = self.keep_results().await {
+            tracing::warn!(%error, "results of deliveries were not kept; they are sent again");
+        }
+    }
+}
+
+fn record_of(
+    context: &Context,
+    endpoint_id: WebhookId,
+    delivery: &ClaimedDelivery,
+    answer: Result<WebhookAnswer, String>,
+    duration: Duration,
+) -> AttemptRecord {
+    let (tried, status, error, answer) = match answer {
+        Ok(WebhookAnswer { status, retry_after, answer }) => {
+            (Tried { status: Some(status), retry_after }, Some(status), None, answer)
+        }
+        Err(error) => (Tried { status: None, retry_after: None }, None, Some(error), String::new()),
+    };
+    let waits = &context.parts.settings.webhook_retry_waits;
+    let next = next(&tried, delivery.tries, waits, &*context.parts.entropy);
+    count(&next, duration);
+    let ended_at = context.store_now();
+    AttemptRecord {
+        account_id: delivery.account_id,
+        delivery_id: delivery.id,
+        endpoint_id,
+        attempt: DeliveryAttempt { number: delivery.number, ended_at, duration, status, error, answer },
+        tried,
+        next,
+    }
+}
+
+fn count(next: &Next, duration: Duration) {
+    let outcome = match next {
+        Next::Delivered => "delivered",
+        Next::Retry(_) => "retry",
+        Next::GiveUp => "given_up",
+    };
+    ::metrics::counter!(metrics::WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
+    ::metrics::histogram!(metrics::WEBHOOK_LATENCY).record(duration.as_secs_f64());
+}

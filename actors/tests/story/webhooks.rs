@@ -1,0 +1,115 @@
+//! Who is told, when, and how often.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use agentcal_engine::ids::WebhookId;
+use agentcal_engine::model::{
+    DeliveryState, EventKind, SchedulingMode, WebhookDelivery, WebhookEndpoint, WebhookHealth, WebhookStanding,
+};
+use agentcal_engine::ports::{Clock, EndpointOwner, PageRequest, WebhookStore};
+
+use super::{Stage, hours, wait_for};
+
+async fn stage() -> Stage {
+    Stage::set_unsynced(1, SchedulingMode::Individual, |settings| {
+        settings.webhook_retry_waits = vec![Duration::from_millis(1), Duration::from_millis(2)];
+    })
+    .await
+}
+
+fn owner(stage: &Stage) -> EndpointOwner {
+    EndpointOwner { organization_id: stage.tenant.organization_id, mode: stage.tenant.mode }
+}
+
+async fn endpoint(stage: &Stage, url: &str) -> WebhookId {
+    let endpoint = WebhookEndpoint {
+        id: WebhookId::mint(stage.clock.now(), &*stage.chance),
+        organization_id: stage.tenant.organization_id,
+        mode: stage.tenant.mode,
+        url: url.into(),
+        events: BTreeSet::from(EventKind::ALL),
+        account_ids: None,
+        standing: WebhookStanding::Enabled,
+        health: WebhookHealth::default(),
+        // The scheduler's clock may be a little behind.
+        created_at: stage.clock.now() - Duration::from_secs(1),
+    };
+    stage.store.create_endpoint(&endpoint, b"a secret of an endpoint", None).await.unwrap();
+    endpoint.id
+}
+
+async fn deliveries(stage: &Stage, id: WebhookId) -> Vec<WebhookDelivery> {
+    let page = PageRequest { limit: 100, after: None };
+    stage.store.list_deliveries(owner(stage), id, None, &page).await.unwrap().rows
+}
+
+async fn when_all_are(stage: &Stage, id: WebhookId, count: usize, state: DeliveryState) {
+    wait_for("deliveries end", || async {
+        let found = deliveries(stage, id).await;
+        found.len() == count && found.iter().all(|delivery| delivery.state == state)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_endpoint_holds_up_nobody() {
+    let stage = stage().await;
+    let (slow, well) = (endpoint(&stage, "slow").await, endpoint(&stage, "well").await);
+    for hour in 0..20 {
+        stage.booked(hours(24 + hour, 25 + hour).start).await;
+    }
+    when_all_are(&stage, well, 20, DeliveryState::Delivered).await;
+    assert_eq!((stage.sender.waiting(), stage.sender.sent_to("slow").len()), (8, 8));
+    stage.sender.let_go();
+    when_all_are(&stage, slow, 20, DeliveryState::Delivered).await;
+    for url in ["slow", "well"] {
+        let ids: BTreeSet<_> = stage.sender.sent_to(url).into_iter().map(|message| message.id).collect();
+        assert_eq!((ids.len(), stage.sender.sent_to(url).len()), (20, 20), "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_tried_again_and_then_given_up() {
+    let stage = stage().await;
+    let ill = endpoint(&stage, "ill").await;
+    stage.booked(hours(24, 25).start).await;
+    when_all_are(&stage, ill, 1, DeliveryState::Failed).await;
+    let sent = stage.sender.sent_to("ill");
+    assert_eq!(sent.iter().map(|message| message.id).collect::<BTreeSet<_>>().len(), 1);
+    let attempts: Vec<_> = deliveries(&stage, ill).await.remove(0).attempts;
+    assert_eq!(
+        attempts.iter().map(|attempt| (attempt.number, attempt.status)).collect::<Vec<_>>(),
+        [(1, Some(500)), (2, Some(500)), (3, Some(500))]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_is_left_alone() {
+    let stage = stage().await;
+    let gone = endpoint(&stage, "gone").await;
+    stage.booked(hours(24, 25).start).await;
+    when_all_are(&stage, gone, 1, DeliveryState::Failed).await;
+    let standing = stage.store.endpoint(owner(&stage), gone).await.unwrap().unwrap().standing;
+    assert_eq!(standing, WebhookStanding::Gone);
+    let well = endpoint(&stage, "well").await;
+    stage.booked(hours(25, 26).start).await;
+    when_all_are(&stage, well, 1, DeliveryState::Delivered).await;
+    assert_eq!(stage.sender.sent_to("gone").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_hand_is_sent_again_after_its_lease() {
+    let mut stage = stage().await;
+    let slow = endpoint(&stage, "slow").await;
+    stage.booked(hours(24, 25).start).await;
+    wait_for("it is in hand", || async { stage.sender.waiting() == 1 }).await;
+    stage.restart().await;
+    assert_eq!(stage.sender.sent_to("slow").len(), 1);
+    stage.clock.jump(Duration::from_secs(30));
+    wait_for("it is sent again", || async { stage.sender.sent_to("slow").len() == 2 }).await;
+    stage.sender.let_go();
+    when_all_are(&stage, slow, 1, DeliveryState::Delivered).await;
+    let sent = stage.sender.sent_to("slow");
+    assert_eq!(sent[0].id, sent[1].id);
+}

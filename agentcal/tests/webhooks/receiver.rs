@@ -1,0 +1,122 @@
+//! An endpoint that fails three messages in ten, lets one in twenty hang, and can be away for a while.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+/// What came in, and what was said to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    headers: Value,
+    body: String,
+    pub(crate) is_taken: bool,
+}
+
+impl Message {
+    /// As the verifiers read it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({"headers": self.headers, "body": self.body})
+    }
+
+    pub(crate) fn event(&self) -> Value {
+        serde_json::from_str(&self.body).expect("a message is JSON")
+    }
+}
+
+#[derive(Default)]
+struct Book {
+    messages: Mutex<Vec<Message>>,
+    count: AtomicU64,
+}
+
+/// The endpoint. It keeps its address over its absences.
+pub(crate) struct Receiver {
+    runtime: Runtime,
+    book: Arc<Book>,
+    address: SocketAddr,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Receiver {
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime can be made");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a spare port");
+        let address = listener.local_addr().expect("it listens");
+        let mut receiver = Self { runtime, book: Arc::default(), address, serving: None };
+        receiver.serve(listener);
+        receiver
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Nobody listens any more, and what was being answered is cut off.
+    pub(crate) fn stop(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+            // Its listener is gone when it has ended.
+            let _ = self.runtime.block_on(serving);
+        }
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        let listener = self.runtime.block_on(TcpListener::bind(self.address)).expect("its old port");
+        self.serve(listener);
+    }
+
+    /// Everything that came in whole.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.book.messages.lock().expect("no holder panics").clone()
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&self.book));
+        self.serving = Some(self.runtime.spawn(async move {
+            axum::serve(listener, router).await.expect("it serves");
+        }));
+    }
+}
+
+/// What a message meets, by how many came before it.
+enum Fate {
+    Taken,
+    Failed,
+    Hangs,
+}
+
+fn fate(number: u64) -> Fate {
+    // Of twenty in a row six fail and one hangs, in no order that retries could fall in step with.
+    match number.wrapping_mul(7) % 20 {
+        0..=5 => Fate::Failed,
+        6 => Fate::Hangs,
+        _ => Fate::Taken,
+    }
+}
+
+async fn take(State(book): State<Arc<Book>>, headers: HeaderMap, body: String) -> StatusCode {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let shown: serde_json::Map<String, Value> =
+        names.iter().map(|&name| (name.to_owned(), json!(text(name)))).collect();
+    let fate = fate(book.count.fetch_add(1, Ordering::SeqCst));
+    let is_taken = matches!(fate, Fate::Taken);
+    let message = Message { id: text("webhook-id"), headers: Value::Object(shown), body, is_taken };
+    book.messages.lock().expect("no holder panics").push(message);
+    match fate {
+        Fate::Taken => StatusCode::NO_CONTENT,
+        Fate::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        Fate::Hangs => std::future::pending().await,
+    }
+}

@@ -1,0 +1,70 @@
+//! Webhooks: where an organization hears of what happens in its accounts.
+
+mod body;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod list_deliveries;
+mod replay;
+mod resend;
+mod rotate_secret;
+mod test;
+mod update;
+mod view;
+
+use agentcal_actors::Webhooks;
+use agentcal_engine::ids::WebhookId;
+use agentcal_engine::model::WebhookEndpoint;
+use agentcal_engine::ports::EndpointOwner;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::AppState;
+use crate::caller::Caller;
+use crate::error::{ApiError, Code};
+use crate::extract::NamedParam;
+
+/// Bytes of chance in a secret.
+const SECRET_LEN: usize = 32;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_webhook, list::list_webhooks))
+        .routes(routes!(get::get_webhook, update::update_webhook, delete::delete_webhook))
+        .routes(routes!(rotate_secret::rotate_webhook_secret))
+        .routes(routes!(test::test_webhook))
+        .routes(routes!(list_deliveries::list_webhook_deliveries))
+        .routes(routes!(resend::resend_webhook_delivery))
+        .routes(routes!(replay::replay_webhook_deliveries))
+}
+
+impl Caller {
+    fn webhooks(&self) -> Result<&Webhooks, ApiError> {
+        let webhooks = self.app.parts.webhooks.as_ref();
+        webhooks.ok_or_else(|| ApiError::new(Code::NotReady, "this node has no way out to webhook endpoints"))
+    }
+
+    fn endpoint_owner(&self) -> EndpointOwner {
+        EndpointOwner { organization_id: self.key.key.organization_id, mode: self.key.key.mode }
+    }
+
+    async fn endpoint(&self, id: WebhookId) -> Result<WebhookEndpoint, ApiError> {
+        let found = self.webhooks()?.store.endpoint(self.endpoint_owner(), id).await?;
+        found.ok_or_else(|| ApiError::not_found(WebhookId::KIND))
+    }
+
+    /// A new secret.
+    fn new_secret(&self) -> [u8; SECRET_LEN] {
+        let mut secret = [0; SECRET_LEN];
+        self.app.parts.entropy.fill(&mut secret);
+        secret
+    }
+}
+
+/// A secret as it is shown, once.
+fn secret_text(secret: &[u8]) -> String {
+    format!("whsec_{}", STANDARD.encode(secret))
+}

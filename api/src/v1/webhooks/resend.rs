@@ -1,0 +1,48 @@
+use agentcal_engine::ids::{DeliveryId, WebhookId};
+use agentcal_engine::ports::Write;
+use http::StatusCode;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::{NamedParam, PathId, Query};
+use crate::idempotency::{keep, mismatch};
+use crate::refusals::{of_refused_write, store_unavailable};
+use crate::v1::answer::Done;
+use crate::v1::lists::NoQuery;
+
+/// Send a delivery again, now.
+///
+/// Whatever became of it: it is pending again, with all its retries, under the same `webhook-id`.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend", tag = "webhooks",
+    params(("webhook_id" = String, Path), ("delivery_id" = String, Path)),
+    responses((status = 202, description = "It is being sent"))
+)]
+pub(super) async fn resend_webhook_delivery(
+    caller: Caller,
+    PathId(webhook_id): PathId<WebhookId>,
+    PathId(delivery_id): PathId<DeliveryId>,
+    _: Query<NoQuery>,
+) -> Result<Done, ApiError> {
+    let key = caller.idempotency(&());
+    if let Some(kept) = caller.replay::<()>(key.as_ref()).await? {
+        return Ok(done(kept.replayed));
+    }
+    caller.endpoint(webhook_id).await?;
+    let (store, owner, kept) = (&caller.webhooks()?.store, caller.endpoint_owner(), keep(key, &())?);
+    match store.resend_delivery(owner, webhook_id, delivery_id, kept.as_ref()).await? {
+        Write::Done => {
+            caller.app.parts.scheduler.deliver();
+            Ok(done(false))
+        }
+        Write::Replayed(_) => Ok(done(true)),
+        Write::IdempotencyMismatch => Err(mismatch()),
+        Write::Missing => Err(ApiError::not_found(DeliveryId::KIND)),
+        Write::Refused(reason) => Err(of_refused_write(reason)),
+        Write::Stale => Err(store_unavailable()),
+    }
+}
+
+fn done(replayed: bool) -> Done {
+    Done { status: StatusCode::ACCEPTED, replayed }
+}

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use agentcal_engine::ids::{AccountId, DeliveryId, WebhookId};
+use agentcal_engine::model::WebhookEndpoint;
+use agentcal_engine::ports::{OutboundWebhook, Write};
+use agentcal_engine::webhooks::is_success;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::{NamedParam, PathId, Query};
+use crate::idempotency::{Settled, keep, mismatch, read_kept};
+use crate::refusals::{of_refused_write, store_unavailable};
+use crate::v1::answer::Answer;
+use crate::v1::lists::NoQuery;
+
+/// What came of a test message.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = WebhookTest)]
+pub(super) struct TestView {
+    /// Whether the webhook took it.
+    delivered: bool,
+    /// The status of the answer; null where none came.
+    #[schema(required = true)]
+    status: Option<u16>,
+    /// Why none came.
+    #[schema(required = true)]
+    error: Option<String>,
+    /// How the answer began, up to 1,024 bytes.
+    answer: String,
+    /// How long it took.
+    duration_ms: u64,
+}
+
+/// Send a test message to a webhook, now and once.
+///
+/// Its `type` is `webhook.test`. The answer says what came of it; nothing is retried or kept. A webhook that is switched
+/// off is asked, too.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{webhook_id}/test", tag = "webhooks", params(("webhook_id" = String, Path)),
+    responses((status = 200, description = "What came of it", body = TestView))
+)]
+pub(super) async fn test_webhook(
+    caller: Caller,
+    PathId(webhook_id): PathId<WebhookId>,
+    _: Query<NoQuery>,
+) -> Result<Answer<TestView>, ApiError> {
+    let key = caller.idempotency(&());
+    if let Some(kept) = caller.replay(key.as_ref()).await? {
+        return Ok(answer(kept));
+    }
+    let endpoint = caller.endpoint(webhook_id).await?;
+    let view = send(&caller, &endpoint).await?;
+    let Some(kept) = keep(key, &view)? else { return Ok(answer(Settled { value: view, replayed: false })) };
+    match caller.webhooks()?.store.keep_answer(endpoint.organization_id, &kept).await? {
+        Write::Done => Ok(answer(Settled { value: view, replayed: false })),
+        Write::Replayed(kept) => read_kept(&kept).map(answer),
+        Write::IdempotencyMismatch => Err(mismatch()),
+        Write::Refused(reason) => Err(of_refused_write(reason)),
+        Write::Stale | Write::Missing => Err(store_unavailable()),
+    }
+}
+
+fn answer(settled: Settled<TestView>) -> Answer<TestView> {
+    Answer::settled(StatusCode::OK, settled, |view| view)
+}
+
+async fn send(caller: &Caller, endpoint: &WebhookEndpoint) -> Result<TestView, ApiError> {
+    let webhooks = caller.webhooks()?;
+    let secrets = webhooks.store.secrets(endpoint.organization_id, endpoint.id).await?;
+    let secrets = secrets.ok_or_else(|| ApiError::not_found(WebhookId::KIND))?;
+    let now = caller.app.parts.scheduler.store_now().await;
+    let message = OutboundWebhook {
+        url: endpoint.url.clone(),
+        id: DeliveryId::mint(now, caller.app.parts.entropy.as_ref()),
+        timestamp: now,
+        account_id: AccountId::from_uuid(Uuid::nil()),
+        happened_at: now,
+        event: None,
+        secrets: secrets.at(now).map(|secret| secret.to_vec().into()).collect(),
+    };
+    let began = caller.app.now();
+    let sent = webhooks.sender.send(message).await;
+    let duration = caller.app.now().saturating_since(began);
+    let duration_ms = u64::try_from(duration.max(Duration::ZERO).as_millis()).unwrap_or(u64::MAX);
+    Ok(match sent {
+        Ok(said) => {
+            let status = Some(said.status);
+            TestView { delivered: is_success(status), status, error: None, answer: said.answer, duration_ms }
+        }
+        Err(error) => {
+            TestView { delivered: false, status: None, error: Some(error), answer: String::new(), duration_ms }
+        }
+    })
+}
