@@ -26,7 +26,7 @@ async fn a_database_as_in_production_has_no_problem() {
     let store = PostgresStore::open(options(&server.url("whole"))).await.expect("opened");
     let guard = DurabilityProblem::MissingConstraint("claims_no_overlap");
     assert_eq!(problems(&store).await, [guard], "nothing is migrated");
-    assert_eq!(store.schema_state().await.expect("readable").pending.len(), 3);
+    assert_eq!(store.schema_state().await.expect("readable").pending.len(), 4);
     store.migrate().await.expect("migrated");
     assert_eq!(problems(&store).await, []);
     assert!(store.schema_state().await.expect("readable").is_current());
