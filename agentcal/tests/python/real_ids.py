@@ -77,6 +77,10 @@ def before_call(context, case, kwargs):
     for name, value in path.items():
         if looks_like_an_id(value):
             path[name] = account_of(case) if name == "account_id" else next_of(f"path.{name}", value)
+    pair = [path.get("webhook_id"), path.get("delivery_id")]
+    if all(looks_like_an_id(value) for value in pair) and turn_of("delivery") % LEFT_ALONE != 0:
+        # A delivery is found with its own webhook only.
+        path["webhook_id"], path["delivery_id"] = REAL["delivery"]
     headers = case.headers or {}
     if "X-Account-ID" in headers and (looks_like_an_id(headers["X-Account-ID"]) or not is_about_headers(case)):
         headers["X-Account-ID"] = account_of(case)

@@ -1,5 +1,7 @@
 //! Something to ask about: an account with one of everything, and more of what requests use up.
 
+use std::time::Duration;
+
 use agentcal_testkit::Dev;
 use chrono::{Days, NaiveDate};
 use reqwest::{Client, Method};
@@ -9,6 +11,9 @@ use serde_json::{Value, json};
 const SPARE: usize = 12;
 /// Days that are asked about.
 const DAYS: u64 = 21;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Looks until a webhook must have been told: twenty seconds.
+const LOOKS_MAX: u32 = 400;
 
 /// Ids of what there is.
 #[derive(Debug, Default)]
@@ -30,6 +35,10 @@ pub(crate) struct Stage {
     pub(crate) holds: Vec<String>,
     pub(crate) holds_to_confirm: Vec<String>,
     pub(crate) decisions: Vec<String>,
+    /// Webhooks to change and, at last, to delete.
+    pub(crate) webhooks_to_change: Vec<String>,
+    /// A webhook that stays as it is, and a delivery to it.
+    pub(crate) delivery: [String; 2],
     /// Starts of slots, the first of them taken.
     pub(crate) start_times: Vec<String>,
     pub(crate) slot_ids: Vec<String>,
@@ -66,8 +75,10 @@ impl Maker {
         self.people().await;
         self.event_types().await;
         self.connections().await;
+        self.webhooks().await;
         self.times().await;
         self.taken_times().await;
+        self.stage.delivery[1] = self.first_delivery().await;
         let decided = self.send(Method::GET, &self.at("/decisions"), None, 200).await;
         self.stage.decisions = ids(&decided["data"]);
         self.stage
@@ -80,6 +91,32 @@ impl Maker {
             self.stage.connections.push(text(&made, "id").to_owned());
             self.stage.calendars.extend(ids(&made["calendars"]));
         }
+    }
+
+    async fn webhooks(&mut self) {
+        self.stage.delivery[0] = self.webhook().await;
+        for _ in 0..SPARE {
+            let webhook = self.webhook().await;
+            self.stage.webhooks_to_change.push(webhook);
+        }
+    }
+
+    /// At an address where nobody listens: what comes of a delivery is written down all the same.
+    async fn webhook(&self) -> String {
+        let body = json!({ "url": "http://127.0.0.1:9/hook", "events": ["booking.created"] });
+        self.id("/v1/webhooks", body).await
+    }
+
+    async fn first_delivery(&self) -> String {
+        let path = format!("/v1/webhooks/{}/deliveries", self.stage.delivery[0]);
+        for _ in 0..LOOKS_MAX {
+            let answer = self.send(Method::GET, &path, None, 200).await;
+            if let Some(first) = answer["data"].as_array().and_then(|list| list.first()) {
+                return text(first, "id").to_owned();
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("no webhook is told of a booking");
     }
 
     async fn people(&mut self) {
