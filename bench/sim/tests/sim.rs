@@ -3,6 +3,8 @@
 //! `AGENTCAL_SIM_SEED=n cargo test -p agentcal-sim` plays another seed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::process::Command;
+
 use agentcal_sim::{Plan, Planted, Verdict, run};
 
 /// The seed of every run that names no other.
@@ -48,26 +50,34 @@ fn two_hours_of_three_nodes_pass() {
     assert!(counts.in_doubt >= 10 && counts.replays >= 5 && counts.slots_beside_taken >= 5_000, "{printed}");
 }
 
-/// The simulator prints its seed; one command replays it; the same seed twice gives identical bytes.
+/// One command replays a run: the same seed gives the same bytes, each time in a process of its own.
 #[test]
 fn a_seed_replays_to_the_byte() {
-    let traced = |above| play(&Plan { is_traced: true, ..Plan::new(seed() + above, 1) });
-    let (first, second) = (traced(100), traced(100));
+    let (first, second) = (traced(seed() + 100, 1), traced(seed() + 100, 1));
     is_same(&first, &second);
-    assert!(first.1.lines().nth(1) != traced(101).1.lines().nth(1), "another seed is another story");
+    assert!(first.lines().nth(1) != traced(seed() + 101, 1).lines().nth(1), "another seed is another story");
 }
 
 /// The same of nodes that ask each other, sleep and lose what they share.
 #[test]
 fn a_seed_of_three_nodes_replays_to_the_byte() {
-    let plan = Plan { is_traced: true, ..Plan::new(seed() + 100, 1).on(3) };
-    is_same(&play(&plan), &play(&plan));
+    is_same(&traced(seed() + 100, 3), &traced(seed() + 100, 3));
 }
 
-fn is_same(first: &(Verdict, String), second: &(Verdict, String)) {
-    assert!(first.1.lines().count() > 500, "too little happened to compare");
-    assert!(first.1 == second.1, "{}", first_difference(&first.1, &second.1));
-    assert_eq!(first.0, second.0);
+/// What the program prints of an hour, with every request and its answer.
+fn traced(seed: u64, nodes: usize) -> String {
+    let (seed, nodes) = (seed.to_string(), nodes.to_string());
+    let mut program = Command::new(env!("CARGO_BIN_EXE_agentcal-sim"));
+    let ended = program.args(["--seed", &seed, "--hours", "1", "--nodes", &nodes, "--trace"]).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.is_empty(), "{said}");
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+fn is_same(first: &str, second: &str) {
+    assert!(first.lines().count() > 500, "too little happened to compare");
+    assert!(first.contains("verdict="), "it did not come to its end");
+    assert!(first == second, "{}", first_difference(first, second));
 }
 
 fn first_difference(first: &str, second: &str) -> String {
