@@ -90,9 +90,9 @@ async fn transactions_take_their_time() {
     check(Settings { latency: Span::millis(0, 40), ..Settings::default() }, 0, 40).await;
     let always = SlowPhases { gap: Span::ZERO, length: Span::millis(100_000, 100_000), latency: Span::millis(70, 80) };
     disk.set(Settings { slow: Some(always), ..Settings::default() });
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    world.clock.advance(Duration::from_millis(10));
     world.store.store_now().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    world.clock.advance(Duration::from_millis(10));
     check(Settings { slow: Some(always), ..Settings::default() }, 70, 80).await;
 }
 

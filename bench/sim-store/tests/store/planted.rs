@@ -30,11 +30,11 @@ async fn shows_only(fault: Planted, shows: impl AsyncFn(&World, &agentcal_sim_st
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn ack_before_durable_loses_what_was_acknowledged() {
     shows_only(Planted::AckBeforeDurable, async |world, disk| {
         let user = world.user().await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.clock.advance(Duration::from_secs(5));
         world.book(&[&user], world.minutes(0, 30)).await;
         disk.crash();
         let view = disk.view();
