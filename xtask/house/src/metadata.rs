@@ -12,6 +12,7 @@ use crate::files::root;
 pub struct Metadata {
     packages: Vec<Package>,
     workspace_members: BTreeSet<String>,
+    workspace_default_members: BTreeSet<String>,
     resolve: Resolve,
 }
 
@@ -27,6 +28,7 @@ pub struct Package {
     pub license: Option<String>,
     /// Where it comes from; `None` for packages of this repository.
     pub source: Option<String>,
+    default_run: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +90,12 @@ impl Metadata {
     pub fn members_with(&self, feature: &str) -> Vec<&str> {
         let has = |member: &&Package| self.node(&member.id).features.iter().any(|enabled| enabled == feature);
         self.members().filter(has).map(|member| member.name.as_str()).collect()
+    }
+
+    /// The programs that `cargo run` may mean when it names none. It starts one only where there is exactly one.
+    pub fn run_by_default(&self) -> Vec<&str> {
+        let is_default = |package: &&Package| self.workspace_default_members.contains(&package.id);
+        self.packages.iter().filter(is_default).filter_map(|package| package.default_run.as_deref()).collect()
     }
 
     /// Names of the packages of this repository that a member imports: into what is shipped, and only into tests.

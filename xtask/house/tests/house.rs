@@ -107,6 +107,7 @@ fn the_readme_names_two_commands_and_no_third() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md is at the root");
     let expected: BTreeSet<String> = ["cargo run --release -- dev", "cargo xtask test"].map(str::to_owned).into();
     assert_eq!(commands_in(&readme), expected);
+    assert_eq!(Metadata::read().run_by_default(), ["agentcal"], "the first of them starts one program, and this one");
 }
 
 #[test]
