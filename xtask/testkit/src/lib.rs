@@ -6,14 +6,13 @@
 
 mod dev;
 mod http;
-mod javascript;
 mod node;
 mod places;
 mod postgres;
 mod process;
-mod python;
 mod redis;
 mod resp;
+mod scripts;
 mod servers;
 mod wait;
 
@@ -21,13 +20,12 @@ use std::io::Write;
 
 pub use dev::{Dev, DevInfo};
 pub use http::status_of;
-pub use javascript::javascript;
 pub use node::Node;
 pub use places::{schemathesis, target_dir, venv};
 pub use postgres::{Durability, POSTGRES_PASSWORD, POSTGRES_USER, Postgres, postgres, postgres_with};
-pub use python::python;
 pub use redis::{Redis, RedisCluster, RedisSentinel, redis, redis_cluster, redis_sentinel, redis_with};
 pub use resp::Reply;
+pub use scripts::{javascript, python};
 pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, xandikos};
 pub use wait::{WAIT_MAX, wait_for};
 
