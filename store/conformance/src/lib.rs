@@ -20,6 +20,7 @@ pub mod isolation;
 pub mod ownership;
 pub mod quotas;
 pub mod sandbox;
+pub mod statements;
 pub mod sync;
 pub mod tenants;
 pub mod used_commits;
@@ -27,6 +28,7 @@ pub mod webhooks;
 pub mod world;
 pub mod writebacks;
 
+pub use statements::Statements;
 pub use world::{TestClock, TestEntropy, World};
 
 /// Every case of the [`agentcal_engine::ports::Store`] port, handed to another macro.

@@ -10,48 +10,12 @@ use std::time::{Duration, Instant};
 use agentcal_engine::commit::{CommitPlan, Outcome};
 use agentcal_engine::model::User;
 use agentcal_engine::ports::CommitStore as _;
-use agentcal_store_conformance::{World, world::idempotent};
+use agentcal_store_conformance::{Statements, World, world::idempotent};
 use agentcal_store_postgres::{OpenOptions, PostgresStore, StoreClock};
 use agentcal_testkit::{Durability, Postgres, postgres};
 use tokio::task::JoinSet;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber, span};
 
 use common::{is_available, make, options};
-
-/// Hears every statement the driver runs.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Listener {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut heard = Summary::default();
-        event.record(&mut heard);
-        self.0.lock().expect("no listener panics").push(heard.0);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-#[derive(Default)]
-struct Summary(String);
-
-impl Visit for Summary {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "summary" {
-            value.clone_into(&mut self.0);
-        }
-    }
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-}
 
 /// However many hosts there are, and whether the caller sent a key, the commit is shared, or a hold becomes the booking.
 #[tokio::test]
@@ -61,12 +25,11 @@ async fn a_booking_is_one_call() {
     }
     let world = World::new(make).await;
     let users = [world.user().await, world.user().await, world.user().await];
-    let listener = Listener::default();
-    let guard = tracing::subscriber::set_default(listener.clone());
+    let statements = Statements::listen();
     let check = async |plan: CommitPlan, expected: usize| {
-        listener.0.lock().expect("no listener panics").clear();
+        statements.take();
         let outcome = world.commit(&plan).await;
-        let heard = listener.0.lock().expect("no listener panics").clone();
+        let heard = statements.take();
         assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
         assert_eq!(heard.len(), expected, "{heard:#?}");
     };
@@ -83,7 +46,6 @@ async fn a_booking_is_one_call() {
     world.place(&everybody, &hold).await;
     let (_, plan) = world.confirm_plan(&hold, &everybody);
     check(plan, 1).await;
-    drop(guard);
 }
 
 const CLIENTS: usize = 16;

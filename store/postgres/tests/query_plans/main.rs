@@ -8,15 +8,12 @@ mod common;
 mod operator;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentcal_engine::commit::CommitPlan;
-use agentcal_store_conformance::{World, run_store_suite, run_webhook_suite, world::idempotent};
+use agentcal_store_conformance::{Statements, World, run_store_suite, run_webhook_suite, world::idempotent};
 use agentcal_store_postgres::StoreClock;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber, span};
 
 use common::{Database, is_available, make};
 
@@ -31,57 +28,15 @@ const WHOLE_TABLES: [&str; 5] = [
     "max(epoch)",
 ];
 
-/// Hears every statement the driver runs.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<BTreeSet<String>>>);
-
-impl Subscriber for Listener {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut heard = Statement::default();
-        event.record(&mut heard);
-        let text = if heard.whole.trim().is_empty() { heard.summary } else { heard.whole };
-        self.0.lock().expect("no listener panics").insert(text.trim().to_owned());
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-#[derive(Default)]
-struct Statement {
-    summary: String,
-    whole: String,
-}
-
-impl Visit for Statement {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "summary" => self.summary = value.to_owned(),
-            "db.statement" => self.whole = value.to_owned(),
-            _ => {}
-        }
-    }
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-}
-
 #[tokio::test]
 async fn no_statement_costs_more_with_history() {
     if !is_available() {
         return;
     }
-    let listener = Listener::default();
-    let guard = tracing::subscriber::set_default(listener.clone());
+    let statements = Statements::listen();
     run_store_suite(make).await;
     run_webhook_suite(make).await;
-    drop(guard);
-    let statements = listener.0.lock().expect("no listener panics").clone();
+    let statements: BTreeSet<String> = statements.take().into_iter().collect();
     let explained: Vec<_> = statements.iter().filter(|text| is_explained(text)).collect();
     assert!(explained.len() > 100, "only {} statements were heard", explained.len());
 

@@ -3,48 +3,18 @@
 #[path = "../sqlite/common.rs"]
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use agentcal_engine::commit::{Access, CommitPlan, ExpectedRevision, Outcome, RevisionKey};
 use agentcal_engine::model::{DecisionRecord, User};
-use agentcal_store_conformance::World;
 use agentcal_store_conformance::world::NO_LIMITS;
-use tracing::{Event, Metadata, Subscriber, span};
+use agentcal_store_conformance::{Statements, World};
 
 use common::make;
 
 const TTL: Duration = Duration::from_secs(120);
 /// Rounds of the measurement of time.
 const ROUNDS: i64 = 400;
-
-/// Counts the statements the driver runs.
-#[derive(Clone, Default)]
-struct Counter(Arc<AtomicU64>);
-
-impl Counter {
-    /// How many since this was asked last.
-    fn take(&self) -> u64 {
-        self.0.swap(0, Ordering::SeqCst)
-    }
-}
-
-impl Subscriber for Counter {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
 
 struct Place {
     world: World,
@@ -104,23 +74,22 @@ impl Place {
 
 #[tokio::test]
 async fn a_hold_asks_no_more_of_the_store_than_a_booking() {
-    let counter = Counter::default();
-    tracing::subscriber::set_global_default(counter.clone()).expect("the only such test of this program");
+    let statements = Statements::listen();
     let place = Place::new().await;
     let booking = place.booking(0).await;
-    counter.take();
+    statements.take();
     place.commit(&booking).await;
-    let book = counter.take();
+    let book = statements.take().len();
     let (hold, holding) = place.hold(1).await;
-    counter.take();
+    statements.take();
     place.commit(&holding).await;
-    let hold_cost = counter.take();
+    let hold_cost = statements.take().len();
     place.world.hold_item(hold.id).await.expect("it is there");
-    let read = counter.take();
+    let read = statements.take().len();
     let confirming = place.confirm(&hold).await;
-    counter.take();
+    statements.take();
     place.commit(&confirming).await;
-    let confirm = counter.take();
+    let confirm = statements.take().len();
     println!("statements: book {book}, hold {hold_cost}, read {read}, confirm {confirm}");
     assert!(book > 5, "statements are heard: {book}");
     assert!(hold_cost <= book, "hold {hold_cost}, book {book}");
