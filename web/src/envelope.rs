@@ -44,7 +44,7 @@ async fn run(parts: &WebParts, request: Request, next: Next) -> Response {
 }
 
 /// The address of a page is the permission to change a booking: it must not be kept, indexed or told to others.
-fn dress(response: &mut Response) {
+pub(crate) fn dress(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -7,6 +7,7 @@
 mod book;
 mod cancel;
 mod envelope;
+mod outbox;
 mod outcome;
 mod page;
 mod parts;
@@ -23,6 +24,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 
+pub use outbox::outbox_router;
 pub use parts::{WebParts, WebSettings};
 
 use trouble::Trouble;

@@ -17,12 +17,14 @@ use sha2::{Digest, Sha256};
 const STYLE: &str = include_str!("../templates/style.css");
 
 /// Names end in `.html`, which is what makes everything that is filled in be escaped.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("layout.html", include_str!("../templates/layout.html")),
     ("booking.html", include_str!("../templates/booking.html")),
     ("reschedule.html", include_str!("../templates/reschedule.html")),
     ("cancel.html", include_str!("../templates/cancel.html")),
     ("message.html", include_str!("../templates/message.html")),
+    ("outbox.html", include_str!("../templates/outbox.html")),
+    ("outbox_mail.html", include_str!("../templates/outbox_mail.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -46,12 +48,27 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("base 64 is printable")
 });
 
+/// The same for a page that shows another of ours inside it.
+static FRAMING_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let policy = [POLICY.as_bytes(), b"; frame-src 'self'"].concat();
+    HeaderValue::from_bytes(&policy).expect("both parts are printable")
+});
+
 /// Fills in a template. A template that fails is a mistake of ours: plain words and a 500.
 pub(crate) fn html<C: Serialize>(status: StatusCode, template: &str, context: &C) -> Response {
+    under(&POLICY, status, template, context)
+}
+
+/// The same, for a page that shows another of ours inside it.
+pub(crate) fn framing_html<C: Serialize>(status: StatusCode, template: &str, context: &C) -> Response {
+    under(&FRAMING_POLICY, status, template, context)
+}
+
+fn under<C: Serialize>(policy: &HeaderValue, status: StatusCode, template: &str, context: &C) -> Response {
     match ENVIRONMENT.get_template(template).and_then(|template| template.render(Serde(context))) {
         Ok(text) => {
             let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-            (status, [(CONTENT_TYPE, content_type), (CONTENT_SECURITY_POLICY, POLICY.clone())], text).into_response()
+            (status, [(CONTENT_TYPE, content_type), (CONTENT_SECURITY_POLICY, policy.clone())], text).into_response()
         }
         Err(error) => {
             tracing::error!(template, error = %error, "a page could not be rendered");

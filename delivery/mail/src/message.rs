@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use agentcal_engine::time::Timestamp;
 use email_encoding::headers::rfc2047;
 use email_encoding::headers::writer::EmailWriter;
 use lettre::message::header::{ContentDisposition, ContentType, HeaderName, HeaderValue};
@@ -29,8 +30,12 @@ pub struct Mail {
     pub from: Address,
     /// The envelope's recipients.
     pub to: Vec<Address>,
+    /// Its date.
+    pub at: Timestamp,
     /// Its subject, its plain text and its page once more, for whoever shows it.
     pub shown: Shown,
+    /// The iCalendar object in it, if there is one.
+    pub invitation: Option<String>,
     /// The message: ASCII, lines that end in CRLF and have at most 998 characters.
     pub bytes: Vec<u8>,
 }
@@ -59,12 +64,15 @@ pub struct Composed {
 pub fn compose(notice: &Notice, sender: &Sender, templates: &Templates) -> Composed {
     let (rendered, template_error) = templates.render(notice.event.kind(), &View::of(notice));
     let message_id = message_id(notice, sender);
-    let message = message(notice, sender, &rendered, &message_id);
+    let invitation = invitation(notice, sender);
+    let message = message(notice, sender, &rendered, invitation.as_ref(), &message_id);
     let mail = Mail {
         message_id,
         from: sender.address.clone(),
         to: vec![notice.reader.contact.address.clone()],
+        at: notice.at.clamped(),
         shown: Shown { subject: rendered.subject, text: rendered.text, html: rendered.html },
+        invitation: invitation.map(|invitation| invitation.text),
         bytes: message.formatted(),
     };
     Composed { mail, template_error }
@@ -95,8 +103,13 @@ fn short_hash(text: &str) -> String {
     Sha256::digest(text).iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn message(notice: &Notice, sender: &Sender, rendered: &Rendered, message_id: &str) -> Message {
-    let invitation = invitation(notice, sender);
+fn message(
+    notice: &Notice,
+    sender: &Sender,
+    rendered: &Rendered,
+    invitation: Option<&Invitation>,
+    message_id: &str,
+) -> Message {
     let from = Contact { name: notice.branding.organization.clone(), address: sender.address.clone() };
     let mut builder = Message::builder()
         .from(mailbox(&from))
@@ -109,10 +122,10 @@ fn message(notice: &Notice, sender: &Sender, rendered: &Rendered, message_id: &s
     if let Some(contact) = reply_to(notice, sender) {
         builder = builder.reply_to(mailbox(&contact));
     }
-    if !is_to_be_acted_upon(invitation.as_ref()) {
+    if !is_to_be_acted_upon(invitation) {
         builder = builder.raw_header(header("Auto-Submitted", "auto-generated"));
     }
-    let parts = body(rendered, invitation.as_ref(), message_id);
+    let parts = body(rendered, invitation, message_id);
     builder.multipart(parts).expect("it has a sender and a recipient")
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -38,6 +39,8 @@ pub struct OutboxMail {
     pub name: String,
     /// Its Message-ID.
     pub message_id: String,
+    /// Its date.
+    pub at: Timestamp,
     /// Whom it is for.
     pub to: Vec<String>,
     /// Its subject.
@@ -46,6 +49,8 @@ pub struct OutboxMail {
     pub text: String,
     /// Its page: to be shown apart from everything else, as the mail program of a stranger would.
     pub html: String,
+    /// The iCalendar object in it, if there is one.
+    pub invitation: Option<String>,
 }
 
 impl Outbox {
@@ -122,7 +127,8 @@ fn keep(folder: &Path, mail: &Mail) -> io::Result<String> {
     let name = same.unwrap_or_else(|| format!("{next:0DIGITS$}-{hash}"));
     let Shown { subject, text, html } = mail.shown.clone();
     let to = mail.to.iter().map(ToString::to_string).collect();
-    let page = OutboxMail { name: name.clone(), message_id: mail.message_id.clone(), to, subject, text, html };
+    let (message_id, invitation) = (mail.message_id.clone(), mail.invitation.clone());
+    let page = OutboxMail { name: name.clone(), message_id, at: mail.at, to, subject, text, html, invitation };
     // The page first: a mail is listed by the file that comes last.
     write(&file(folder, &name, PAGE_END), &serde_json::to_vec(&page)?)?;
     write(&file(folder, &name, MAIL_END), &mail.bytes)?;

@@ -8,6 +8,7 @@ mod decision_record;
 mod event;
 mod event_type;
 mod hold;
+mod mail;
 mod rules;
 mod user;
 mod webhook;
@@ -24,6 +25,7 @@ pub use event_type::{
     WINDOW_DAYS_MAX,
 };
 pub use hold::{HOLD_TTL_SECONDS_DEFAULT, HOLD_TTL_SECONDS_MAX, HOLD_TTL_SECONDS_MIN, Hold, HoldState};
+pub use mail::{MailBranding, MailKind, MailLanguage, MailPage, MailRole, MailTemplate, UnknownMailKind};
 pub use rules::{AvailabilityRules, CivilTime, CivilWindow, DateOverride, OVERRIDES_MAX, WEEKLY_RULES_MAX, WeeklyRule};
 pub use user::{CALENDARS_PER_USER_MAX, User};
 pub use webhook::{

@@ -7,6 +7,8 @@ mod chance;
 mod fact_cache;
 mod fact_store;
 mod hold_store;
+mod mail_settings;
+mod mail_shelf;
 mod ownership;
 mod peers;
 mod provider;
@@ -22,6 +24,10 @@ pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
+pub use mail_settings::{
+    MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown,
+};
+pub use mail_shelf::{MailShelf, ShelvedMail};
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{

@@ -3,5 +3,6 @@
 
 mod changes;
 mod looks;
+mod outbox;
 mod refusals;
 mod support;

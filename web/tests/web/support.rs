@@ -240,9 +240,9 @@ impl World {
             // Slashes are escaped too; for reading they need not be.
             text: String::from_utf8(bytes.to_vec()).unwrap().replace("&#x2f;", "/"),
         };
-        page.assert_is_guarded();
+        assert_is_guarded(&page.headers);
         if !is_head && !(300..400).contains(&page.status) {
-            page.assert_is_whole();
+            assert_is_whole(&page.headers, &page.text);
         }
         page
     }
@@ -403,30 +403,32 @@ impl Page {
         let parts = self.text.split("name=\"start\" value=\"").skip(1);
         parts.map(|part| part.split('"').next().unwrap().to_owned()).collect()
     }
+}
 
-    /// Panics unless the answer keeps the link to itself.
-    #[track_caller]
-    fn assert_is_guarded(&self) {
-        assert_eq!(self.header("cache-control"), "no-store");
-        assert_eq!(self.header("referrer-policy"), "no-referrer");
-        assert_eq!(self.header("x-content-type-options"), "nosniff");
-        assert_eq!(self.header("x-robots-tag"), "noindex, nofollow");
-    }
+/// Panics unless the answer keeps the link to itself.
+#[track_caller]
+pub(crate) fn assert_is_guarded(headers: &HeaderMap) {
+    let is =
+        |name: &str, value: &str| assert_eq!(headers.get(name).map(|value| value.as_bytes()), Some(value.as_bytes()));
+    is("cache-control", "no-store");
+    is("referrer-policy", "no-referrer");
+    is("x-content-type-options", "nosniff");
+    is("x-robots-tag", "noindex, nofollow");
+}
 
-    /// Panics unless this is a page that everybody can use.
-    #[track_caller]
-    fn assert_is_whole(&self) {
-        let text = &self.text;
-        assert_eq!(self.header("content-type"), "text/html; charset=utf-8", "{text}");
-        assert!(self.header("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-"));
-        assert!(text.starts_with("<!doctype html>\n<html lang=\"en\">"), "{text}");
-        assert!(!text.contains("<title></title>"), "{text}");
-        for (tag, count) in [("<title>", 1), ("<h1>", 1), ("<main>", 1), ("<style>", 1), ("<script", 0), ("<img", 0)] {
-            assert_eq!(text.matches(tag).count(), count, "{tag} in {text}");
-        }
-        assert!(!text.contains(" style=\"") && !text.contains("href=\"javascript:"), "{text}");
-        assert_eq!(text.matches("<fieldset>").count(), text.matches("<legend>").count(), "{text}");
+/// Panics unless this is a page that everybody can use.
+#[track_caller]
+pub(crate) fn assert_is_whole(headers: &HeaderMap, text: &str) {
+    let header = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap());
+    assert_eq!(header("content-type"), "text/html; charset=utf-8", "{text}");
+    assert!(header("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(text.starts_with("<!doctype html>\n<html lang=\"en\">"), "{text}");
+    assert!(!text.contains("<title></title>"), "{text}");
+    for (tag, count) in [("<title>", 1), ("<h1>", 1), ("<main>", 1), ("<style>", 1), ("<script", 0), ("<img", 0)] {
+        assert_eq!(text.matches(tag).count(), count, "{tag} in {text}");
     }
+    assert!(!text.contains(" style=\"") && !text.contains("href=\"javascript:"), "{text}");
+    assert_eq!(text.matches("<fieldset>").count(), text.matches("<legend>").count(), "{text}");
 }
 
 async fn open(folder: &TempDir, clock: &Arc<TestClock>, entropy: &Arc<dyn Entropy>) -> SqliteStore {

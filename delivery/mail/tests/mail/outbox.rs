@@ -1,8 +1,8 @@
 //! The folder in place of a server.
 
-use agentcal_delivery_mail::{OUTBOX_MAILS_MAX, Outbox, Outcome, Transport};
+use agentcal_delivery_mail::{NoticeEvent, OUTBOX_MAILS_MAX, Outbox, Outcome, Transport};
 
-use crate::world::plain_mail;
+use crate::world::{at, mail_of, notice, plain_mail};
 
 #[tokio::test]
 async fn mails_are_kept_listed_and_read() {
@@ -23,6 +23,20 @@ async fn mails_are_kept_listed_and_read() {
     let (page, bytes) = outbox.read(&listed[0].name).await.unwrap().unwrap();
     assert_eq!(page, listed[0]);
     assert_eq!(bytes, plain_mail(&[]).bytes);
+}
+
+#[tokio::test]
+async fn a_mail_is_kept_with_its_date_and_invitation() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(folder.path()).unwrap();
+    for event in [NoticeEvent::Confirmation, NoticeEvent::Reminder { minutes_before: 60 }] {
+        outbox.send(&mail_of(&notice(event))).await;
+    }
+    let kept = outbox.list(9).await.unwrap();
+    assert!(kept.iter().all(|mail| mail.at == at("2026-11-21T18:30:00.5Z")), "{kept:#?}");
+    let invitations: Vec<_> = kept.into_iter().map(|mail| mail.invitation).collect();
+    assert_eq!(invitations[0], None);
+    assert!(invitations[1].as_ref().unwrap().contains("\r\nMETHOD:REQUEST\r\n"), "{invitations:?}");
 }
 
 #[tokio::test]

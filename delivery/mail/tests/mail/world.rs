@@ -188,7 +188,9 @@ pub(crate) fn plain_mail(to: &[&str]) -> Mail {
         message_id: "plain@acme.example".to_owned(),
         from: address("calendar@acme.example"),
         to: to.iter().map(|text| address(text)).collect(),
+        at: at("2026-11-21T18:30:00Z"),
         shown: Shown { subject: "plain".to_owned(), text: "text".to_owned(), html: "<p>html</p>".to_owned() },
+        invitation: None,
         bytes,
     }
 }
