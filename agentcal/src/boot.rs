@@ -3,15 +3,16 @@
 pub(crate) mod neighbours;
 pub(crate) mod skew;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
-use agentcal_api::{ApiParts, ApiSettings, Readiness};
+use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness};
+use agentcal_delivery_mail::Outbox;
 use agentcal_delivery_webhooks::{HttpWebhookSender, WebhookSenderOptions};
 use agentcal_engine::commit::HoldLimits;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, NodeRecord, Peers, Quotas, Store, StoreError};
+use agentcal_engine::ports::{Clock, Entropy, FactCache, MailShelf, NodeRecord, Peers, Quotas, Store, StoreError};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
@@ -26,10 +27,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, PeersConfig, SecretText, WebhooksConfig};
 use crate::durable::Durable;
+use crate::looks::Looks;
+use crate::shelf::Shelf;
 use skew::{Skew, Weight};
 
 /// Name of the database in a data folder.
 pub(crate) const DATABASE_FILE: &str = "agentcal.db";
+/// Name of the folder of mails that are not sent, in a data folder.
+pub(crate) const OUTBOX_FOLDER: &str = "outbox";
 /// Name of the key ring in a data folder.
 pub(crate) const KEYRING_FILE: &str = "keyring";
 
@@ -75,6 +80,9 @@ pub(crate) enum BootError {
     /// The client for other nodes could not be made.
     #[error("failed to make the client for other nodes")]
     Peers(#[from] PeersError),
+    /// The folder of mails that are not sent could not be made.
+    #[error("failed to make the outbox folder")]
+    Outbox(#[source] std::io::Error),
     /// A client for addresses that customers name could not be made.
     #[error("failed to make the clients for CalDAV and webhooks")]
     Egress(#[from] EgressError),
@@ -98,6 +106,8 @@ pub(crate) struct Plan {
     pub(crate) sandbox: SandboxSettings,
     /// What callers reach the api at.
     pub(crate) public_url: String,
+    /// The folder of mails that are not sent, if its pages are served.
+    pub(crate) outbox: Option<PathBuf>,
     /// Whether this is `agentcal dev`.
     pub(crate) dev: bool,
     /// Renders the metrics.
@@ -139,6 +149,8 @@ pub(crate) struct Node {
     pub(crate) api: ApiParts,
     /// What attendees' pages are made of.
     pub(crate) web: WebParts,
+    /// The mails that are not sent, if their pages are served.
+    shelf: Option<Arc<dyn MailShelf>>,
     /// Who may ask it as a node.
     guard: Option<Guard>,
     /// How it asks other nodes; `None`: it is alone.
@@ -148,9 +160,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// What the public listener answers with: the api, and the pages attendees' links lead to.
+    /// What the public listener answers with: the api, the pages attendees' links lead to, and the outbox where it is shown.
     pub(crate) fn public_router(&self) -> Router {
-        agentcal_api::router(self.api.clone()).merge(agentcal_web::router(self.web.clone()))
+        let router = agentcal_api::router(self.api.clone()).merge(agentcal_web::router(self.web.clone()));
+        match &self.shelf {
+            Some(shelf) => router.merge(agentcal_web::outbox_router(Arc::clone(shelf))),
+            None => router,
+        }
     }
 
     /// Begins to ask the other nodes, once, and says which of them cannot be asked.
@@ -229,7 +245,7 @@ pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError>
 
 /// Starts everything but listening.
 pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError> {
-    let webhook_store = store.webhooks();
+    let (webhook_store, mail_settings) = (store.webhooks(), store.mail_settings());
     let store = store.port();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -240,11 +256,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     });
     let peers = peers.transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
-    let sender = HttpWebhookSender::new(WebhookSenderOptions {
-        policy: plan.webhooks.policy.clone(),
-        dns: plan.webhooks.dns_server,
-    })?;
-    let webhooks = Webhooks { store: webhook_store, sender: Arc::new(sender) };
+    let webhooks = Webhooks { store: webhook_store, sender: Arc::new(webhook_sender(&plan.webhooks)?) };
     let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
     let scheduler = Scheduler::start(SchedulerParts {
         store: Arc::clone(&store),
@@ -288,12 +300,22 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         entropy,
         signing: plan.signing,
         webhooks: Some(webhooks),
+        mail: Some(MailSettings { store: Arc::clone(&mail_settings), press: Arc::new(Looks::new(mail_settings)) }),
         settings: api_settings,
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),
     };
     let guard = plan.cluster.as_ref().map(Cluster::guard);
-    Ok(Node { scheduler, api, web, guard, peers, readiness })
+    let shelf = plan.outbox.as_deref().map(shelf).transpose()?;
+    Ok(Node { scheduler, api, web, shelf, guard, peers, readiness })
+}
+
+fn shelf(folder: &Path) -> Result<Arc<dyn MailShelf>, BootError> {
+    Ok(Arc::new(Shelf(Outbox::open(folder).map_err(BootError::Outbox)?)))
+}
+
+fn webhook_sender(config: &WebhooksConfig) -> Result<HttpWebhookSender, EgressError> {
+    HttpWebhookSender::new(WebhookSenderOptions { policy: config.policy.clone(), dns: config.dns_server })
 }
 
 /// What nodes share besides the store.

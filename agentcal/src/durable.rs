@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{FactStore as _, NodeRecord, Store, StoreError, WebhookStore};
+use agentcal_engine::ports::{FactStore as _, MailSettingsStore, NodeRecord, Store, StoreError, WebhookStore};
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
 use agentcal_store_vault::KeyRing;
@@ -70,6 +70,14 @@ impl Durable {
 
     /// As what keeps webhooks.
     pub(crate) fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),
+        }
+    }
+
+    /// As what keeps what mails look like.
+    pub(crate) fn mail_settings(&self) -> Arc<dyn MailSettingsStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),

@@ -9,8 +9,10 @@ mod demo;
 mod durable;
 mod files;
 mod keys;
+mod looks;
 mod metrics;
 mod server;
+mod shelf;
 mod telemetry;
 
 use std::process::ExitCode;

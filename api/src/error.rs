@@ -201,6 +201,8 @@ field_codes! {
     Unreachable = "unreachable";
     /// The server answered, but not as a calendar server does.
     ProviderRefused = "provider_refused";
+    /// The template cannot be used; `line` says where, if one line is to blame.
+    InvalidTemplate = "invalid_template";
 }
 
 /// One field, and what is wrong with it.
@@ -209,11 +211,17 @@ pub(crate) struct FieldError {
     pub(crate) field: String,
     pub(crate) code: FieldCode,
     pub(crate) detail: Cow<'static, str>,
+    pub(crate) line: Option<usize>,
 }
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, code: FieldCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { field: field.into(), code, detail: detail.into() }
+        Self { field: field.into(), code, detail: detail.into(), line: None }
+    }
+
+    /// The same, with the line that is to blame in a text of many.
+    pub(crate) fn at_line(self, line: Option<usize>) -> Self {
+        Self { line, ..self }
     }
 }
 

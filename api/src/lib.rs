@@ -33,7 +33,7 @@ use axum::routing::get;
 
 pub use error_document::errors_markdown;
 pub use openapi::{openapi, openapi_json};
-pub use parts::{ApiParts, ApiSettings, KEY_BURST, KEY_PER_MINUTE, Readiness};
+pub use parts::{ApiParts, ApiSettings, KEY_BURST, KEY_PER_MINUTE, MailSettings, Readiness};
 
 use app::{App, AppState};
 

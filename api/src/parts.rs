@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, Webhooks};
 use agentcal_engine::limits::Rate;
-use agentcal_engine::ports::{Clock, Entropy, Quotas, Store};
+use agentcal_engine::ports::{Clock, Entropy, MailPress, MailSettingsStore, Quotas, Store};
 use agentcal_engine::signed::SigningKeys;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -70,6 +70,15 @@ impl Readiness {
     }
 }
 
+/// What it takes to say what mails look like.
+#[derive(Clone)]
+pub struct MailSettings {
+    /// Where templates and branding are kept: the same store everything else is in.
+    pub store: Arc<dyn MailSettingsStore>,
+    /// Who makes mails of them.
+    pub press: Arc<dyn MailPress>,
+}
+
 /// All the api needs.
 #[derive(Clone)]
 pub struct ApiParts {
@@ -89,6 +98,8 @@ pub struct ApiParts {
     pub signing: Arc<SigningKeys>,
     /// Where webhooks are kept, and the way out to them; `None`: there is no way out, as in simulations.
     pub webhooks: Option<Webhooks>,
+    /// What mails look like; `None`: nothing is known of mail here, as in simulations.
+    pub mail: Option<MailSettings>,
     /// Where the api is reached, and how long it waits.
     pub settings: ApiSettings,
     /// Renders the metrics; `None` where no recorder is installed.

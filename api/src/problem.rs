@@ -129,6 +129,10 @@ pub(crate) struct FieldProblem {
     code: &'static str,
     /// What to do about it.
     detail: String,
+    /// The line that is to blame, counted from 1: in a text of many lines, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = usize, required = false)]
+    line: Option<usize>,
 }
 
 impl Problem {
@@ -156,6 +160,7 @@ impl Problem {
             field: error.field,
             code: error.code.as_str(),
             detail: error.detail.into_owned(),
+            line: error.line,
         });
         ProblemView {
             r#type: format!("urn:agentcal:problem:{}", self.code.as_str()),

@@ -1,8 +1,8 @@
 //! How enumerations, numbers and JSON stand in columns.
 
 use agentcal_engine::model::{
-    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, KeyKind, Mode, OnStale,
-    ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
+    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, KeyKind, MailKind, Mode,
+    OnStale, ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
 };
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::time::{TimeRange, Timestamp};
@@ -60,6 +60,9 @@ named! {
     }
     DeliveryState { Pending = "pending", Delivered = "delivered", Failed = "failed" }
     WebhookStanding { Enabled = "enabled", SwitchedOff = "switched_off", Gone = "gone", Failing = "failing" }
+    MailKind {
+        Confirmation = "confirmation", Reschedule = "reschedule", Cancellation = "cancellation", Reminder = "reminder",
+    }
     ExternalState { InSync = "in_sync", Moved = "moved", Deleted = "deleted", Conflict = "conflict" }
 }
 
@@ -150,5 +153,6 @@ mod tests {
         check::<EventKind>();
         check::<DeliveryState>();
         check::<WebhookStanding>();
+        check::<MailKind>();
     }
 }

@@ -1,4 +1,4 @@
-//! The port of webhooks: each method one transaction, and the frame round writes to an organization's endpoints.
+//! The port of webhooks: each method one transaction.
 
 use agentcal_engine::commit::{IdempotencyKey, IdempotentAnswer};
 use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
@@ -9,14 +9,13 @@ use agentcal_engine::ports::{
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
-use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
 
 use crate::db::{DbStore, Work};
 use crate::error::{Result, store_error};
+use crate::frame::Framed;
 use crate::scope::Scope;
 use crate::text::to_json;
-use crate::work::answered;
 use crate::{deliveries, endpoints, locks};
 
 /// Most endpoints of an organization in one mode.
@@ -233,47 +232,4 @@ async fn not_spoken_to(work: &mut Work, owner: EndpointOwner, id: WebhookId) -> 
         Some(endpoint) if endpoint.standing != WebhookStanding::Enabled => Some(Write::Refused("endpoint_disabled")),
         Some(_) => None,
     })
-}
-
-/// A write above accounts, under way.
-struct Frame {
-    work: Work,
-    organization_id: OrganizationId,
-    /// The store's clock when it began.
-    now: Timestamp,
-}
-
-/// How a write above accounts began.
-enum Framed {
-    /// It is to be done.
-    Fresh(Frame),
-    /// It is answered already.
-    Ended(Write),
-}
-
-impl DbStore {
-    async fn begin_frame(&self, organization_id: OrganizationId, key: Option<&IdempotencyKey>) -> Result<Framed> {
-        let mut work = self.begin_write(Scope::All).await?;
-        if key.is_some() {
-            // Of two requests with one key the second waits for the first.
-            locks::organization(&mut work, organization_id).await?;
-        }
-        let now = self.now_on(&mut work).await?;
-        if let Some(key) = key
-            && let Some(write) =
-                answered(self.kept(&mut work, KeyOwner::Organization(organization_id), key, now).await?)
-        {
-            return Ok(Framed::Ended(write));
-        }
-        Ok(Framed::Fresh(Frame { work, organization_id, now }))
-    }
-
-    async fn finish_frame(&self, mut frame: Frame, idempotency: Option<&IdempotentAnswer>) -> Result<Write> {
-        if let Some(idempotent) = idempotency {
-            let owner = KeyOwner::Organization(frame.organization_id);
-            self.keep(&mut frame.work, owner, idempotent, frame.now).await?;
-        }
-        frame.work.commit().await.map_err(store_error)?;
-        Ok(Write::Done)
-    }
 }

@@ -82,6 +82,11 @@ impl ConfigWork<'_> {
         }
         revisions::raise(&mut self.work, self.account_id, RevisionKey::Config).await?;
         raise_config_changes(&mut self.work).await?;
+        self.finish_beside().await
+    }
+
+    /// The same for what no decision rests on: the revision stays, and nobody need read the configuration again.
+    pub(crate) async fn finish_beside(mut self) -> Result<Write> {
         if let Some(idempotent) = self.idempotency {
             self.store.keep(&mut self.work, KeyOwner::Account(self.account_id), idempotent, self.now).await?;
         }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::dev_files::{DevFile, banner};
 use super::serve::exit_code;
 use super::{CommandResult, say};
-use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, Plan};
+use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, OUTBOX_FOLDER, Plan};
 use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{CaldavConfig, LimitsConfig, WebhooksConfig};
@@ -40,7 +40,9 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits, limits: LimitsConfig) 
     let manifest = demo_data(&*port, &args.data_dir).await?;
     let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
     let base_url = base_url(listener.address()?);
-    let node = boot::start(&store, plan(base_url.clone(), signing, holds, limits)?).await?;
+    let plan =
+        Plan { outbox: Some(args.data_dir.join(OUTBOX_FOLDER)), ..plan(base_url.clone(), signing, holds, limits)? };
+    let node = boot::start(&store, plan).await?;
     let (stop, stopping) = watch::channel(false);
     let router = node.public_router();
     let api = tokio::spawn(listener.run(router.clone(), stopping));
@@ -119,6 +121,7 @@ fn plan(
         limits,
         sandbox: SandboxSettings::default(),
         public_url,
+        outbox: None,
         dev: true,
         metrics: metrics::start()?,
         signing,

@@ -46,6 +46,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
         limits: config.limits,
         sandbox: SandboxSettings::default(),
         public_url,
+        outbox: None,
         dev: false,
         metrics: metrics::start()?,
         signing: Arc::new(config.encryption.keyring.signing_keys()),

@@ -4,4 +4,5 @@ mod certificates;
 mod cluster;
 mod commands;
 mod dev;
+mod mail;
 mod support;

@@ -5,13 +5,14 @@ use std::str::FromStr;
 use agentcal_engine::ids::{
     AccountId, BookingId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, UserId, WebhookId,
 };
+use agentcal_engine::model::MailKind;
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 
 use crate::error::ApiError;
 
-/// An id that can stand in a path.
+/// An id, or the name of one of a few things, that can stand in a path.
 pub(crate) trait NamedParam: FromStr {
     /// The parameter's name in the route.
     const NAME: &'static str;
@@ -38,6 +39,7 @@ named_params! {
     DecisionId = "decision_id" "decision";
     WebhookId = "webhook_id" "webhook";
     DeliveryId = "delivery_id" "delivery";
+    MailKind = "kind" "kind of mail";
 }
 
 /// The id of this kind in the path.

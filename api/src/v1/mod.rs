@@ -13,6 +13,7 @@ mod decisions;
 mod event_types;
 mod holds;
 mod lists;
+mod mail;
 mod users;
 mod wanted;
 mod webhooks;
@@ -35,4 +36,5 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .merge(bookings::routes())
         .merge(decisions::routes())
         .merge(webhooks::routes())
+        .merge(mail::routes())
 }

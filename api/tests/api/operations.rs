@@ -12,6 +12,9 @@ use crate::support::{Example, Kind, Operation, TestApp, Things, World, examples}
 const FOR_PUBLISHABLE_KEYS: [&str; 7] =
     ["create_booking", "create_hold", "extend_hold", "get_availability", "get_event_type", "get_hold", "release_hold"];
 
+/// What is asked with a body and changes nothing, so that there is nothing to repeat.
+const KEEPS_NOTHING: [&str; 2] = ["preview_mail", "preview_account_mail"];
+
 #[tokio::test]
 async fn every_operation_has_examples_that_name_every_field() {
     let app = TestApp::start().await;
@@ -48,7 +51,8 @@ async fn every_example_is_accepted_and_repeated() {
             assert!(operation.statuses.contains(&first.status), "{} {}", operation.id, first.status);
             let second = ask().await;
             let changes = operation.method != Method::GET;
-            assert_eq!(second.header("idempotent-replayed"), changes.then_some("true"), "{}", operation.id);
+            let is_kept = changes && !KEEPS_NOTHING.contains(&operation.id.as_str());
+            assert_eq!(second.header("idempotent-replayed"), is_kept.then_some("true"), "{}", operation.id);
             if changes {
                 assert_eq!((second.status, &second.text), (first.status, &first.text), "{}", operation.id);
             }

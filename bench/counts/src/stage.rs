@@ -74,6 +74,7 @@ impl Stage {
             entropy,
             signing,
             webhooks: None,
+            mail: None,
             settings: ApiSettings::default(),
             metrics: None,
             readiness: Readiness::new(),

@@ -183,6 +183,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         entropy: Arc::clone(&parts.dice) as _,
         signing: Arc::new(SigningKeys::new(Zeroizing::new([7; 32]), [])),
         webhooks: None,
+        mail: None,
         settings: ApiSettings::default(),
         metrics: None,
         readiness: readiness.clone(),

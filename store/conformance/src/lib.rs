@@ -17,6 +17,7 @@ pub mod hold_ends;
 pub mod hold_limits;
 pub mod holds;
 pub mod isolation;
+pub mod mail_settings;
 pub mod ownership;
 pub mod quotas;
 pub mod sandbox;

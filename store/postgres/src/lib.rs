@@ -35,11 +35,15 @@ mod event_types;
 mod events;
 #[path = "../../sql/facts.rs"]
 mod facts;
+#[path = "../../sql/frame.rs"]
+mod frame;
 mod ground;
 #[path = "../../sql/holds.rs"]
 mod holds;
 mod lanes;
 mod locks;
+#[path = "../../sql/mail_settings.rs"]
+mod mail_settings;
 mod open;
 mod ownership;
 #[path = "../../sql/revisions.rs"]

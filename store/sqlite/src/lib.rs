@@ -35,10 +35,14 @@ mod events;
 mod expected;
 #[path = "../../sql/facts.rs"]
 mod facts;
+#[path = "../../sql/frame.rs"]
+mod frame;
 #[path = "../../sql/holds.rs"]
 mod holds;
 mod lock;
 mod locks;
+#[path = "../../sql/mail_settings.rs"]
+mod mail_settings;
 mod open;
 mod ownership;
 #[path = "../../sql/revisions.rs"]

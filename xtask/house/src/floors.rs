@@ -51,7 +51,8 @@ const HOUSE: &[Room] = &[
     Room {
         name: "agentcal",
         imports: &[
-            ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, WEBHOOKS, ACTORS, PEERS, API, WEB,
+            ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, MAIL, WEBHOOKS, ACTORS, PEERS,
+            API, WEB,
         ],
         test_imports: &[TESTKIT, HISTORY],
     },

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
-use agentcal_api::{ApiParts, ApiSettings, Readiness, key, router};
+use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness, key, router};
 use agentcal_engine::ids::{KeyId, OrganizationId};
 use agentcal_engine::model::{ApiKey, KeyKind, Mode, Organization};
 use agentcal_engine::ports::{Clock, Entropy, Store, TenantStore};
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::conforms::assert_conforms;
-use super::{Reply, ScriptedProvider, ScriptedSender};
+use super::{Reply, ScriptedPress, ScriptedProvider, ScriptedSender};
 
 /// Where the clock stands: Monday, 2026-11-23, 08:00 in Berlin.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_417_200);
@@ -108,6 +108,7 @@ impl TestApp {
             entropy: Arc::clone(&entropy),
             signing: Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys()),
             webhooks: parts.webhooks,
+            mail: Some(MailSettings { store: Arc::clone(&store) as _, press: Arc::new(ScriptedPress) }),
             settings,
             metrics: None,
             readiness: readiness.clone(),

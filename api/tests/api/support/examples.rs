@@ -101,6 +101,29 @@ pub(crate) fn examples(operation: &Operation, things: &Things) -> Vec<Example> {
             Example::of(json!({"slot_id": id("slot_id")})),
         ],
         "cancel_booking" => vec![Example::asking(&[("reason", "ill"), ("dry_run", "false")])],
+        other => of_mail(other),
+    }
+}
+
+/// Examples of what is said about mail.
+fn of_mail(operation: &str) -> Vec<Example> {
+    match operation {
+        "get_mail_template"
+        | "get_account_mail_template"
+        | "delete_mail_template"
+        | "delete_account_mail_template"
+        | "get_mail_branding"
+        | "get_account_mail_branding"
+        | "delete_mail_branding"
+        | "delete_account_mail_branding" => vec![Example::default()],
+        "put_mail_template" | "put_account_mail_template" => templates().map(Example::of).into(),
+        "preview_mail" | "preview_account_mail" => templates()
+            .map(|template| Example::of(json!({"reader": "host", "language": "de", "template": template})))
+            .into(),
+        "put_mail_branding" | "put_account_mail_branding" => vec![Example::of(json!({
+            "organization_name": "Harbour Dental", "logo_url": "https://example.com/logo.png",
+            "accent_color": "#0b4fc4", "language": "de",
+        }))],
         _ => Vec::new(),
     }
 }
@@ -110,6 +133,12 @@ fn page(more: &[(&str, &str)]) -> Example {
     let cursor = "A".repeat(32);
     let more = more.iter().copied().chain([("limit", "5"), ("cursor", cursor.as_str())]);
     Example::asking(&more.collect::<Vec<_>>())
+}
+
+/// Both ways to write a page.
+fn templates() -> [Value; 2] {
+    let of = |page: &str| json!({"subject": "{{ title }}", "text": "{{ intro }}", page: "<p>{{ intro }}</p>"});
+    [of("html"), of("mjml")]
 }
 
 fn bookings(user: &str) -> Vec<Example> {

@@ -41,6 +41,7 @@ impl Things {
             ("delivery_id", DeliveryId::mint(START, entropy).to_string()),
             ("event_type_id", EventTypeId::mint(START, entropy).to_string()),
             ("hold_id", HoldId::mint(START, entropy).to_string()),
+            ("kind", "invitation".to_owned()),
             ("slot_id", slot_id),
             ("user_id", UserId::mint(START, entropy).to_string()),
             ("webhook_id", WebhookId::mint(START, entropy).to_string()),
@@ -85,7 +86,9 @@ impl Things {
     /// Everything the account lists, and its things one by one.
     pub(crate) async fn picture(&self, app: &TestApp, key: &str) -> Vec<Value> {
         let mut all = Vec::new();
-        for tail in ["", "/users", "/event-types", "/connections", "/bookings", "/decisions"] {
+        let mail = ["/mail/branding", "/mail/templates/confirmation"];
+        let lists = ["", "/users", "/event-types", "/connections", "/bookings", "/decisions"];
+        for tail in lists.into_iter().chain(mail) {
             all.push(app.ask_as(key, Method::GET, &self.path(tail), None).await.expect(200).json());
         }
         let hold = self.path(&format!("/holds/{}", self.id("hold_id")));
@@ -102,6 +105,7 @@ struct Furnisher<'a> {
 
 impl Furnisher<'_> {
     async fn furnish(&mut self) {
+        self.keep("kind", "confirmation".to_owned());
         let account = self.post("/v1/accounts", json!({"name": "Dental", "timezone": "Europe/Berlin"})).await;
         self.keep("account_id", account.id());
         let user = json!({"name": "Sarah", "email": "sarah@example.com", "timezone": "Europe/Berlin"});

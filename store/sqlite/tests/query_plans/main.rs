@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use agentcal_store_conformance::mail_settings::run_mail_settings_suite;
 use agentcal_store_conformance::{Statements, TestClock, run_store_suite, run_webhook_suite};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
@@ -34,6 +35,7 @@ async fn no_statement_costs_more_with_history() {
     let statements = Statements::listen();
     run_store_suite(make).await;
     run_webhook_suite(make).await;
+    run_mail_settings_suite(make).await;
     let statements: BTreeSet<String> = statements.take().into_iter().collect();
     let explained: Vec<_> = statements.iter().filter(|text| is_explained(text)).collect();
     assert!(explained.len() > 100, "only {} statements were heard", explained.len());

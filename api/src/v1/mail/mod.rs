@@ -1,0 +1,81 @@
+//! What mails look like: templates and branding, an account's and its organization's.
+
+mod body;
+mod delete_branding;
+mod delete_template;
+mod get_branding;
+mod get_template;
+mod preview;
+mod put_branding;
+mod put_template;
+
+use agentcal_engine::ids::AccountId;
+use agentcal_engine::ports::{MailOwner, Write};
+use serde::de::DeserializeOwned;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::{App, AppState};
+use crate::caller::{Caller, Cx};
+use crate::error::{ApiError, Code};
+use crate::extract::NamedParam;
+use crate::idempotency::{Settled, mismatch, read_kept};
+use crate::parts::MailSettings;
+use crate::refusals::{of_refused_write, store_unavailable};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            get_template::get_account_mail_template,
+            put_template::put_account_mail_template,
+            delete_template::delete_account_mail_template
+        ))
+        .routes(routes!(preview::preview_account_mail))
+        .routes(routes!(
+            get_branding::get_account_mail_branding,
+            put_branding::put_account_mail_branding,
+            delete_branding::delete_account_mail_branding
+        ))
+        .routes(routes!(
+            get_template::get_mail_template,
+            put_template::put_mail_template,
+            delete_template::delete_mail_template
+        ))
+        .routes(routes!(preview::preview_mail))
+        .routes(routes!(
+            get_branding::get_mail_branding,
+            put_branding::put_mail_branding,
+            delete_branding::delete_mail_branding
+        ))
+}
+
+impl App {
+    fn mail(&self) -> Result<&MailSettings, ApiError> {
+        let mail = self.parts.mail.as_ref();
+        mail.ok_or_else(|| ApiError::new(Code::NotReady, "this node knows nothing of mail"))
+    }
+}
+
+impl Caller {
+    fn mail_owner(&self) -> MailOwner {
+        MailOwner::Organization { organization_id: self.key.key.organization_id, mode: self.key.key.mode }
+    }
+}
+
+impl Cx {
+    fn mail_owner(&self) -> MailOwner {
+        MailOwner::Account(self.tenant)
+    }
+}
+
+/// What a write came to; `value` is what was to be written.
+fn settled<T: DeserializeOwned>(write: Write, value: T) -> Result<Settled<T>, ApiError> {
+    match write {
+        Write::Done => Ok(Settled { value, replayed: false }),
+        Write::Replayed(kept) => read_kept(&kept),
+        Write::IdempotencyMismatch => Err(mismatch()),
+        Write::Missing => Err(ApiError::not_found(AccountId::KIND)),
+        Write::Refused(reason) => Err(of_refused_write(reason)),
+        Write::Stale => Err(store_unavailable()),
+    }
+}
