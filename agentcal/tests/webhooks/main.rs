@@ -1,5 +1,5 @@
 //! Three hundred bookings told to an endpoint that fails, hangs and goes away, by a program that is killed meanwhile:
-//! every one of them arrives, under one id, signed as two libraries of others read it.
+//! every one of them arrives, under one id, signed as the libraries of others read it, two of Python and two of JavaScript.
 //!
 //! Lesson: webhooks stop after three failures, and one that answers badly holds up everybody's.
 
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agentcal_testkit::{Dev, python, wait_for};
+use agentcal_testkit::{Dev, javascript, python, wait_for};
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -102,9 +102,12 @@ fn signatures_are_verified(receiver: &Receiver, secret: &str, folder: &Path) {
     let messages: Vec<Value> = receiver.messages().iter().map(receiver::Message::to_json).collect();
     let file = folder.join("messages.json");
     fs::write(&file, json!({"secret": secret, "messages": messages}).to_string()).expect("a file can be written");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/verify_webhooks.py");
-    let Some(said) = python(&script, &[file.to_str().expect("a name in UTF-8")]) else { return };
-    assert_eq!(said.trim(), messages.len().to_string());
+    let (file, tests) = (file.to_str().expect("a name in UTF-8"), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    let by_python = python(&tests.join("python/verify_webhooks.py"), &[file]);
+    let by_javascript = javascript(&tests.join("javascript/verify_webhooks.js"), &[file]);
+    for said in [by_python, by_javascript].into_iter().flatten() {
+        assert_eq!(said.trim(), messages.len().to_string());
+    }
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -1,16 +1,23 @@
 //! What endpoints do to the sender: answer, redirect, say too much, say nothing. It hears a kilobyte and goes nowhere else.
 
-use std::net::SocketAddr;
+#[path = "../../../providers/egress/tests/guard/dns_server.rs"]
+mod dns_server;
+
+use std::net::{Ipv4Addr, SocketAddr};
 
 use agentcal_delivery_webhooks::{ANSWER_LEN_MAX, HttpWebhookSender, WebhookSenderOptions};
 use agentcal_engine::ids::{AccountId, DeliveryId};
 use agentcal_engine::ports::{OutboundWebhook, WebhookAnswer, WebhookSender};
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_egress::EgressPolicy;
+use hickory_server::proto::rr::rdata::A;
+use hickory_server::proto::rr::{RData, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+use crate::dns_server::DnsServer;
 
 fn sender(policy: EgressPolicy) -> HttpWebhookSender {
     HttpWebhookSender::new(WebhookSenderOptions { policy, dns: None }).expect("a sender")
@@ -96,6 +103,31 @@ async fn what_is_no_answer_is_said_without_naming_anybody() {
     let address = listener.local_addr().expect("it listens");
     let refused = sender(EgressPolicy::production()).send(message(address)).await;
     assert_eq!(refused, Err("the address must begin with https://".to_owned()));
+}
+
+/// A name that meant a good address when it was looked at, and another when a message is sent, gains nothing: what is
+/// connected to is what was judged, each time anew.
+#[tokio::test]
+async fn a_name_that_means_another_address_by_now_is_not_sent_to() {
+    for inside in [[10, 0, 0, 1], [169, 254, 169, 254], [192, 168, 1, 1], [100, 64, 0, 1]] {
+        let (address, heard) = endpoint(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_vec(), false).await;
+        let dns = DnsServer::new(move |_, kind, times| match kind {
+            RecordType::A if times == 0 => vec![RData::A(A(Ipv4Addr::LOCALHOST))],
+            RecordType::A => vec![RData::A(A(inside.into()))],
+            _ => vec![],
+        })
+        .await;
+        let options = WebhookSenderOptions { policy: EgressPolicy::development(), dns: Some(dns.address) };
+        let sender = HttpWebhookSender::new(options).expect("a sender");
+        let message =
+            OutboundWebhook { url: format!("http://rebind.example:{}/hook", address.port()), ..message(address) };
+        assert_eq!(sender.check_url(&message.url), Ok(()));
+        let first = sender.send(message.clone()).await;
+        assert_eq!(first.map(|answer| answer.status), Ok(204));
+        heard.await.expect("it was heard");
+        let refused = sender.send(message).await.expect_err("the name means another address now");
+        assert!(refused.starts_with("it leads "), "{inside:?}: {refused}");
+    }
 }
 
 #[test]

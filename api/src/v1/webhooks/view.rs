@@ -232,3 +232,29 @@ impl From<DeliveryAttempt> for AttemptView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event has one name: in rows, in messages, in requests and in answers.
+    #[test]
+    fn events_are_named_alike_inside_and_outside() {
+        for kind in EventKind::ALL {
+            let wire = EventWire::from(kind);
+            assert_eq!(EventKind::from(wire), kind);
+            assert_eq!(EventKind::of_name(kind.as_str()), Some(kind));
+            let name = serde_json::json!(kind.as_str());
+            assert_eq!(
+                (serde_json::to_value(wire).ok(), serde_json::to_value(kind).ok()),
+                (Some(name.clone()), Some(name.clone()))
+            );
+            assert_eq!(serde_json::from_value::<EventWire>(name.clone()).ok(), Some(wire));
+            assert_eq!(serde_json::from_value::<EventKind>(name).ok(), Some(kind));
+        }
+        let schema = serde_json::to_value(<EventWire as utoipa::PartialSchema>::schema()).expect("a schema is JSON");
+        let names: Vec<&str> =
+            schema["enum"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
+        assert_eq!(names, EventKind::ALL.map(EventKind::as_str));
+    }
+}
