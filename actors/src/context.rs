@@ -48,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) routes: TaskTracker,
     /// Rings when something may be due for an endpoint.
     pub(crate) delivery_bell: Notify,
+    /// Rings when something that follows from a booking may be due.
+    pub(crate) job_bell: Notify,
     /// For commits without an owner, whose actor would make them stand in line.
     pub(crate) turns: Turns,
     /// Places of requests to providers.
@@ -79,6 +81,7 @@ impl Context {
             caught_up: Notify::new(),
             routes: TaskTracker::new(),
             delivery_bell: Notify::new(),
+            job_bell: Notify::new(),
             turns: Turns::default(),
             outbound: Outbound::default(),
             silence: Said::default(),

@@ -12,12 +12,14 @@ use agentcal_engine::model::DeliveryAttempt;
 use agentcal_engine::ports::{
     AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, OutboundWebhook, StoreError, WebhookAnswer,
 };
+use agentcal_engine::shard::NodeId;
 use agentcal_engine::webhooks::{Next, Tried, next, tries_at_once};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, timeout};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::metrics;
+use crate::occasions::Occasions;
 use crate::parts::Webhooks;
 
 /// Most events spread in one transaction.
@@ -42,46 +44,24 @@ struct Hand {
 
 /// Delivers until the scheduler stops.
 pub(crate) async fn run(context: Arc<Context>, webhooks: Webhooks) {
-    // No more wait in it than are sent at once.
-    let (send, mut results) = unbounded_channel();
+    let (send, mut occasions) = Occasions::new(context.parts.settings.sweep_interval);
     let mut hand =
         Hand { context: Arc::clone(&context), webhooks, under_way: BTreeMap::new(), tried: Vec::new(), send };
-    let mut rhythm = tokio::time::interval(context.parts.settings.sweep_interval);
-    rhythm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let occasion = tokio::select! {
-            biased;
-            () = context.stopping.cancelled() => break,
-            result = results.recv() => Occasion::Answered(result),
-            () = context.delivery_bell.notified() => Occasion::Rung,
-            _ = rhythm.tick() => Occasion::Came,
-        };
-        hand.take_back(occasion, &mut results);
+    while let Some(tried) = occasions.next(&context.stopping, &context.delivery_bell).await {
+        hand.take_back(tried);
         if let Err(error) = hand.round().await {
             tracing::warn!(%error, "deliveries wait for the store");
         }
     }
-    hand.farewell(results).await;
-}
-
-enum Occasion {
-    Answered(Option<AttemptRecord>),
-    Rung,
-    Came,
+    hand.farewell(occasions).await;
 }
 
 impl Hand {
-    /// Takes what was answered, all that is there.
-    fn take_back(&mut self, occasion: Occasion, results: &mut UnboundedReceiver<AttemptRecord>) {
-        let first = match occasion {
-            Occasion::Answered(result) => result,
-            Occasion::Rung | Occasion::Came => None,
-        };
-        let rest = std::iter::from_fn(|| results.try_recv().ok());
-        for record in first.into_iter().chain(rest) {
-            self.note_ended(&record);
-            self.tried.push(record);
+    fn take_back(&mut self, tried: Vec<AttemptRecord>) {
+        for record in &tried {
+            self.note_ended(record);
         }
+        self.tried.extend(tried);
     }
 
     fn note_ended(&mut self, record: &AttemptRecord) {
@@ -99,7 +79,7 @@ impl Hand {
             return Ok(());
         }
         let owner = self.context.ownership.only_own();
-        while self.webhooks.store.spread_events(owner, SPREAD_MAX).await?.events == SPREAD_MAX {}
+        self.spread(owner).await?;
         let due = self.webhooks.store.due_endpoints(owner, ENDPOINTS_MAX).await?;
         let oldest = due.first().map(|first| self.context.store_now().saturating_since(first.first_due_at));
         ::metrics::gauge!(metrics::WEBHOOKS_OVERDUE).set(oldest.unwrap_or_default().as_secs_f64());
@@ -107,6 +87,20 @@ impl Hand {
             self.serve(&endpoint).await?;
         }
         Ok(())
+    }
+
+    /// Spreads what is new. Jobs may follow from it that are due at once.
+    async fn spread(&self, owner: Option<NodeId>) -> Result<(), StoreError> {
+        let mail = self.context.parts.mail_for();
+        loop {
+            let events = self.webhooks.store.spread_events(owner, SPREAD_MAX, mail).await?.events;
+            if events > 0 {
+                self.context.job_bell.notify_one();
+            }
+            if events < SPREAD_MAX {
+                return Ok(());
+            }
+        }
     }
 
     /// Keeps what tries came to. What cannot be kept now is kept with the next round.
@@ -170,12 +164,11 @@ impl Hand {
     }
 
     /// Keeps what is answered soon.
-    async fn farewell(mut self, mut results: UnboundedReceiver<AttemptRecord>) {
+    async fn farewell(mut self, mut occasions: Occasions<AttemptRecord>) {
         let until = Instant::now() + FAREWELL;
         while !self.under_way.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            let Ok(Some(record)) = timeout(left, results.recv()).await else { break };
-            self.take_back(Occasion::Answered(Some(record)), &mut results);
+            let Some(tried) = occasions.until(until).await else { break };
+            self.take_back(tried);
         }
         if let Err(error) = self.keep_results().await {
             tracing::warn!(%error, "results of deliveries were not kept; they are sent again");

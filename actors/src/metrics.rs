@@ -42,6 +42,8 @@ pub const WEBHOOK_ATTEMPTS: &str = "agentcal_webhook_attempts_total";
 pub const WEBHOOK_LATENCY: &str = "agentcal_webhook_latency_seconds";
 /// Time for which the delivery that waits longest has been due, in seconds.
 pub const WEBHOOKS_OVERDUE: &str = "agentcal_webhooks_overdue_seconds";
+/// Tries to send a mail. Label `outcome`: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `failed`.
+pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
 /// Time a provider took, in seconds. Labels `provider`, `operation`.
@@ -73,6 +75,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (ACTOR_RESTARTS, "Calendar actors restarted after a crash"),
     (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
     (WEBHOOK_ATTEMPTS, "Tries to tell an endpoint of an event, by outcome"),
+    (MAIL_ATTEMPTS, "Tries to send a mail, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
     (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),
     (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),

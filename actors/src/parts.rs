@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::commit::HoldLimits;
+use agentcal_engine::followups::MailFor;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    Clock, Entropy, FactCache, Peers, Provider, Quotas, Store, StoreError, WebhookSender, WebhookStore,
+    Clock, Entropy, FactCache, JobStore, Mailer, Peers, Provider, Quotas, Store, StoreError, WebhookSender,
+    WebhookStore,
 };
 use agentcal_engine::webhooks::RETRY_WAITS;
 
@@ -41,6 +43,15 @@ pub struct Webhooks {
     pub store: Arc<dyn WebhookStore>,
     /// The way out.
     pub sender: Arc<dyn WebhookSender>,
+}
+
+/// What it takes to do what follows from bookings.
+#[derive(Clone)]
+pub struct Jobs {
+    /// Where jobs are kept: the same store everything else is in.
+    pub store: Arc<dyn JobStore>,
+    /// The way out for mails; `None`: none are made, and those that were made wait.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 /// Limits and rhythms.
@@ -82,6 +93,10 @@ pub struct SchedulerSettings {
     pub webhooks_at_once_max: u32,
     /// When a delivery in hand counts as lost. Longer than sending one may take.
     pub webhook_lease: Duration,
+    /// Most mails on their way at once.
+    pub mails_at_once_max: usize,
+    /// When a mail in hand counts as lost. It is held anew for as long as it takes to send it.
+    pub mail_lease: Duration,
 }
 
 impl Default for SchedulerSettings {
@@ -105,6 +120,8 @@ impl Default for SchedulerSettings {
             webhook_retry_waits: RETRY_WAITS.to_vec(),
             webhooks_at_once_max: 1_024,
             webhook_lease: Duration::from_secs(30),
+            mails_at_once_max: 4,
+            mail_lease: Duration::from_secs(30),
         }
     }
 }
@@ -128,8 +145,18 @@ pub struct SchedulerParts {
     pub peers: Option<Arc<dyn Peers>>,
     /// What it takes to tell endpoints of what happens; `None`: they are not told.
     pub webhooks: Option<Webhooks>,
+    /// What it takes to do what follows from bookings; `None`: it waits.
+    pub jobs: Option<Jobs>,
     /// Limits and rhythms.
     pub settings: SchedulerSettings,
+}
+
+impl SchedulerParts {
+    /// For accounts of which modes mails are made.
+    pub(crate) fn mail_for(&self) -> MailFor {
+        let mailer = self.jobs.as_ref().and_then(|jobs| jobs.mailer.as_ref());
+        mailer.map_or(MailFor::NOBODY, |mailer| mailer.mails_for())
+    }
 }
 
 /// Why a scheduler did not start.

@@ -22,7 +22,7 @@ use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
-use crate::{deliveries, metrics, publication, refusals, sweep, tenure, work};
+use crate::{deliveries, followups, metrics, publication, refusals, sweep, tenure, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -55,6 +55,9 @@ impl Scheduler {
         context.tasks.spawn(sweep::run(Arc::clone(&context)));
         if let Some(webhooks) = context.parts.webhooks.clone() {
             context.tasks.spawn(deliveries::run(Arc::clone(&context), webhooks));
+        }
+        if let Some(jobs) = context.parts.jobs.clone() {
+            context.tasks.spawn(followups::run(Arc::clone(&context), jobs));
         }
         context.tasks.spawn(refusals::run(Arc::clone(&context)));
         Ok(Self { context })

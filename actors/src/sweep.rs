@@ -131,8 +131,12 @@ async fn clean_up(context: &Context, memory: &mut Memory) -> Result<(), StoreErr
             Some(webhooks) => webhooks.store.forget_old_events(CLEANED_MAX).await?,
             None => 0,
         };
+        let jobs = match &context.parts.jobs {
+            Some(jobs) => jobs.store.forget_old_jobs(CLEANED_MAX).await?,
+            None => 0,
+        };
         // A full batch means more of them: the next sweep goes on.
-        let most = forgotten.max(tidied).max(decisions).max(events);
+        let most = forgotten.max(tidied).max(decisions).max(events).max(jobs);
         memory.cleaned_at = (most < u64::from(CLEANED_MAX)).then(Instant::now);
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
+use agentcal_actors::{Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
 use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness};
 use agentcal_delivery_mail::Outbox;
 use agentcal_delivery_webhooks::{HttpWebhookSender, WebhookSenderOptions};
@@ -245,7 +245,7 @@ pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError>
 
 /// Starts everything but listening.
 pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError> {
-    let (webhook_store, mail_settings) = (store.webhooks(), store.mail_settings());
+    let (webhook_store, job_store, mail_settings) = (store.webhooks(), store.jobs(), store.mail_settings());
     let store = store.port();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -267,6 +267,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         webhooks: Some(webhooks.clone()),
+        jobs: Some(Jobs { store: job_store, mailer: None }),
         settings: SchedulerSettings {
             hold_limits: plan.holds,
             address,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{FactStore as _, MailSettingsStore, NodeRecord, Store, StoreError, WebhookStore};
+use agentcal_engine::ports::{FactStore as _, JobStore, MailSettingsStore, NodeRecord, Store, StoreError, WebhookStore};
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
 use agentcal_store_vault::KeyRing;
@@ -70,6 +70,14 @@ impl Durable {
 
     /// As what keeps webhooks.
     pub(crate) fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),
+        }
+    }
+
+    /// As what keeps jobs.
+    pub(crate) fn jobs(&self) -> Arc<dyn JobStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),

@@ -162,6 +162,8 @@ id_types! {
     WebhookId = "hook";
     /// A delivery: one event for one endpoint.
     DeliveryId = "msg";
+    /// A job: something that follows from a booking and is due at a time.
+    JobId = "job";
     /// A request, in logs and in `X-Request-Id`.
     RequestId = "req";
 }

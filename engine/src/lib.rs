@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod commit;
 pub mod decision;
 pub mod facts;
+pub mod followups;
 pub mod icalendar;
 pub mod ids;
 pub mod invariants;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use agentcal_engine::followups::{Happened, MailFor, followers, has_followers};
 use agentcal_engine::ids::{AccountId, DeliveryId, EventId, OrganizationId, WebhookId};
 use agentcal_engine::model::{
-    DELIVERY_ATTEMPTS_MAX, DeliveryAttempt, DeliveryState, Event, EventKind, WebhookDelivery, WebhookEndpoint,
-    WebhookStanding,
+    DELIVERY_ATTEMPTS_MAX, DeliveryAttempt, DeliveryState, Event, EventKind, EventSubject, FollowUp, Tenant,
+    WebhookDelivery, WebhookEndpoint, WebhookStanding,
 };
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, EndpointClaim, EndpointOwner, Entropy, ListPage, PageRequest, Spread, StoreError,
+    AttemptRecord, ClaimedDelivery, EndpointClaim, EndpointOwner, ListPage, PageRequest, Spread, StoreError,
 };
 use agentcal_engine::shard::{NodeId, Shard};
 use agentcal_engine::time::Timestamp;
@@ -19,11 +20,11 @@ use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::db::{Db, DbConnection};
-use crate::endpoints;
 use crate::error::{Result, corrupt, store_error};
+use crate::events::Moment;
 use crate::rows::{before, into_page, probe};
 use crate::text::{Named, from_json, to_u32};
-use crate::words;
+use crate::{endpoints, event_types, jobs, words};
 
 /// How long an event is kept.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -42,6 +43,7 @@ pub(crate) struct NewEvent {
     mode: String,
     kind: String,
     happened_at: i64,
+    subject: String,
 }
 
 /// Events nobody has looked at, the oldest first.
@@ -54,12 +56,12 @@ pub(crate) async fn new_events(
     select.fetch_all(connection).await.map_err(store_error)
 }
 
-/// Makes deliveries of events. One that somebody else has looked at meanwhile is left.
+/// Makes deliveries of events, and the jobs that follow from them. One that somebody else has looked at meanwhile is left.
 pub(crate) async fn spread(
     work: &mut DbConnection,
     new: &[NewEvent],
-    now: Timestamp,
-    entropy: &dyn Entropy,
+    moment: Moment<'_>,
+    mail: MailFor,
 ) -> Result<Spread> {
     let mut known: BTreeMap<(Uuid, &str), Vec<WebhookEndpoint>> = BTreeMap::new();
     let mut spread = Spread::default();
@@ -74,28 +76,35 @@ pub(crate) async fn spread(
         };
         // One of a newer program is that program's to tell of.
         let Some(kind) = EventKind::of_name(&event.kind) else { continue };
-        spread.deliveries += spread_one(work, event, kind, endpoints, now, entropy).await?;
+        if let Some(deliveries) = spread_one(work, event, kind, endpoints, moment).await? {
+            spread.deliveries += deliveries;
+            if has_followers(kind) {
+                follow(work, event, kind, moment, mail.includes(owner.mode)).await?;
+            }
+        }
         spread.events += 1;
     }
     Ok(spread)
 }
 
+/// Makes deliveries of an event, and says how many; `None`: somebody else has looked at it.
 async fn spread_one(
     work: &mut DbConnection,
     event: &NewEvent,
     kind: EventKind,
     endpoints: &[WebhookEndpoint],
-    now: Timestamp,
-    entropy: &dyn Entropy,
-) -> Result<u32> {
+    Moment { now, entropy }: Moment<'_>,
+) -> Result<Option<u32>> {
     let account_id = AccountId::from_uuid(event.account_id);
     let happened_at = Timestamp::from_micros(event.happened_at);
     let heard: Vec<_> = endpoints.iter().filter(|one| hears(one, account_id, kind, happened_at)).collect();
     let settle = if heard.is_empty() { DROP_NEW } else { MARK_SPREAD };
     let settle = sqlx::query(settle).bind(event.account_id).bind(event.event_id);
-    let is_first = settle.execute(&mut *work).await.map_err(store_error)?.rows_affected() == 1;
-    if heard.is_empty() || !is_first {
-        return Ok(0);
+    if settle.execute(&mut *work).await.map_err(store_error)?.rows_affected() != 1 {
+        return Ok(None);
+    }
+    if heard.is_empty() {
+        return Ok(Some(0));
     }
     let mut insert = QueryBuilder::<Db>::new(
         "INSERT INTO webhook_deliveries (account_id, delivery_id, organization_id, endpoint_id, event_id, shard, state, \
@@ -109,7 +118,37 @@ async fn spread_one(
         values.push_bind(now.as_micros()).push_bind(now.as_micros());
     });
     insert.build().execute(work).await.map_err(store_error)?;
-    Ok(u32::try_from(heard.len()).unwrap_or(u32::MAX))
+    Ok(Some(u32::try_from(heard.len()).unwrap_or(u32::MAX)))
+}
+
+/// Makes the jobs that follow from an event.
+async fn follow(
+    work: &mut DbConnection,
+    event: &NewEvent,
+    kind: EventKind,
+    moment: Moment<'_>,
+    mails: bool,
+) -> Result<()> {
+    // One that cannot be read tells nobody anything, and must not hold up what comes after it.
+    let Ok(subject) = from_json::<EventSubject>("what an event happened to", &event.subject) else { return Ok(()) };
+    let account_id = AccountId::from_uuid(event.account_id);
+    let event_type_id = match &subject {
+        EventSubject::Booking { booking, .. } => booking.event_type_id,
+        EventSubject::Connection { .. } => None,
+    };
+    let terms = match event_type_id {
+        Some(id) => event_types::follow_up(work, account_id, id).await?,
+        None => FollowUp::default(),
+    };
+    let tenant = Tenant {
+        organization_id: OrganizationId::from_uuid(event.organization_id),
+        mode: Named::named(&event.mode)?,
+        account_id,
+    };
+    let told = Event { id: EventId::from_uuid(event.event_id), kind, subject };
+    let at = Timestamp::from_micros(event.happened_at);
+    let new = followers(Happened { event: &told, at, terms: &terms, mails });
+    jobs::insert(work, &tenant, &new, moment).await
 }
 
 #[derive(sqlx::FromRow)]

@@ -1,27 +1,28 @@
 //! Event types and their hosts.
 
 use agentcal_engine::ids::{AccountId, EventTypeId, UserId};
-use agentcal_engine::model::{AttendeePolicy, AvailabilityRules, EventType};
+use agentcal_engine::model::{AttendeePolicy, AvailabilityRules, EventType, FollowUp, MailPolicy};
 use agentcal_engine::ports::Write;
 use agentcal_engine::time::Timestamp;
 use uuid::Uuid;
 
 use crate::db::{Db, DbArguments, DbConnection};
 use crate::error::{Result, Violation, store_error, violation};
-use crate::text::{Named, from_json, to_u32};
+use crate::text::{Named, from_json, to_json, to_u32};
 
 /// The event types of an account.
 pub(crate) const SELECT_ALL: &str = "SELECT account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, buffer_before_minutes, \
     buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, max_bookings_per_day, \
     scheduling_mode, public, location, require_slot_id, on_stale, cancel_notice_hours, reschedule_notice_hours, \
-    reschedules_max, rules, created_at \
+    reschedules_max, reminders, mail_attendee, mail_hosts, rules, created_at \
     FROM event_types WHERE account_id = $1 ORDER BY event_type_id";
 
 /// A page of them.
 pub(crate) const SELECT_PAGE: &str = "SELECT e.account_id, e.event_type_id, e.name, e.slug, e.duration_minutes, e.slot_interval_minutes, \
      e.buffer_before_minutes, e.buffer_after_minutes, e.buffer_mode, e.min_notice_hours, e.booking_window_days, \
      e.max_bookings_per_day, e.scheduling_mode, e.public, e.location, e.require_slot_id, e.on_stale, \
-     e.cancel_notice_hours, e.reschedule_notice_hours, e.reschedules_max, e.rules, e.created_at \
+     e.cancel_notice_hours, e.reschedule_notice_hours, e.reschedules_max, e.reminders, e.mail_attendee, e.mail_hosts, \
+     e.rules, e.created_at \
      FROM event_types AS e JOIN accounts AS a ON a.account_id = e.account_id \
      WHERE e.account_id = $1 AND a.organization_id = $2 AND a.mode = $3 \
      AND (e.created_at, e.event_type_id) < ($4, $5) ORDER BY e.created_at DESC, e.event_type_id DESC LIMIT $6";
@@ -48,6 +49,9 @@ pub(crate) struct EventTypeRow {
     cancel_notice_hours: Option<i64>,
     reschedule_notice_hours: Option<i64>,
     reschedules_max: Option<i64>,
+    reminders: String,
+    mail_attendee: bool,
+    mail_hosts: bool,
     rules: Option<String>,
     created_at: i64,
 }
@@ -82,6 +86,10 @@ impl EventTypeRow {
                 reschedule_notice_hours: self.reschedule_notice_hours.map(to_u32).transpose()?,
                 reschedules_max: self.reschedules_max.map(to_u32).transpose()?,
             },
+            follow_up: FollowUp {
+                reminders: from_json("reminders", &self.reminders)?,
+                mail: MailPolicy { attendee: self.mail_attendee, hosts: self.mail_hosts },
+            },
             created_at: Timestamp::from_micros(self.created_at),
         };
         let rules = self.rules.as_deref().map(|rules| from_json("event type rules", rules)).transpose()?;
@@ -95,8 +103,8 @@ pub(crate) async fn insert(connection: &mut DbConnection, event_type: &EventType
         "INSERT INTO event_types (account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, \
          buffer_before_minutes, buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, \
          max_bookings_per_day, scheduling_mode, public, location, require_slot_id, on_stale, cancel_notice_hours, \
-         reschedule_notice_hours, reschedules_max, rules, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, NULL, $21)",
+         reschedule_notice_hours, reschedules_max, reminders, mail_attendee, mail_hosts, rules, created_at) VALUES ($1, $2, \
+         $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, NULL, $24)",
     );
     let insert = bind_terms(insert, event_type).bind(event_type.created_at.as_micros());
     match insert.execute(&mut *connection).await {
@@ -113,7 +121,8 @@ pub(crate) async fn update(connection: &mut DbConnection, event_type: &EventType
          buffer_before_minutes = $7, buffer_after_minutes = $8, buffer_mode = $9, min_notice_hours = $10, \
          booking_window_days = $11, max_bookings_per_day = $12, scheduling_mode = $13, public = $14, location = $15, \
          require_slot_id = $16, on_stale = $17, cancel_notice_hours = $18, reschedule_notice_hours = $19, \
-         reschedules_max = $20 WHERE account_id = $1 AND event_type_id = $2",
+         reschedules_max = $20, reminders = $21, mail_attendee = $22, mail_hosts = $23 \
+         WHERE account_id = $1 AND event_type_id = $2",
     );
     match bind_terms(update, event_type).execute(&mut *connection).await {
         Ok(done) if done.rows_affected() == 0 => return Ok(Write::Missing),
@@ -139,6 +148,22 @@ pub(crate) async fn delete(
     Ok(if done.rows_affected() == 1 { Write::Done } else { Write::Missing })
 }
 
+/// What an event type says follows from its bookings; of one that is gone, what is said by default.
+pub(crate) async fn follow_up(
+    connection: &mut DbConnection,
+    account_id: AccountId,
+    event_type_id: EventTypeId,
+) -> Result<FollowUp> {
+    let select = sqlx::query_as::<_, (String, bool, bool)>(
+        "SELECT reminders, mail_attendee, mail_hosts FROM event_types WHERE account_id = $1 AND event_type_id = $2",
+    );
+    let select = select.bind(account_id.as_uuid()).bind(event_type_id.as_uuid());
+    let Some((reminders, attendee, hosts)) = select.fetch_optional(connection).await.map_err(store_error)? else {
+        return Ok(FollowUp::default());
+    };
+    Ok(FollowUp { reminders: from_json("reminders", &reminders)?, mail: MailPolicy { attendee, hosts } })
+}
+
 /// The hosts of an event type, in its order.
 pub(crate) async fn hosts(
     connection: &mut DbConnection,
@@ -155,7 +180,7 @@ pub(crate) async fn hosts(
 
 type Statement<'q> = sqlx::query::Query<'q, Db, DbArguments>;
 
-/// Binds `$1` to `$20`, in the order both statements name them.
+/// Binds `$1` to `$23`, in the order both statements name them.
 fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statement<'q> {
     statement
         .bind(event_type.account_id.as_uuid())
@@ -178,6 +203,9 @@ fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statem
         .bind(event_type.attendee_policy.cancel_notice_hours.map(i64::from))
         .bind(event_type.attendee_policy.reschedule_notice_hours.map(i64::from))
         .bind(event_type.attendee_policy.reschedules_max.map(i64::from))
+        .bind(to_json(&event_type.follow_up.reminders))
+        .bind(event_type.follow_up.mail.attendee)
+        .bind(event_type.follow_up.mail.hosts)
 }
 
 async fn insert_hosts(connection: &mut DbConnection, event_type: &EventType) -> Result<Write> {

@@ -1,7 +1,7 @@
 //! How enumerations, numbers and JSON stand in columns.
 
 use agentcal_engine::model::{
-    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, KeyKind, MailKind, Mode,
+    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, JobKind, JobState, KeyKind, MailKind, Mode,
     OnStale, ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
 };
 use agentcal_engine::ports::StoreError;
@@ -54,10 +54,13 @@ named! {
     WritebackState { Pending = "pending", Written = "written", Failed = "failed" }
     EventKind {
         BookingCreated = "booking.created", BookingRescheduled = "booking.rescheduled",
-        BookingCancelled = "booking.cancelled", BookingWritebackFailed = "booking.writeback_failed",
+        BookingCancelled = "booking.cancelled", BookingReminder = "booking.reminder",
+        BookingCompleted = "booking.completed", BookingWritebackFailed = "booking.writeback_failed",
         BookingConflict = "booking.conflict",
         ConnectionReauthorizationRequired = "connection.reauthorization_required",
     }
+    JobKind { Mail = "mail", Reminder = "reminder", Completed = "completed" }
+    JobState { Pending = "pending", Done = "done", Dead = "dead" }
     DeliveryState { Pending = "pending", Delivered = "delivered", Failed = "failed" }
     WebhookStanding { Enabled = "enabled", SwitchedOff = "switched_off", Gone = "gone", Failing = "failing" }
     MailKind {

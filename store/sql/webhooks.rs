@@ -1,6 +1,7 @@
 //! The port of webhooks: each method one transaction.
 
 use agentcal_engine::commit::{IdempotencyKey, IdempotentAnswer};
+use agentcal_engine::followups::MailFor;
 use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
 use agentcal_engine::model::{DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookSecrets, WebhookStanding};
 use agentcal_engine::ports::{
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::db::{DbStore, Work};
 use crate::error::{Result, store_error};
+use crate::events::Moment;
 use crate::frame::Framed;
 use crate::scope::Scope;
 use crate::text::to_json;
@@ -128,14 +130,14 @@ impl WebhookStore for DbStore {
         }
     }
 
-    async fn spread_events(&self, owner: Option<NodeId>, limit: u32) -> Result<Spread, StoreError> {
+    async fn spread_events(&self, owner: Option<NodeId>, limit: u32, mail: MailFor) -> Result<Spread, StoreError> {
         let new = deliveries::new_events(&mut *self.reader(Scope::All).await?, owner, limit).await?;
         if new.is_empty() {
             return Ok(Spread::default());
         }
         let mut work = self.begin_write(Scope::All).await?;
-        let now = self.now_on(&mut work).await?;
-        let spread = deliveries::spread(&mut work, &new, now, self.entropy.as_ref()).await?;
+        let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+        let spread = deliveries::spread(&mut work, &new, moment, mail).await?;
         work.commit().await.map_err(store_error)?;
         Ok(spread)
     }

@@ -215,7 +215,7 @@ pub(crate) async fn tell(
 ) -> Result<()> {
     let mut found = booking::load(work, account_id, &[booking_id.as_uuid()]).await?;
     let Some(booking) = found.remove(&booking_id) else { return Ok(()) };
-    let subject = EventSubject::Booking { booking: Box::new(booking), previous_range: None };
+    let subject = EventSubject::booking(booking);
     events::happened(work, account_id, kind, subject, moment).await
 }
 

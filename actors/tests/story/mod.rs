@@ -3,14 +3,17 @@
 mod bookings;
 mod crashes;
 mod external;
+mod followups;
 mod holds;
 mod limits;
+mod mailer;
 mod provider;
 mod sender;
 mod stage;
 mod syncs;
 mod webhooks;
 
+pub(crate) use mailer::ScriptedMailer;
 pub(crate) use provider::ScriptedProvider;
 pub(crate) use sender::ScriptedSender;
 pub(crate) use stage::{Stage, Terms, hours, wait_for};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
+use agentcal_actors::{Freshness, Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
 use agentcal_engine::calendar::request::{
     BookRequest, Choice, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Meeting,
 };
@@ -16,8 +16,8 @@ use agentcal_engine::ids::{
 };
 use agentcal_engine::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BufferMode, Calendar, CivilTime, CivilWindow,
-    Connection, ConnectionStatus, EventType, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User,
-    Watch, WatchState, WeeklyRule,
+    Connection, ConnectionStatus, EventType, FollowUp, Mode, OnStale, Organization, ProviderKind, SchedulingMode,
+    Tenant, User, Watch, WatchState, WeeklyRule,
 };
 use agentcal_engine::ports::{BookingStore, Clock, ConfigStore, ConnectionStore, Credentials, Entropy, TenantStore};
 use agentcal_engine::time::{HOUR_US, TimeRange, Timestamp};
@@ -27,7 +27,7 @@ use agentcal_store_vault::KeyRing;
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
-use super::{ScriptedProvider, ScriptedSender};
+use super::{ScriptedMailer, ScriptedProvider, ScriptedSender};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -117,6 +117,7 @@ pub(crate) struct Stage {
     pub(crate) store: SqliteStore,
     pub(crate) provider: Arc<ScriptedProvider>,
     pub(crate) sender: Arc<ScriptedSender>,
+    pub(crate) mailer: Arc<ScriptedMailer>,
     pub(crate) clock: Arc<JumpingClock>,
     pub(crate) chance: Arc<Chance>,
     pub(crate) tenant: Tenant,
@@ -162,9 +163,23 @@ impl Stage {
         let provider = Arc::new(ScriptedProvider::new());
         let chance = Arc::new(Chance::default());
         let sender = Arc::new(ScriptedSender::default());
-        let outside = Outside { provider: &provider, sender: &sender };
+        let mailer = Arc::new(ScriptedMailer::default());
+        let outside = Outside { provider: &provider, sender: &sender, mailer: &mailer };
         let scheduler = start(&store, outside, &clock, &chance, &settings).await;
-        Self { scheduler, store, provider, sender, clock, chance, tenant, users, event_type, settings, _folder: folder }
+        Self {
+            scheduler,
+            store,
+            provider,
+            sender,
+            mailer,
+            clock,
+            chance,
+            tenant,
+            users,
+            event_type,
+            settings,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn account_id(&self) -> AccountId {
@@ -178,7 +193,7 @@ impl Stage {
     /// A new scheduler on the same store, as after a restart of the process.
     pub(crate) async fn restart(&mut self) {
         self.scheduler.shutdown().await;
-        let outside = Outside { provider: &self.provider, sender: &self.sender };
+        let outside = Outside { provider: &self.provider, sender: &self.sender, mailer: &self.mailer };
         self.scheduler = start(&self.store, outside, &self.clock, &self.chance, &self.settings).await;
     }
 
@@ -249,6 +264,7 @@ pub(crate) fn with_key(mut request: CommitRequest, scope: u8, fingerprint: u8) -
 struct Outside<'a> {
     provider: &'a Arc<ScriptedProvider>,
     sender: &'a Arc<ScriptedSender>,
+    mailer: &'a Arc<ScriptedMailer>,
 }
 
 async fn start(
@@ -267,6 +283,7 @@ async fn start(
         entropy: Arc::clone(chance) as _,
         peers: None,
         webhooks: Some(Webhooks { store: Arc::new(store.clone()), sender: Arc::clone(outside.sender) as _ }),
+        jobs: Some(Jobs { store: Arc::new(store.clone()), mailer: Some(Arc::clone(outside.mailer) as _) }),
         settings: settings.clone(),
     })
     .await
@@ -376,6 +393,7 @@ fn event_type(account_id: AccountId, id: EventTypeId, users: &[User], terms: Ter
         require_slot_id: false,
         on_stale: terms.on_stale,
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp { reminders: vec![60], ..FollowUp::default() },
         created_at: MIDNIGHT,
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::ids::{AccountId, CalendarId, EventTypeId, UserId};
 use agentcal_engine::model::{
-    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, EventType, OnStale, SchedulingMode, User,
-    WeeklyRule,
+    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, EventType, FollowUp, OnStale,
+    SchedulingMode, User, WeeklyRule,
 };
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_sandbox::{WORK, WORK_LATE};
@@ -137,6 +137,7 @@ impl Offer {
             require_slot_id: false,
             on_stale: OnStale::Verify,
             attendee_policy: AttendeePolicy::default(),
+            follow_up: FollowUp::default(),
             created_at: now,
         }
     }

@@ -9,7 +9,7 @@ use agentcal_api::{ApiParts, ApiSettings, Readiness, key, router};
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, EventTypeId, KeyId, OrganizationId, UserId};
 use agentcal_engine::model::{
     Account, ApiKey, AttendeePolicy, AvailabilityRules, BufferMode, Calendar, Connection, ConnectionStatus, EventType,
-    KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
+    FollowUp, KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
 };
 use agentcal_engine::ports::{Clock, Credentials, Entropy, Quotas, SandboxEvent, Store, Write};
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
@@ -59,6 +59,7 @@ impl Stage {
             entropy: Arc::clone(&entropy),
             peers: None,
             webhooks: None,
+            jobs: None,
             settings: SchedulerSettings::default(),
         });
         let scheduler = scheduler.await.expect("a scheduler starts");
@@ -260,6 +261,7 @@ fn event_type(config: &Config) -> EventType {
         require_slot_id: false,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp::default(),
         created_at: NOW,
     }
 }

@@ -227,6 +227,7 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
         entropy: dice,
         peers,
         webhooks: None,
+        jobs: None,
         settings,
     }
 }

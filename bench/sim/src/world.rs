@@ -4,8 +4,8 @@ use agentcal_api::key;
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, EventTypeId, KeyId, OrganizationId, UserId};
 use agentcal_engine::model::{
     Account, ApiKey, AttendeePolicy, AvailabilityRules, BufferMode, Calendar, CivilTime, CivilWindow, Connection,
-    ConnectionStatus, EventType, KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User,
-    Watch, WatchState, WeeklyRule,
+    ConnectionStatus, EventType, FollowUp, KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant,
+    User, Watch, WatchState, WeeklyRule,
 };
 use agentcal_engine::ports::{ConfigStore, ConnectionStore, Credentials, StoreError, TenantStore, Write};
 use agentcal_engine::time::{HOUR_US, Timestamp};
@@ -289,6 +289,7 @@ fn event_type(
         require_slot_id: false,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp::default(),
         created_at: now,
     }
 }

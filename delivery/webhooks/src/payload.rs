@@ -32,6 +32,8 @@ struct BookingData<'a> {
     sequence: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<Times>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minutes_before: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -118,9 +120,10 @@ pub fn render(message: &OutboundWebhook) -> Vec<u8> {
             let data = ConnectionData { connection: connection_body(connection) };
             to_json(&Envelope { kind, timestamp, account_id, data })
         }
-        EventSubject::Booking { booking, previous_range } => {
+        EventSubject::Booking { booking, previous_range, minutes_before } => {
             let said = OMISSIONS.iter().map(|omitted| {
-                let data = booking_data(booking, *previous_range, omitted);
+                let data =
+                    BookingData { minutes_before: *minutes_before, ..booking_data(booking, *previous_range, omitted) };
                 to_json(&Envelope { kind, timestamp: timestamp.clone(), account_id, data })
             });
             let mut said = said.collect::<Vec<_>>();
@@ -142,7 +145,7 @@ fn booking_data<'a>(
     let zone = booking.timezone;
     let previous =
         previous_range.map(|range| Times { start_time: at(range.start, zone), end_time: at(range.end, zone) });
-    BookingData { booking: booking_body(booking, omitted), sequence: booking.sequence, previous }
+    BookingData { booking: booking_body(booking, omitted), sequence: booking.sequence, previous, minutes_before: None }
 }
 
 fn booking_body<'a>(booking: &'a Booking, omitted: &'static [&'static str]) -> BookingBody<'a> {

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::ids::{AccountId, BookingId, CalendarId, EventTypeId, HoldId, OrganizationId, UserId};
 use crate::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
-    CivilTime, CivilWindow, EventType, ExternalState, Hold, HoldState, Mode, OnStale, ProviderKind, SchedulingMode,
-    Tenant, User, Watch, WatchState, WeeklyRule, Writeback, WritebackState,
+    CivilTime, CivilWindow, EventType, ExternalState, FollowUp, Hold, HoldState, Mode, OnStale, ProviderKind,
+    SchedulingMode, Tenant, User, Watch, WatchState, WeeklyRule, Writeback, WritebackState,
 };
 use crate::ports::{AccountConfig, Entropy, HoldStoreItem, WritebackJob, WrittenEvent};
 use crate::time::{TimeRange, Timestamp};
@@ -172,6 +172,7 @@ pub(crate) fn config(mode: SchedulingMode, users: &[User]) -> AccountConfig {
         require_slot_id: false,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp::default(),
         created_at: at(0),
     };
     AccountConfig {

@@ -6,7 +6,7 @@ pub mod attempt;
 mod backoff;
 pub mod compare;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod judge;
 pub mod keeper;
 pub mod machine;

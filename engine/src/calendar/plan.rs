@@ -293,7 +293,7 @@ fn event_of(
     Event {
         id: EventId::from_uuid(grounds.request.commit_id),
         kind,
-        subject: EventSubject::Booking { booking: Box::new(booking.clone()), previous_range },
+        subject: EventSubject::Booking { booking: Box::new(booking.clone()), previous_range, minutes_before: None },
     }
 }
 

@@ -19,6 +19,12 @@ pub enum EventKind {
     /// A booking was cancelled.
     #[serde(rename = "booking.cancelled")]
     BookingCancelled,
+    /// A booking begins soon.
+    #[serde(rename = "booking.reminder")]
+    BookingReminder,
+    /// A booking's time is over, and it was not cancelled.
+    #[serde(rename = "booking.completed")]
+    BookingCompleted,
     /// Writing a booking to a host's calendar was given up.
     #[serde(rename = "booking.writeback_failed")]
     BookingWritebackFailed,
@@ -32,10 +38,12 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::BookingCreated,
         Self::BookingRescheduled,
         Self::BookingCancelled,
+        Self::BookingReminder,
+        Self::BookingCompleted,
         Self::BookingWritebackFailed,
         Self::BookingConflict,
         Self::ConnectionReauthorizationRequired,
@@ -47,6 +55,8 @@ impl EventKind {
             Self::BookingCreated => "booking.created",
             Self::BookingRescheduled => "booking.rescheduled",
             Self::BookingCancelled => "booking.cancelled",
+            Self::BookingReminder => "booking.reminder",
+            Self::BookingCompleted => "booking.completed",
             Self::BookingWritebackFailed => "booking.writeback_failed",
             Self::BookingConflict => "booking.conflict",
             Self::ConnectionReauthorizationRequired => "connection.reauthorization_required",
@@ -69,6 +79,9 @@ pub enum EventSubject {
         booking: Box<Booking>,
         /// When it was before, where it was moved.
         previous_range: Option<TimeRange>,
+        /// For how many minutes before its start this reminder was set, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minutes_before: Option<u32>,
     },
     /// A connection.
     Connection {
@@ -86,6 +99,13 @@ pub struct Event {
     pub kind: EventKind,
     /// To what.
     pub subject: EventSubject,
+}
+
+impl EventSubject {
+    /// A booking, where nothing more is to be said of it.
+    pub fn booking(booking: Booking) -> Self {
+        Self::Booking { booking: Box::new(booking), previous_range: None, minutes_before: None }
+    }
 }
 
 impl Event {

@@ -71,6 +71,45 @@ pub const POLICY_NOTICE_HOURS_MAX: u32 = WINDOW_DAYS_MAX * 24;
 /// Most moves a policy can allow.
 pub const POLICY_RESCHEDULES_MAX: u32 = 100;
 
+/// Most reminders of one event type.
+pub const REMINDERS_MAX: usize = 5;
+/// How long before the start a reminder is at least, in minutes.
+pub const REMINDER_MINUTES_MIN: u32 = 5;
+/// How long before the start a reminder is at most, in minutes: four weeks.
+pub const REMINDER_MINUTES_MAX: u32 = 40_320;
+
+/// What follows from a booking, besides its hosts' calendars and webhooks. What of it lies ahead is settled when the booking
+/// is made or moved.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FollowUp {
+    /// Minutes before the start, for each reminder; none twice.
+    pub reminders: Vec<u32>,
+    /// Who gets mail.
+    pub mail: MailPolicy,
+}
+
+impl FollowUp {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Who gets mail about a booking. Nobody does without an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailPolicy {
+    /// Whoever booked.
+    pub attendee: bool,
+    /// Each host.
+    pub hosts: bool,
+}
+
+impl Default for MailPolicy {
+    /// Whoever booked, and no host: hosts have it in their calendars.
+    fn default() -> Self {
+        Self { attendee: true, hosts: false }
+    }
+}
+
 /// What can be booked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventType {
@@ -112,6 +151,9 @@ pub struct EventType {
     pub on_stale: OnStale,
     /// What attendees may do by themselves, through the link of their booking.
     pub attendee_policy: AttendeePolicy,
+    /// What follows from its bookings. Left out where it is as by default, so that offers made before there was any stand.
+    #[serde(default, skip_serializing_if = "FollowUp::is_default")]
+    pub follow_up: FollowUp,
     /// When it was made.
     pub created_at: Timestamp,
 }

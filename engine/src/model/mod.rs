@@ -8,6 +8,7 @@ mod decision_record;
 mod event;
 mod event_type;
 mod hold;
+mod job;
 mod mail;
 mod rules;
 mod user;
@@ -20,11 +21,12 @@ pub use claim::{Claim, ClaimKind, ClaimOwner};
 pub use decision_record::{DecisionKind, DecisionRecord, FactsSeen};
 pub use event::{Event, EventKind, EventSubject};
 pub use event_type::{
-    AdHocMeeting, AttendeePolicy, BUFFER_MINUTES_MAX, BufferMode, DURATION_MINUTES_MAX, EventType,
-    HOSTS_PER_EVENT_TYPE_MAX, OnStale, POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, SchedulingMode,
-    WINDOW_DAYS_MAX,
+    AdHocMeeting, AttendeePolicy, BUFFER_MINUTES_MAX, BufferMode, DURATION_MINUTES_MAX, EventType, FollowUp,
+    HOSTS_PER_EVENT_TYPE_MAX, MailPolicy, OnStale, POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX,
+    REMINDER_MINUTES_MAX, REMINDER_MINUTES_MIN, REMINDERS_MAX, SchedulingMode, WINDOW_DAYS_MAX,
 };
 pub use hold::{HOLD_TTL_SECONDS_DEFAULT, HOLD_TTL_SECONDS_MAX, HOLD_TTL_SECONDS_MIN, Hold, HoldState};
+pub use job::{Job, JobKind, JobState, JobWork, MailEvent, MailReader, MailWork, NewJob, TimerWork};
 pub use mail::{MailBranding, MailKind, MailLanguage, MailPage, MailRole, MailTemplate, UnknownMailKind};
 pub use rules::{AvailabilityRules, CivilTime, CivilWindow, DateOverride, OVERRIDES_MAX, WEEKLY_RULES_MAX, WeeklyRule};
 pub use user::{CALENDARS_PER_USER_MAX, User};

@@ -7,6 +7,8 @@ mod chance;
 mod fact_cache;
 mod fact_store;
 mod hold_store;
+mod jobs;
+mod mailer;
 mod mail_settings;
 mod mail_shelf;
 mod ownership;
@@ -24,6 +26,8 @@ pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
+pub use jobs::{ClaimedMail, JobNext, JobResult, JobStore, MailClaim};
+pub use mailer::{MailSent, Mailer, OutboundMail};
 pub use mail_settings::{
     MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown,
 };

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::commit::{IdempotencyKey, IdempotentAnswer};
+use crate::followups::MailFor;
 use crate::ids::{AccountId, DeliveryId, OrganizationId, WebhookId};
 use crate::model::{
     DeliveryAttempt, DeliveryState, Event, Mode, WebhookDelivery, WebhookEndpoint, WebhookHealth, WebhookSecrets,
@@ -163,9 +164,9 @@ pub trait WebhookStore: Send + Sync {
         idempotency: &IdempotentAnswer,
     ) -> Result<Write, StoreError>;
 
-    /// Makes deliveries of new events, the oldest first; of accounts in shards of `owner`, if one is named. An event that
-    /// nobody hears of is deleted.
-    async fn spread_events(&self, owner: Option<NodeId>, limit: u32) -> Result<Spread, StoreError>;
+    /// Makes deliveries of new events, the oldest first, and the jobs that follow from them, mails for accounts as `mail`
+    /// says; of accounts in shards of `owner`, if one is named. An event that nobody hears of is deleted.
+    async fn spread_events(&self, owner: Option<NodeId>, limit: u32, mail: MailFor) -> Result<Spread, StoreError>;
     /// Endpoints with deliveries that are due by the store's clock, the most overdue first; of `owner` as above.
     async fn due_endpoints(&self, owner: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError>;
     /// Takes deliveries of an endpoint in hand, the most overdue first: they count as tried once more, and are due again

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::ids::{AccountId, CalendarId, EventTypeId, UserId};
 use agentcal_engine::model::{
-    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, EventType, OnStale, SchedulingMode, User,
-    WeeklyRule,
+    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, EventType, FollowUp, OnStale,
+    SchedulingMode, User, WeeklyRule,
 };
 use agentcal_engine::signed::SigningKeys;
 use agentcal_engine::time::Timestamp;
@@ -81,6 +81,7 @@ fn event_type(number: u128) -> EventType {
         require_slot_id: false,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp::default(),
         created_at: Timestamp::EARLIEST,
     }
 }

@@ -3,7 +3,9 @@
 use agentcal_engine::commit::{Access, ExpectedRevision, Outcome, RevisionKey};
 use agentcal_engine::facts::Knowledge;
 use agentcal_engine::ids::CalendarId;
-use agentcal_engine::model::{AttendeePolicy, AvailabilityRules, EventType, OnStale, ProviderKind, User};
+use agentcal_engine::model::{
+    AttendeePolicy, AvailabilityRules, EventType, FollowUp, MailPolicy, OnStale, ProviderKind, User,
+};
 use agentcal_engine::ports::{AccountConfig, Write};
 use chrono_tz::Tz;
 
@@ -156,6 +158,7 @@ pub async fn event_types_come_back_as_written(world: World) {
             reschedule_notice_hours: Some(48),
             reschedules_max: Some(2),
         },
+        follow_up: FollowUp { reminders: vec![1_440, 60], mail: MailPolicy { attendee: false, hosts: true } },
         ..event_type.clone()
     };
     let revision = world.config_revision(&world.tenant).await;

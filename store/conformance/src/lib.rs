@@ -17,6 +17,7 @@ pub mod hold_ends;
 pub mod hold_limits;
 pub mod holds;
 pub mod isolation;
+pub mod jobs;
 pub mod mail_settings;
 pub mod ownership;
 pub mod quotas;
@@ -204,35 +205,51 @@ macro_rules! store_suite {
     };
 }
 
-/// Every case of the [`agentcal_engine::ports::WebhookStore`] port, handed to another macro.
+/// Every case of the [`agentcal_engine::ports::WebhookStore`] and [`agentcal_engine::ports::JobStore`] ports, handed to
+/// another macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_webhook_case {
     ($then:ident, $($given:tt)*) => {
         $crate::$then! { $($given)*;
-            one_event_for_each_change
-            an_event_stands_or_falls_with_its_commit
-            a_confirmed_hold_is_told
-            an_unheard_event_goes
-            racers_spread_an_event_once
-            endpoints_hear_what_they_asked_for
-            a_claim_lasts_for_its_lease
-            a_delivery_ends_as_recorded
-            a_late_result_ends_only_what_it_delivered
-            an_endpoint_ends
-            a_success_mends_an_endpoint
-            secrets_are_replaced_gently
-            what_was_given_up_is_sent_again
-            endpoints_are_their_organizations
-            endpoints_are_listed_and_limited
-            endpoint_writes_replay
-            what_the_store_finds_is_told_once
-            events_are_forgotten
+            webhooks {
+                one_event_for_each_change
+                an_event_stands_or_falls_with_its_commit
+                a_confirmed_hold_is_told
+                an_unheard_event_goes
+                racers_spread_an_event_once
+                endpoints_hear_what_they_asked_for
+                a_claim_lasts_for_its_lease
+                a_delivery_ends_as_recorded
+                a_late_result_ends_only_what_it_delivered
+                an_endpoint_ends
+                a_success_mends_an_endpoint
+                secrets_are_replaced_gently
+                what_was_given_up_is_sent_again
+                endpoints_are_their_organizations
+                endpoints_are_listed_and_limited
+                endpoint_writes_replay
+                what_the_store_finds_is_told_once
+                events_are_forgotten
+            }
+            jobs {
+                what_follows_is_made_once
+                no_mail_is_made_where_none_can_leave
+                a_reminder_is_told_when_it_is_due
+                what_was_set_falls_away_with_a_change
+                a_late_reminder_is_told_until_the_start
+                racers_ring_a_timer_once
+                a_mail_in_hand_is_nobody_elses
+                a_mail_ends_as_recorded
+                a_late_result_counts_where_it_is_a_success
+                jobs_are_listed_for_their_organization
+                jobs_are_forgotten
+            }
         }
     };
 }
 
-/// Makes a test of every case of the port of webhooks. `$make` as for [`store_suite`].
+/// Makes a test of every case of the ports of webhooks and jobs. `$make` as for [`store_suite`].
 #[macro_export]
 macro_rules! webhook_suite {
     ($make:path) => {
@@ -243,43 +260,47 @@ macro_rules! webhook_suite {
     };
 }
 
-/// A test of each case about webhooks.
+/// A test of each case about webhooks and jobs.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! webhook_tests {
-    ($make:path; $($case:ident)*) => {
+    ($make:path; $($cases:tt)*) => {
         fn always() -> bool {
             true
         }
-        $crate::webhook_tests! { $make, where always; $($case)* }
+        $crate::webhook_tests! { $make, where always; $($cases)* }
     };
-    ($make:path, where $available:path; $($case:ident)*) => {
-        mod webhooks {
+    ($make:path, where $available:path; $($module:ident { $($case:ident)* })*) => {$(
+        mod $module {
             use super::*;
             $(
                 #[tokio::test]
                 async fn $case() {
                     if $available() {
-                        $crate::webhooks::$case($crate::webhooks::WebhookWorld::new($make).await).await;
+                        $crate::$module::$case($crate::webhooks::WebhookWorld::new($make).await).await;
                     }
                 }
             )*
         }
-    };
+    )*};
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! run_webhooks_in_turn {
-    ($make:ident; $($case:ident)*) => {
-        $( $crate::webhooks::$case($crate::webhooks::WebhookWorld::new(&$make).await).await; )*
+    ($make:ident; $($module:ident { $($case:ident)* })*) => {
+        $($( $crate::$module::$case($crate::webhooks::WebhookWorld::new(&$make).await).await; )*)*
     };
 }
 
-/// Runs every case of the port of webhooks in turn, each on a store of its own.
+/// Runs every case of the ports of webhooks and jobs in turn, each on a store of its own.
 pub async fn run_webhook_suite<S, G, F>(make: impl Fn(std::sync::Arc<TestClock>) -> F)
 where
-    S: agentcal_engine::ports::Store + agentcal_engine::ports::WebhookStore + Clone + 'static,
+    S: agentcal_engine::ports::Store
+        + agentcal_engine::ports::WebhookStore
+        + agentcal_engine::ports::JobStore
+        + Clone
+        + 'static,
     G: Send + 'static,
     F: Future<Output = (S, G)>,
 {

@@ -1,11 +1,12 @@
 //! Events, endpoints and deliveries.
 
-mod stage;
+pub(crate) mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agentcal_engine::commit::Outcome;
+use agentcal_engine::followups::MailFor;
 use agentcal_engine::ids::{DeliveryId, WebhookId};
 use agentcal_engine::model::{
     BookingStatus, ConnectionStatus, DeliveryState, EventKind, ExternalState, Mode, WebhookEndpoint, WebhookHealth,
@@ -83,7 +84,7 @@ pub async fn racers_spread_an_event_once(world: WebhookWorld) {
     let endpoints = [world.endpoint().await, world.endpoint().await];
     let (_, booking) = world.a_booking().await;
     let webhooks = &world.webhooks;
-    let racers = (0..4).map(|_| async move { webhooks.spread_events(None, 100).await });
+    let racers = (0..4).map(|_| async move { webhooks.spread_events(None, 100, MailFor::NOBODY).await });
     let made: u32 = futures::future::join_all(racers).await.into_iter().flatten().map(|spread| spread.deliveries).sum();
     assert_eq!(made, 2);
     for endpoint in endpoints {
@@ -405,7 +406,7 @@ pub async fn deliveries_are_their_owners(world: WebhookWorld) {
     let endpoint = world.endpoint().await;
     world.a_booking().await;
     let stranger = Some(NodeId(world.uuid()));
-    assert_eq!(world.webhooks.spread_events(stranger, 10).await.expect("answered"), Spread::default());
+    assert_eq!(world.webhooks.spread_events(stranger, 10, MailFor::NOBODY).await.expect("answered"), Spread::default());
     assert_eq!(world.spread().await.deliveries, 1);
     let claim = EndpointClaim { endpoint_id: endpoint, owner: stranger, limit: 10, lease: LEASE };
     assert_eq!(world.webhooks.claim_deliveries(claim).await.expect("answered"), []);

@@ -1,6 +1,6 @@
 //! A store with one tenant in it, and short words for putting things there.
 
-mod changes;
+pub(crate) mod changes;
 mod holds;
 
 use std::any::Any;
@@ -18,8 +18,8 @@ use agentcal_engine::ids::{
 };
 use agentcal_engine::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BookingHost, BookingStatus, BufferMode, Calendar,
-    Claim, ClaimOwner, Connection, ConnectionStatus, EventKind, EventType, ExternalState, Mode, OnStale, Organization,
-    ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState, Writeback, WritebackState,
+    Claim, ClaimOwner, Connection, ConnectionStatus, EventKind, EventType, ExternalState, FollowUp, Mode, OnStale,
+    Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState, Writeback, WritebackState,
 };
 use agentcal_engine::ports::{
     Clock, Credentials, Entropy, PageRequest, ResourceChange, SaveSync, Store, SyncCursor, SyncState, Write,
@@ -259,6 +259,7 @@ impl World {
             require_slot_id: false,
             on_stale: OnStale::Verify,
             attendee_policy: AttendeePolicy::default(),
+            follow_up: FollowUp::default(),
             created_at: self.now(),
         }
     }

@@ -40,6 +40,8 @@ mod frame;
 mod ground;
 #[path = "../../sql/holds.rs"]
 mod holds;
+#[path = "../../sql/jobs.rs"]
+mod jobs;
 mod lanes;
 mod locks;
 #[path = "../../sql/mail_settings.rs"]

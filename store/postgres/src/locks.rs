@@ -2,7 +2,7 @@
 //! id; nothing is locked before them, so that whoever waits for one holds nothing an earlier one needs.
 
 use agentcal_engine::commit::RevisionKey;
-use agentcal_engine::ids::{AccountId, CalendarId, OrganizationId};
+use agentcal_engine::ids::{AccountId, BookingId, CalendarId, OrganizationId};
 use agentcal_engine::shard::{Epoch, Shard};
 
 use crate::db::DbConnection;
@@ -71,6 +71,13 @@ pub(crate) async fn count_organization(connection: &mut DbConnection, organizati
     let tell = sqlx::query("SELECT set_config('agentcal.counted_organization', $1, true)");
     let tell = tell.bind(organization_id.as_uuid().to_string());
     tell.execute(connection).await.map(drop).map_err(store_error)
+}
+
+/// A booking stands as it is to the end; for who locks nothing else that a commit wants.
+pub(crate) async fn booking(connection: &mut DbConnection, account_id: AccountId, booking_id: BookingId) -> Result<()> {
+    let select = sqlx::query("SELECT 1 FROM bookings WHERE account_id = $1 AND booking_id = $2 FOR SHARE");
+    let select = select.bind(account_id.as_uuid()).bind(booking_id.as_uuid());
+    select.execute(connection).await.map(drop).map_err(store_error)
 }
 
 /// What follows may be as large as what an endpoint was ever told, and takes its time.

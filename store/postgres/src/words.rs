@@ -52,7 +52,7 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
      WHERE a.account_id = due.account_id AND h.owner = $3) ORDER BY first_due LIMIT $2";
 
 /// New events, the oldest first, of shards of the node `$2`, if one is named.
-pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at FROM events AS e WHERE e.state = 'new' \
+pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at, subject FROM events AS e WHERE e.state = 'new' \
      AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = e.shard AND h.owner = $2)) \
      ORDER BY e.happened_at LIMIT $1";
 
@@ -63,6 +63,25 @@ pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempt
      WHERE d.endpoint_id = $1 AND d.state = 'pending' AND d.due_at <= $2 \
      AND ($5::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = d.shard AND h.owner = $5)) \
      ORDER BY d.due_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED) RETURNING account_id, delivery_id, event_id, attempts, tries";
+
+/// Timers of the kind `$1` that are due until `$2`, at most `$3`; of shards of the node `$4`, if one is named. They are nobody
+/// else's to the end.
+pub(crate) const DUE_TIMERS: &str = "SELECT j.account_id, j.job_id, j.payload FROM jobs AS j \
+     WHERE j.kind = $1 AND j.state = 'pending' AND j.due_at <= $2 \
+     AND ($4::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = j.shard AND h.owner = $4)) \
+     ORDER BY j.due_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED";
+
+/// Takes mails that are due until `$1` in hand, at most `$3` of them, until `$2`; of shards of the node `$4`, if one is named.
+pub(crate) const CLAIM_MAILS: &str = "UPDATE jobs SET attempts = attempts + 1, due_at = $2 \
+     WHERE (account_id, job_id) IN (SELECT j.account_id, j.job_id FROM jobs AS j \
+     WHERE j.kind = 'mail' AND j.state = 'pending' AND j.due_at <= $1 \
+     AND ($4::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = j.shard AND h.owner = $4)) \
+     ORDER BY j.due_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED) \
+     RETURNING account_id, job_id, organization_id, mode, attempts, payload";
+
+/// Deletes jobs that ended and were due until `$1`.
+pub(crate) const FORGET_JOBS: &str = "DELETE FROM jobs WHERE (account_id, job_id) IN \
+     (SELECT account_id, job_id FROM jobs WHERE state <> 'pending' AND due_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 /// Deletes events from until `$1`.
 pub(crate) const FORGET_EVENTS: &str = "DELETE FROM events WHERE (account_id, event_id) IN \

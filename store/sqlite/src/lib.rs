@@ -39,6 +39,8 @@ mod facts;
 mod frame;
 #[path = "../../sql/holds.rs"]
 mod holds;
+#[path = "../../sql/jobs.rs"]
+mod jobs;
 mod lock;
 mod locks;
 #[path = "../../sql/mail_settings.rs"]

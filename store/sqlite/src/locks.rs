@@ -1,7 +1,7 @@
 //! Rows that are locked before they are read. `BEGIN IMMEDIATE` has locked everything, so here they are only read.
 
 use agentcal_engine::commit::RevisionKey;
-use agentcal_engine::ids::{AccountId, CalendarId, OrganizationId};
+use agentcal_engine::ids::{AccountId, BookingId, CalendarId, OrganizationId};
 use agentcal_engine::shard::Epoch;
 
 use crate::db::DbConnection;
@@ -40,6 +40,11 @@ pub(crate) async fn organization(_: &mut DbConnection, _: OrganizationId) -> Res
 
 /// Holds of all accounts of an organization may be counted to the end.
 pub(crate) async fn count_organization(_: &mut DbConnection, _: OrganizationId) -> Result<()> {
+    Ok(())
+}
+
+/// A booking stands as it is to the end.
+pub(crate) async fn booking(_: &mut DbConnection, _: AccountId, _: BookingId) -> Result<()> {
     Ok(())
 }
 

@@ -37,7 +37,7 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
      ORDER BY first_due LIMIT $2";
 
 /// New events, the oldest first. Here all are of the one node, `$2`.
-pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at FROM events WHERE state = 'new' \
+pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at, subject FROM events WHERE state = 'new' \
      ORDER BY happened_at LIMIT $1";
 
 /// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`. Here all are of
@@ -45,6 +45,19 @@ pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_i
 pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempts = attempts + 1, tries = tries + 1, due_at = $3 \
      WHERE rowid IN (SELECT rowid FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' AND due_at <= $2 \
      ORDER BY due_at LIMIT $4) RETURNING account_id, delivery_id, event_id, attempts, tries";
+
+/// Timers of the kind `$1` that are due until `$2`, at most `$3`. Here all are of the one node, `$4`.
+pub(crate) const DUE_TIMERS: &str = "SELECT account_id, job_id, payload FROM jobs WHERE kind = $1 AND state = 'pending' AND due_at <= $2 \
+     ORDER BY due_at LIMIT $3";
+
+/// Takes mails that are due until `$1` in hand, at most `$3` of them, until `$2`. Here all are of the one node, `$4`.
+pub(crate) const CLAIM_MAILS: &str = "UPDATE jobs SET attempts = attempts + 1, due_at = $2 \
+     WHERE rowid IN (SELECT rowid FROM jobs WHERE kind = 'mail' AND state = 'pending' AND due_at <= $1 \
+     ORDER BY due_at LIMIT $3) RETURNING account_id, job_id, organization_id, mode, attempts, payload";
+
+/// Deletes jobs that ended and were due until `$1`.
+pub(crate) const FORGET_JOBS: &str =
+    "DELETE FROM jobs WHERE rowid IN (SELECT rowid FROM jobs WHERE state <> 'pending' AND due_at <= $1 LIMIT $2)";
 
 /// Deletes events from until `$1`.
 pub(crate) const FORGET_EVENTS: &str =

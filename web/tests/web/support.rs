@@ -13,7 +13,7 @@ use agentcal_engine::ids::{
 };
 use agentcal_engine::model::{
     Account, Attendee, AttendeePolicy, AvailabilityRules, Booking, BufferMode, Calendar, Connection, ConnectionStatus,
-    EventType, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
+    EventType, FollowUp, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
 };
 use agentcal_engine::ports::{
     BookingStore, Clock, ConfigStore, ConnectionStore, Credentials, Entropy, Store, TenantStore, Write,
@@ -141,6 +141,7 @@ impl World {
             entropy: Arc::clone(&entropy),
             peers: None,
             webhooks: None,
+            jobs: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();
@@ -319,6 +320,7 @@ impl World {
             require_slot_id: true,
             on_stale: OnStale::Verify,
             attendee_policy: self.setup.policy,
+            follow_up: FollowUp::default(),
             created_at: START,
         };
         let write = self.store.create_event_type(&self.tenant, &event_type, None).await.unwrap();

@@ -2,14 +2,15 @@
 
 use agentcal_engine::ids::UserId;
 use agentcal_engine::model::{
-    AttendeePolicy, BUFFER_MINUTES_MAX, DURATION_MINUTES_MAX, EventType, HOSTS_PER_EVENT_TYPE_MAX,
-    POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, WINDOW_DAYS_MAX,
+    AttendeePolicy, BUFFER_MINUTES_MAX, DURATION_MINUTES_MAX, EventType, FollowUp, HOSTS_PER_EVENT_TYPE_MAX,
+    POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, REMINDER_MINUTES_MAX, REMINDER_MINUTES_MIN, REMINDERS_MAX,
+    WINDOW_DAYS_MAX,
 };
 use agentcal_engine::ports::AccountConfig;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BufferModeWire, ModeWire, OnStaleWire};
+use super::{BufferModeWire, ModeWire, OnStaleWire, ReminderWire};
 use crate::checks::{Checks, NAME_LEN_MAX};
 use crate::error::FieldCode;
 use crate::v1::wire::{Change, Sent, new_body};
@@ -103,6 +104,28 @@ pub(super) struct EventTypePatch {
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 100)]
     reschedules_max: Change<i64>,
+    /// When bookings are reminded of, none twice; at first: never. Bookings that stand keep the reminders they were made with.
+    #[serde(default)]
+    #[schema(value_type = Vec<ReminderWire>, required = false, max_items = 5)]
+    reminders: Sent<Vec<ReminderWire>>,
+    /// Who gets mail; what is left out stays as it is.
+    #[serde(default)]
+    #[schema(value_type = MailPatch, required = false)]
+    mail: Sent<MailPatch>,
+}
+
+/// Who gets mail about bookings. Nobody does without an address.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailPatch {
+    /// Whoever booked. Default true.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    attendee: Sent<bool>,
+    /// Each host. Default false.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    hosts: Sent<bool>,
 }
 
 new_body! {
@@ -153,6 +176,17 @@ impl EventTypePatch {
             event_type.require_slot_id = required;
         }
         self.apply_policy(&mut event_type.attendee_policy, checks);
+        self.apply_follow_up(&mut event_type.follow_up, checks);
+    }
+
+    fn apply_follow_up(&self, follow_up: &mut FollowUp, checks: &mut Checks) {
+        if let Some(reminders) = &self.reminders.0 {
+            follow_up.reminders = minutes(reminders, checks);
+        }
+        if let Some(mail) = &self.mail.0 {
+            follow_up.mail.attendee = mail.attendee.0.unwrap_or(follow_up.mail.attendee);
+            follow_up.mail.hosts = mail.hosts.0.unwrap_or(follow_up.mail.hosts);
+        }
     }
 
     fn apply_policy(&self, policy: &mut AttendeePolicy, checks: &mut Checks) {
@@ -219,6 +253,19 @@ impl EventTypePatch {
             checks.whole("max_bookings_per_day", limit, 1..=BOOKINGS_PER_DAY_MAX)
         });
     }
+}
+
+fn minutes(reminders: &[ReminderWire], checks: &mut Checks) -> Vec<u32> {
+    let sent: Vec<i64> = reminders.iter().map(|reminder| reminder.minutes_before).collect();
+    checks.unique_list("reminders", &sent, 0..=REMINDERS_MAX);
+    let mut read = |(index, &minutes): (usize, &i64)| {
+        checks.whole(
+            &format!("reminders[{index}].minutes_before"),
+            minutes,
+            REMINDER_MINUTES_MIN..=REMINDER_MINUTES_MAX,
+        )
+    };
+    sent.iter().take(REMINDERS_MAX).enumerate().map(&mut read).collect()
 }
 
 fn hosts(user_ids: &[String], config: &AccountConfig, checks: &mut Checks) -> Vec<UserId> {

@@ -1,5 +1,5 @@
 use agentcal_engine::ids::EventTypeId;
-use agentcal_engine::model::{AttendeePolicy, BufferMode, EventType, OnStale, SchedulingMode};
+use agentcal_engine::model::{AttendeePolicy, BufferMode, EventType, FollowUp, OnStale, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
 use http::StatusCode;
 
@@ -66,6 +66,7 @@ fn blank(cx: &Cx) -> EventType {
         require_slot_id: false,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp::default(),
         created_at: now,
     }
 }

@@ -10,7 +10,7 @@ mod update;
 use std::sync::Arc;
 
 use agentcal_engine::ids::{EventTypeId, UserId};
-use agentcal_engine::model::{BufferMode, EventType, OnStale, SchedulingMode};
+use agentcal_engine::model::{BufferMode, EventType, MailPolicy, OnStale, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::schedule::Schedule;
 use chrono_tz::Tz;
@@ -89,6 +89,26 @@ same_variants!(ModeWire = SchedulingMode { Individual, RoundRobin, Collective })
 same_variants!(BufferModeWire = BufferMode { Larger, Sum });
 same_variants!(OnStaleWire = OnStale { Verify, Accept, Refuse });
 
+/// One reminder of a booking.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Reminder)]
+pub(super) struct ReminderWire {
+    /// Minutes before the start.
+    #[schema(value_type = u32, minimum = 5, maximum = 40320, example = 60)]
+    minutes_before: i64,
+}
+
+/// Who gets mail about bookings. Nobody does without an address.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MailPolicy)]
+pub(super) struct MailView {
+    /// Whoever booked.
+    attendee: bool,
+    /// Each host.
+    hosts: bool,
+}
+
 /// What can be booked.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventType)]
@@ -139,6 +159,10 @@ pub(super) struct EventTypeView {
     /// Most times the attendee may move one booking; null: no limit.
     #[schema(required = true)]
     reschedules_max: Option<u32>,
+    /// When bookings are reminded of.
+    reminders: Vec<ReminderWire>,
+    /// Who gets mail.
+    mail: MailView,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -167,8 +191,22 @@ impl EventTypeView {
             cancel_notice_hours: event_type.attendee_policy.cancel_notice_hours,
             reschedule_notice_hours: event_type.attendee_policy.reschedule_notice_hours,
             reschedules_max: event_type.attendee_policy.reschedules_max,
+            reminders: event_type.follow_up.reminders.iter().map(|&minutes| minutes.into()).collect(),
+            mail: event_type.follow_up.mail.into(),
             created_at: rfc3339(event_type.created_at, zone),
         }
+    }
+}
+
+impl From<u32> for ReminderWire {
+    fn from(minutes: u32) -> Self {
+        Self { minutes_before: minutes.into() }
+    }
+}
+
+impl From<MailPolicy> for MailView {
+    fn from(MailPolicy { attendee, hosts }: MailPolicy) -> Self {
+        Self { attendee, hosts }
     }
 }
 

@@ -23,6 +23,12 @@ pub(super) enum EventWire {
     /// A booking was cancelled.
     #[serde(rename = "booking.cancelled")]
     BookingCancelled,
+    /// A booking begins soon.
+    #[serde(rename = "booking.reminder")]
+    BookingReminder,
+    /// A booking's time is over, and it was not cancelled.
+    #[serde(rename = "booking.completed")]
+    BookingCompleted,
     /// Writing a booking to a host's calendar was given up.
     #[serde(rename = "booking.writeback_failed")]
     BookingWritebackFailed,
@@ -40,6 +46,8 @@ impl From<EventKind> for EventWire {
             EventKind::BookingCreated => Self::BookingCreated,
             EventKind::BookingRescheduled => Self::BookingRescheduled,
             EventKind::BookingCancelled => Self::BookingCancelled,
+            EventKind::BookingReminder => Self::BookingReminder,
+            EventKind::BookingCompleted => Self::BookingCompleted,
             EventKind::BookingWritebackFailed => Self::BookingWritebackFailed,
             EventKind::BookingConflict => Self::BookingConflict,
             EventKind::ConnectionReauthorizationRequired => Self::ConnectionReauthorizationRequired,
@@ -53,6 +61,8 @@ impl From<EventWire> for EventKind {
             EventWire::BookingCreated => Self::BookingCreated,
             EventWire::BookingRescheduled => Self::BookingRescheduled,
             EventWire::BookingCancelled => Self::BookingCancelled,
+            EventWire::BookingReminder => Self::BookingReminder,
+            EventWire::BookingCompleted => Self::BookingCompleted,
             EventWire::BookingWritebackFailed => Self::BookingWritebackFailed,
             EventWire::BookingConflict => Self::BookingConflict,
             EventWire::ConnectionReauthorizationRequired => Self::ConnectionReauthorizationRequired,

@@ -95,6 +95,7 @@ impl TestApp {
             entropy: Arc::clone(&entropy),
             peers: None,
             webhooks: Some(webhooks),
+            jobs: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts.clone()).await.expect("a scheduler");

@@ -20,11 +20,16 @@ async fn an_event_type_has_defaults_and_is_changed_field_by_field() {
       "duration_minutes": 45,
       "id": "evt_1",
       "location": null,
+      "mail": {
+        "attendee": true,
+        "hosts": false
+      },
       "max_bookings_per_day": null,
       "min_notice_hours": 0,
       "name": "Intro",
       "on_stale": "verify",
       "public": false,
+      "reminders": [],
       "require_slot_id": false,
       "reschedule_notice_hours": 0,
       "reschedules_max": null,
@@ -43,6 +48,7 @@ async fn an_event_type_has_defaults_and_is_changed_field_by_field() {
         json!({"slot_interval_minutes": 15, "buffer_before": 5, "buffer_after": 10, "buffer_mode": "sum"}),
         json!({"min_notice_hours": 2, "booking_window_days": 30, "max_bookings_per_day": 4}),
         json!({"scheduling_mode": "round_robin", "public": true, "location": "Room 1", "on_stale": "accept"}),
+        json!({"reminders": [{"minutes_before": 1440}, {"minutes_before": 5}], "mail": {"attendee": false, "hosts": true}}),
         json!({"max_bookings_per_day": null, "location": null, "slug": "intro-2", "name": "Intro 2"}),
     ];
     let mut expected = made.json();
@@ -70,6 +76,26 @@ async fn every_fault_is_told_at_once() {
     assert_snapshot!(reply.problem(), @"422 validation_failed name:too_short slug:invalid_format duration_minutes:out_of_range buffer_before:out_of_range booking_window_days:out_of_range max_bookings_per_day:out_of_range user_ids[1]:not_unique user_ids[2]:invalid_format user_ids[2]:not_found");
     let missing = world.app.post(&world.path("/event-types"), json!({})).await;
     assert_snapshot!(missing.problem(), @"422 validation_failed name:required slug:required duration_minutes:required user_ids:required");
+}
+
+#[tokio::test]
+async fn reminders_are_few_bounded_and_none_twice() {
+    let world = World::start().await;
+    let path = world.path(&format!("/event-types/{}", world.event_type));
+    let check = async |minutes: &[i64], expected: &str| {
+        let reminders: Vec<Value> = minutes.iter().map(|minutes| json!({"minutes_before": minutes})).collect();
+        let reply = world.app.patch(&path, json!({"reminders": reminders})).await;
+        assert_eq!(if reply.status == 200 { String::new() } else { reply.problem() }, expected, "{minutes:?}");
+    };
+    check(&[5, 40_320, 60, 61, 62], "").await;
+    check(&[], "").await;
+    let fault = |fault: &str| format!("422 validation_failed {fault}");
+    check(&[60, 4], &fault("reminders[1].minutes_before:out_of_range")).await;
+    check(&[40_321], &fault("reminders[0].minutes_before:out_of_range")).await;
+    check(&[60, 30, 60], &fault("reminders[2]:not_unique")).await;
+    check(&[10, 20, 30, 40, 50, 60], &fault("reminders:too_long")).await;
+    let half = world.app.patch(&path, json!({"mail": {"hosts": true}})).await.expect(200);
+    assert_eq!(half.at("/mail"), json!({"attendee": true, "hosts": true}));
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn a_move_is_told_with_where_it_was() {
     when_tried(&app, &format!("/v1/webhooks/{webhook}"), "delivered", 1).await;
     let sent = app.sender.sent().pop().expect("it was sent");
     let told = sent.event.map(|event| event.subject);
-    let Some(EventSubject::Booking { booking, previous_range: Some(previous) }) = told else { panic!("{told:?}") };
+    let Some(EventSubject::Booking { booking, previous_range: Some(previous), .. }) = told else { panic!("{told:?}") };
     assert_eq!(booking.range.start.to_utc().to_rfc3339(), "2026-11-25T10:00:00+00:00");
     assert_eq!(
         (before.as_str(), previous.start.to_utc().to_rfc3339().as_str()),

@@ -6,7 +6,7 @@ use agentcal_engine::civil;
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, EventTypeId, KeyId, OrganizationId, UserId};
 use agentcal_engine::model::{
     Account, ApiKey, AttendeePolicy, AvailabilityRules, BufferMode, Calendar, Connection, ConnectionStatus, EventType,
-    KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
+    FollowUp, KeyKind, Mode, OnStale, Organization, ProviderKind, SchedulingMode, Tenant, User, Watch, WatchState,
 };
 use agentcal_engine::ports::{Credentials, SandboxEvent, Store};
 use agentcal_engine::time::{DAY_US, TimeRange, Timestamp};
@@ -184,6 +184,7 @@ impl Home<'_> {
             require_slot_id: false,
             on_stale: OnStale::Verify,
             attendee_policy: AttendeePolicy::default(),
+            follow_up: FollowUp::default(),
             created_at: self.now,
         }
     }

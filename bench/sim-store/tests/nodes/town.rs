@@ -193,6 +193,7 @@ impl Town {
             entropy: Arc::clone(&self.ids) as _,
             peers: Some(Arc::new(self.links.clone())),
             webhooks: None,
+            jobs: None,
             settings,
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::ids::{AccountId, EventTypeId, UserId};
 use agentcal_engine::model::{
-    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, DateOverride, EventType, OnStale,
+    AttendeePolicy, AvailabilityRules, BufferMode, CivilTime, CivilWindow, DateOverride, EventType, FollowUp, OnStale,
     SchedulingMode, WeeklyRule,
 };
 use agentcal_engine::time::{DAY_US, MINUTE_US, TimeRange, Timestamp};
@@ -49,6 +49,7 @@ pub(crate) fn event_type(dice: &mut Dice, id: EventTypeId, account_id: AccountId
         require_slot_id: dice.percent(20),
         on_stale: dice.pick(&[OnStale::Verify, OnStale::Verify, OnStale::Accept, OnStale::Refuse]),
         attendee_policy: AttendeePolicy::default(),
+        follow_up: FollowUp::default(),
         created_at: Timestamp::EARLIEST,
     }
 }

@@ -91,6 +91,7 @@ impl Scene {
             entropy: Arc::clone(&ids) as _,
             peers: None,
             webhooks: None,
+            jobs: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

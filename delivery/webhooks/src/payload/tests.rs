@@ -55,7 +55,7 @@ fn said(kind: EventKind, subject: EventSubject) -> Value {
 #[test]
 fn a_booking_is_told_as_it_was() {
     let previous_range = TimeRange::new(NINE.plus_micros(-3_600_000_000), NINE);
-    let subject = EventSubject::Booking { booking: Box::new(booking()), previous_range };
+    let subject = EventSubject::Booking { booking: Box::new(booking()), previous_range, minutes_before: None };
     let expected = json!({
         "type": "booking.rescheduled",
         "timestamp": "2026-11-23T08:00:00+00:00",
@@ -89,6 +89,15 @@ fn a_booking_is_told_as_it_was() {
 }
 
 #[test]
+fn a_reminder_says_which_it_is() {
+    let subject =
+        EventSubject::Booking { booking: Box::new(booking()), previous_range: None, minutes_before: Some(60) };
+    let said = said(EventKind::BookingReminder, subject);
+    assert_eq!((&said["type"], &said["data"]["minutes_before"]), (&json!("booking.reminder"), &json!(60)));
+    assert_eq!(said["data"].get("previous"), None);
+}
+
+#[test]
 fn a_message_is_never_too_long() {
     let check = |metadata_len: usize, hosts: usize, error_len: usize, omitted: Value| {
         let mut booking = booking();
@@ -100,7 +109,7 @@ fn a_message_is_never_too_long() {
         booking.attendee.name = "\u{1F4C5}".repeat(200);
         booking.location = Some("\u{1F4C5}".repeat(1_000));
         booking.cancel_reason = Some("\u{1F4C5}".repeat(500));
-        let subject = EventSubject::Booking { booking: Box::new(booking), previous_range: None };
+        let subject = EventSubject::booking(booking);
         let said = said(EventKind::BookingCancelled, subject);
         assert_eq!(said["data"]["booking"]["omitted"], omitted);
         assert_eq!(said["data"]["booking"]["user_ids"].as_array().expect("a list").len(), hosts);

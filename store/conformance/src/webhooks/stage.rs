@@ -5,13 +5,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::followups::MailFor;
 use agentcal_engine::ids::WebhookId;
 use agentcal_engine::model::{
     Booking, DeliveryAttempt, DeliveryState, EventKind, EventSubject, User, WebhookDelivery, WebhookEndpoint,
     WebhookHealth, WebhookStanding,
 };
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, PageRequest, Spread, Store,
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, JobStore, PageRequest, Spread, Store,
     WebhookStore, Write,
 };
 use agentcal_engine::time::TimeRange;
@@ -21,13 +22,15 @@ use crate::World;
 use crate::world::TestClock;
 
 /// How long a claim lasts here.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 /// A world whose store keeps webhooks, too.
 pub struct WebhookWorld {
     world: World,
     /// The store, as what keeps webhooks.
     pub webhooks: Arc<dyn WebhookStore>,
+    /// The store, as what keeps jobs.
+    pub jobs: Arc<dyn JobStore>,
 }
 
 impl Deref for WebhookWorld {
@@ -42,7 +45,7 @@ impl WebhookWorld {
     /// A world on a store of this making.
     pub async fn new<S, G, F>(make: impl FnOnce(Arc<TestClock>) -> F) -> Self
     where
-        S: Store + WebhookStore + Clone + 'static,
+        S: Store + WebhookStore + JobStore + Clone + 'static,
         G: Send + 'static,
         F: Future<Output = (S, G)>,
     {
@@ -53,15 +56,15 @@ impl WebhookWorld {
             (store, ground)
         })
         .await;
-        let webhooks = Arc::new(kept.expect("the store was made"));
-        Self { world, webhooks }
+        let store = Arc::new(kept.expect("the store was made"));
+        Self { world, webhooks: Arc::clone(&store) as _, jobs: store }
     }
 
-    pub(super) fn owner(&self) -> EndpointOwner {
+    pub(crate) fn owner(&self) -> EndpointOwner {
         EndpointOwner { organization_id: self.tenant.organization_id, mode: self.tenant.mode }
     }
 
-    pub(super) fn new_endpoint(&self) -> WebhookEndpoint {
+    pub(crate) fn new_endpoint(&self) -> WebhookEndpoint {
         WebhookEndpoint {
             id: WebhookId::from_uuid(self.uuid()),
             organization_id: self.tenant.organization_id,
@@ -75,30 +78,30 @@ impl WebhookWorld {
         }
     }
 
-    pub(super) async fn make(&self, endpoint: &WebhookEndpoint) -> WebhookId {
+    pub(crate) async fn make(&self, endpoint: &WebhookEndpoint) -> WebhookId {
         let made = self.webhooks.create_endpoint(endpoint, b"a secret of an endpoint", None).await;
         assert_eq!(made.expect("the store answers"), Write::Done);
         endpoint.id
     }
 
-    pub(super) async fn endpoint(&self) -> WebhookId {
+    pub(crate) async fn endpoint(&self) -> WebhookId {
         self.make(&self.new_endpoint()).await
     }
 
-    pub(super) async fn read(&self, id: WebhookId) -> WebhookEndpoint {
+    pub(crate) async fn read(&self, id: WebhookId) -> WebhookEndpoint {
         let found = self.webhooks.endpoint(self.owner(), id).await.expect("readable");
         found.expect("the endpoint is there")
     }
 
-    pub(super) async fn spread(&self) -> Spread {
-        self.webhooks.spread_events(None, 100).await.expect("the store answers")
+    pub(crate) async fn spread(&self) -> Spread {
+        self.webhooks.spread_events(None, 100, MailFor::NOBODY).await.expect("the store answers")
     }
 
-    pub(super) async fn due(&self) -> Vec<DueEndpoint> {
+    pub(crate) async fn due(&self) -> Vec<DueEndpoint> {
         self.webhooks.due_endpoints(None, 100).await.expect("readable")
     }
 
-    pub(super) async fn claim(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
+    pub(crate) async fn claim(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
         let claim = EndpointClaim { endpoint_id, owner: None, limit: 10, lease: LEASE };
         let mut claimed = self.webhooks.claim_deliveries(claim).await.expect("the store answers");
         claimed.sort_by_key(|delivery| (delivery.happened_at, delivery.event.sequence()));
@@ -106,12 +109,12 @@ impl WebhookWorld {
     }
 
     /// Spreads what is new, and claims what an endpoint shall hear.
-    pub(super) async fn claimed(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
+    pub(crate) async fn claimed(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
         self.spread().await;
         self.claim(endpoint_id).await
     }
 
-    pub(super) async fn record(
+    pub(crate) async fn record(
         &self,
         delivery: &ClaimedDelivery,
         endpoint_id: WebhookId,
@@ -137,29 +140,29 @@ impl WebhookWorld {
         self.webhooks.record_attempts(&[record]).await.expect("the store answers");
     }
 
-    pub(super) async fn deliveries(&self, id: WebhookId, state: Option<DeliveryState>) -> Vec<WebhookDelivery> {
+    pub(crate) async fn deliveries(&self, id: WebhookId, state: Option<DeliveryState>) -> Vec<WebhookDelivery> {
         let page = PageRequest { limit: 100, after: None };
         self.webhooks.list_deliveries(self.owner(), id, state, &page).await.expect("readable").rows
     }
 
-    pub(super) async fn states(&self, id: WebhookId) -> Vec<DeliveryState> {
+    pub(crate) async fn states(&self, id: WebhookId) -> Vec<DeliveryState> {
         self.deliveries(id, None).await.into_iter().map(|delivery| delivery.state).collect()
     }
 
-    pub(super) async fn a_booking(&self) -> (User, Booking) {
+    pub(crate) async fn a_booking(&self) -> (User, Booking) {
         let user = self.user().await;
         let booking = self.book(&[&user], self.minutes(60, 90)).await;
         (user, booking)
     }
 
-    pub(super) fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
 }
 
-pub(super) fn booking_of(delivery: &ClaimedDelivery) -> (&Booking, Option<TimeRange>) {
+pub(crate) fn booking_of(delivery: &ClaimedDelivery) -> (&Booking, Option<TimeRange>) {
     match &delivery.event.subject {
-        EventSubject::Booking { booking, previous_range } => (booking, *previous_range),
+        EventSubject::Booking { booking, previous_range, .. } => (booking, *previous_range),
         EventSubject::Connection { .. } => panic!("it is about a connection"),
     }
 }

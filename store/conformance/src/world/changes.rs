@@ -47,13 +47,13 @@ impl World {
 }
 
 /// What a plan tells of a booking, as it then is.
-pub(super) fn told(
+pub(crate) fn told(
     plan: &CommitPlan,
     kind: EventKind,
     booking: Booking,
     previous_range: Option<TimeRange>,
 ) -> Box<Event> {
-    let subject = EventSubject::Booking { booking: Box::new(booking), previous_range };
+    let subject = EventSubject::Booking { booking: Box::new(booking), previous_range, minutes_before: None };
     Box::new(Event { id: EventId::from_uuid(plan.commit_id), kind, subject })
 }
 

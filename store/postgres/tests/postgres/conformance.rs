@@ -1,4 +1,4 @@
-//! PostgreSQL keeps the store port, and those of webhooks, of what mails look like, and of nodes.
+//! PostgreSQL keeps the store port, and those of webhooks, of jobs, of what mails look like, and of nodes.
 
 use crate::common::{is_available, make};
 
@@ -12,5 +12,13 @@ async fn deliveries_are_their_owners() {
     if is_available() {
         let world = agentcal_store_conformance::webhooks::WebhookWorld::new(make).await;
         agentcal_store_conformance::webhooks::deliveries_are_their_owners(world).await;
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_their_owners() {
+    if is_available() {
+        let world = agentcal_store_conformance::webhooks::WebhookWorld::new(make).await;
+        agentcal_store_conformance::jobs::jobs_are_their_owners(world).await;
     }
 }

@@ -1,0 +1,206 @@
+//! Does what follows from bookings when its time has come: tells of moments that were waited for, and sends mails. Rows hold
+//! everything that waits; a mail in hand here is given back by its lease if this node dies.
+//!
+//! One task does all of it but the sending. It wakes when events were spread, when a mail was sent, and once a sweep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_engine::followups::is_of_use;
+use agentcal_engine::ids::{AccountId, JobId};
+use agentcal_engine::model::{JobKind, User};
+use agentcal_engine::ports::{
+    AccountConfig, ClaimedMail, JobNext, JobResult, MailClaim, MailSent, Mailer, OutboundMail, StoreError,
+};
+use agentcal_engine::shard::NodeId;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::metrics;
+use crate::occasions::Occasions;
+use crate::parts::Jobs;
+
+/// Most timers of a kind settled in one transaction.
+const TIMERS_MAX: u32 = 100;
+/// Leases are held anew when this part of them has passed.
+const HELD_ANEW_AFTER: u32 = 3;
+/// The wait after a try that failed inside, or for want of the store.
+const WAIT_INSIDE: Duration = Duration::from_secs(60);
+/// Tries after which a mail is given up that always fails inside.
+const TRIES_INSIDE_MAX: u32 = 20;
+/// How long mails under way are waited for at the end. Those that take longer are sent again by whoever comes next.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What is in hand.
+struct Hand {
+    context: Arc<Context>,
+    jobs: Jobs,
+    /// Mails under way, with the number of the try.
+    under_way: BTreeMap<(AccountId, JobId), u32>,
+    /// When their leases were last held anew.
+    held_at: Instant,
+    /// What was tried and is not kept yet.
+    tried: Vec<JobResult>,
+    send: UnboundedSender<JobResult>,
+}
+
+/// Works until the scheduler stops.
+pub(crate) async fn run(context: Arc<Context>, jobs: Jobs) {
+    let (send, mut occasions) = Occasions::new(context.parts.settings.sweep_interval);
+    let held_at = Instant::now();
+    let mut hand =
+        Hand { context: Arc::clone(&context), jobs, under_way: BTreeMap::new(), held_at, tried: Vec::new(), send };
+    while let Some(tried) = occasions.next(&context.stopping, &context.job_bell).await {
+        hand.take_back(tried);
+        if let Err(error) = hand.round().await {
+            tracing::warn!(%error, "what follows from bookings waits for the store");
+        }
+    }
+    hand.farewell(occasions).await;
+}
+
+impl Hand {
+    fn take_back(&mut self, tried: Vec<JobResult>) {
+        for result in &tried {
+            self.under_way.remove(&(result.account_id, result.id));
+        }
+        self.tried.extend(tried);
+    }
+
+    async fn round(&mut self) -> Result<(), StoreError> {
+        self.keep_results().await?;
+        self.hold_anew().await?;
+        if self.context.is_closing() {
+            return Ok(());
+        }
+        let owner = self.context.ownership.only_own();
+        let (due, now) = (self.jobs.store.first_due().await?, self.context.store_now());
+        let is_due = |kind| due.get(&kind).is_some_and(|&at| at <= now);
+        if is_due(JobKind::Reminder) || is_due(JobKind::Completed) {
+            self.ring(owner).await?;
+        }
+        if is_due(JobKind::Mail) {
+            self.send_due(owner).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what tries came to. What cannot be kept now is kept with the next round.
+    async fn keep_results(&mut self) -> Result<(), StoreError> {
+        if !self.tried.is_empty() {
+            self.jobs.store.record_jobs(&self.tried).await?;
+            self.tried.clear();
+        }
+        Ok(())
+    }
+
+    /// A server may take its time over a mail; nobody else shall take it for lost meanwhile.
+    async fn hold_anew(&mut self) -> Result<(), StoreError> {
+        let lease = self.context.parts.settings.mail_lease;
+        if self.under_way.is_empty() || self.held_at.elapsed() < lease / HELD_ANEW_AFTER {
+            return Ok(());
+        }
+        let in_hand: Vec<_> =
+            self.under_way.iter().map(|(&(account, id), &attempts)| (account, id, attempts)).collect();
+        self.jobs.store.hold_mails(&in_hand, lease).await?;
+        self.held_at = Instant::now();
+        Ok(())
+    }
+
+    /// Tells of moments that have come, as events, which are then spread.
+    async fn ring(&self, owner: Option<NodeId>) -> Result<(), StoreError> {
+        while self.jobs.store.ring_timers(owner, TIMERS_MAX).await? >= TIMERS_MAX {
+            self.context.delivery_bell.notify_one();
+        }
+        self.context.delivery_bell.notify_one();
+        Ok(())
+    }
+
+    /// Sends what there is room for.
+    async fn send_due(&mut self, owner: Option<NodeId>) -> Result<(), StoreError> {
+        let Some(mailer) = self.jobs.mailer.clone() else { return Ok(()) };
+        let settings = &self.context.parts.settings;
+        let room = settings.mails_at_once_max.saturating_sub(self.under_way.len());
+        let limit = u32::try_from(room).unwrap_or(u32::MAX);
+        if limit == 0 {
+            return Ok(());
+        }
+        if self.under_way.is_empty() {
+            self.held_at = Instant::now();
+        }
+        for mail in self.jobs.store.claim_mails(MailClaim { owner, limit, lease: settings.mail_lease }).await? {
+            self.under_way.insert((mail.account_id, mail.id), mail.attempts);
+            self.begin(Arc::clone(&mailer), mail);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, mailer: Arc<dyn Mailer>, mail: ClaimedMail) {
+        let (context, send) = (Arc::clone(&self.context), self.send.clone());
+        tokio::spawn(async move {
+            let (account_id, id, attempts) = (mail.account_id, mail.id, mail.attempts);
+            // A panic must not leave one place less for ever.
+            let sent = tokio::spawn({
+                let context = Arc::clone(&context);
+                async move { deliver(&context, &*mailer, mail).await }
+            });
+            let sent = sent.await.unwrap_or_else(|error| failed(format!("sending failed inside: {error}"), attempts));
+            ::metrics::counter!(metrics::MAIL_ATTEMPTS, "outcome" => sent.outcome).increment(1);
+            let ended_at = context.store_now();
+            let result = JobResult { account_id, id, attempts, ended_at, outcome: sent.said, next: sent.next };
+            // Nobody listens any more: the lease gives the mail back.
+            let _ = send.send(result);
+        });
+    }
+
+    /// Keeps what ends soon.
+    async fn farewell(mut self, mut occasions: Occasions<JobResult>) {
+        let until = Instant::now() + FAREWELL;
+        while !self.under_way.is_empty() {
+            let Some(tried) = occasions.until(until).await else { break };
+            self.take_back(tried);
+        }
+        if let Err(error) = self.keep_results().await {
+            tracing::warn!(%error, "results of mails were not kept; they are sent again, as the same mails");
+        }
+    }
+}
+
+/// Sends a mail that is still of use.
+async fn deliver(context: &Context, mailer: &dyn Mailer, mail: ClaimedMail) -> MailSent {
+    match prepare(context, &mail).await {
+        Ok(Ok(config)) => {
+            let hosts = hosts_of(&config, &mail);
+            let (organization_id, attempts) = (mail.organization_id, mail.attempts);
+            let account = config.account.clone();
+            mailer.send(OutboundMail { organization_id, account, hosts, work: mail.work, attempts }).await
+        }
+        Ok(Err(reason)) => MailSent { outcome: "unneeded", said: reason.to_owned(), next: JobNext::Done },
+        Err(error) => failed(error.to_string(), mail.attempts),
+    }
+}
+
+/// The account's configuration, or why the mail need not be sent.
+async fn prepare(
+    context: &Context,
+    mail: &ClaimedMail,
+) -> Result<Result<Arc<AccountConfig>, &'static str>, StoreError> {
+    let booking = context.parts.store.booking(mail.account_id, mail.work.booking.id).await?;
+    if let Err(reason) = is_of_use(&mail.work, booking.map(|item| item.booking), context.store_now()) {
+        return Ok(Err(reason));
+    }
+    Ok(context.config(mail.account_id).await?.ok_or("of no use: the account is gone"))
+}
+
+/// The booking's hosts that are still there, in its order.
+fn hosts_of(config: &AccountConfig, mail: &ClaimedMail) -> Vec<Arc<User>> {
+    let user = |id| config.users.iter().find(|(user, _)| user.id == id).map(|(user, _)| Arc::clone(user));
+    mail.work.booking.hosts.iter().filter_map(|host| user(host.user_id)).collect()
+}
+
+fn failed(said: String, attempts: u32) -> MailSent {
+    let next = if attempts < TRIES_INSIDE_MAX { JobNext::Again(WAIT_INSIDE) } else { JobNext::GiveUp };
+    MailSent { outcome: "failed", said, next }
+}

@@ -1,0 +1,49 @@
+//! When a task that works through rows does its next round: when it is rung, when something it sent for came back, and once
+//! a sweep.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Occasions for rounds, and what came back with them.
+pub(crate) struct Occasions<T> {
+    results: UnboundedReceiver<T>,
+    rhythm: Interval,
+}
+
+impl<T> Occasions<T> {
+    /// And what results are sent by. No more wait in it than were sent for at once.
+    pub(crate) fn new(sweep_interval: Duration) -> (UnboundedSender<T>, Self) {
+        let (send, results) = unbounded_channel();
+        let mut rhythm = interval(sweep_interval);
+        rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        (send, Self { results, rhythm })
+    }
+
+    /// Waits for the next, and gives what has come back; `None`: it is time to stop.
+    pub(crate) async fn next(&mut self, stopping: &CancellationToken, bell: &Notify) -> Option<Vec<T>> {
+        let first = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return None,
+            result = self.results.recv() => result,
+            () = bell.notified() => None,
+            _ = self.rhythm.tick() => None,
+        };
+        Some(self.with_rest(first))
+    }
+
+    /// What comes back before an instant, as soon as there is something; `None`: nothing did.
+    pub(crate) async fn until(&mut self, until: Instant) -> Option<Vec<T>> {
+        let left = until.saturating_duration_since(Instant::now());
+        let first = timeout(left, self.results.recv()).await.ok().flatten()?;
+        Some(self.with_rest(Some(first)))
+    }
+
+    fn with_rest(&mut self, first: Option<T>) -> Vec<T> {
+        let rest = std::iter::from_fn(|| self.results.try_recv().ok());
+        first.into_iter().chain(rest).collect()
+    }
+}

@@ -1,0 +1,305 @@
+//! What follows from bookings, as rows: made, done when due, kept for a time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use agentcal_engine::followups::ring;
+use agentcal_engine::ids::{AccountId, BookingId, JobId, OrganizationId};
+use agentcal_engine::model::{Job, JobKind, JobState, JobWork, MailWork, NewJob, Tenant, TimerWork};
+use agentcal_engine::ports::{
+    ClaimedMail, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim, PageRequest, StoreError,
+};
+use agentcal_engine::shard::{NodeId, Shard};
+use agentcal_engine::time::Timestamp;
+use async_trait::async_trait;
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::db::{Db, DbConnection, DbStore};
+use crate::error::{Result, corrupt, store_error};
+use crate::events::{Moment, happened};
+use crate::rows::{before, into_page, probe};
+use crate::scope::Scope;
+use crate::text::{Named, from_json, to_json, to_u32};
+use crate::{booking, locks, words};
+
+/// How long a job is kept after it ended.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+#[async_trait]
+impl JobStore for DbStore {
+    async fn first_due(&self) -> Result<BTreeMap<JobKind, Timestamp>, StoreError> {
+        let mut reader = self.reader(Scope::All).await?;
+        let select = sqlx::query_as::<_, (Option<i64>, Option<i64>, Option<i64>)>(FIRST_DUE);
+        let (mail, reminder, completed) = select.fetch_one(&mut *reader).await.map_err(store_error)?;
+        let kinds = [(JobKind::Mail, mail), (JobKind::Reminder, reminder), (JobKind::Completed, completed)];
+        Ok(kinds.into_iter().filter_map(|(kind, at)| Some((kind, Timestamp::from_micros(at?)))).collect())
+    }
+
+    async fn ring_timers(&self, owner: Option<NodeId>, limit: u32) -> Result<u32, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+        let mut rung = 0;
+        for kind in [JobKind::Reminder, JobKind::Completed] {
+            for timer in due_timers(&mut work, kind, owner, limit, moment.now).await? {
+                ring_one(&mut work, &timer, moment).await?;
+                rung += 1;
+            }
+        }
+        work.commit().await.map_err(store_error)?;
+        Ok(rung)
+    }
+
+    async fn claim_mails(&self, claim: MailClaim) -> Result<Vec<ClaimedMail>, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let claimed = claim_mails(&mut work, claim, now).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(claimed)
+    }
+
+    async fn hold_mails(&self, in_hand: &[(AccountId, JobId, u32)], lease: Duration) -> Result<(), StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let until = self.now_on(&mut work).await? + lease;
+        for &(account_id, id, attempts) in in_hand {
+            let update = sqlx::query(
+                "UPDATE jobs SET due_at = $4 WHERE account_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'pending'",
+            );
+            let update = update.bind(account_id.as_uuid()).bind(id.as_uuid()).bind(i64::from(attempts));
+            update.bind(until.as_micros()).execute(&mut *work).await.map_err(store_error)?;
+        }
+        work.commit().await.map_err(store_error)
+    }
+
+    async fn record_jobs(&self, results: &[JobResult]) -> Result<(), StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        for result in results {
+            record(&mut work, result).await?;
+        }
+        work.commit().await.map_err(store_error)
+    }
+
+    async fn list_jobs(
+        &self,
+        owner: EndpointOwner,
+        kind: Option<JobKind>,
+        state: Option<JobState>,
+        page: &PageRequest,
+    ) -> Result<ListPage<Job>, StoreError> {
+        let mut reader = self.reader(Scope::All).await?;
+        let mut select = list_statement(owner, kind, state, page);
+        let rows = select.build_query_as::<JobRow>().fetch_all(&mut *reader).await.map_err(store_error)?;
+        let ListPage { rows, next } = into_page(rows, page, |row| (row.created_at, row.job_id));
+        Ok(ListPage { rows: rows.into_iter().map(JobRow::into_engine).collect::<Result<_>>()?, next })
+    }
+
+    async fn forget_old_jobs(&self, limit: u32) -> Result<u64, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let delete = sqlx::query(words::FORGET_JOBS).bind((now - KEPT_FOR).as_micros()).bind(i64::from(limit));
+        let gone = delete.execute(&mut *work).await.map_err(store_error)?.rows_affected();
+        work.commit().await.map_err(store_error)?;
+        Ok(gone)
+    }
+}
+
+/// Each looks at the first row of its part of an index.
+const FIRST_DUE: &str = "SELECT \
+     (SELECT due_at FROM jobs WHERE kind = 'mail' AND state = 'pending' ORDER BY due_at LIMIT 1), \
+     (SELECT due_at FROM jobs WHERE kind = 'reminder' AND state = 'pending' ORDER BY due_at LIMIT 1), \
+     (SELECT due_at FROM jobs WHERE kind = 'completed' AND state = 'pending' ORDER BY due_at LIMIT 1)";
+
+/// Writes jobs of an account. One whose name is there already is left as it is.
+pub(crate) async fn insert(
+    work: &mut DbConnection,
+    tenant: &Tenant,
+    new: &[NewJob],
+    Moment { now, entropy }: Moment<'_>,
+) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut insert = QueryBuilder::<Db>::new(
+        "INSERT INTO jobs (account_id, job_id, organization_id, mode, shard, kind, name, booking_id, state, due_at, \
+         attempts, payload, created_at) ",
+    );
+    let shard = i32::from(Shard::of(tenant.account_id).number());
+    insert.push_values(new, |mut values, job| {
+        values.push_bind(tenant.account_id.as_uuid()).push_bind(JobId::mint(now, entropy).as_uuid());
+        values.push_bind(tenant.organization_id.as_uuid()).push_bind(tenant.mode.name()).push_bind(shard);
+        values.push_bind(job.work.kind().name()).push_bind(job.name.clone());
+        values.push_bind(job.work.booking_id().as_uuid()).push("'pending'").push_bind(job.due_at.as_micros());
+        values.push("0").push_bind(to_json(&job.work)).push_bind(now.as_micros());
+    });
+    insert.push(" ON CONFLICT (account_id, name) DO NOTHING");
+    insert.build().execute(work).await.map(drop).map_err(store_error)
+}
+
+#[derive(sqlx::FromRow)]
+struct TimerRow {
+    account_id: Uuid,
+    job_id: Uuid,
+    payload: String,
+}
+
+async fn due_timers(
+    work: &mut DbConnection,
+    kind: JobKind,
+    owner: Option<NodeId>,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<TimerRow>> {
+    let select = sqlx::query_as(words::DUE_TIMERS).bind(kind.name()).bind(now.as_micros()).bind(i64::from(limit));
+    select.bind(owner.map(|node| node.0)).fetch_all(work).await.map_err(store_error)
+}
+
+/// Says what a timer comes to, and settles it. The booking stands still meanwhile: what is told first happened first.
+async fn ring_one(work: &mut DbConnection, row: &TimerRow, moment: Moment<'_>) -> Result<()> {
+    let account_id = AccountId::from_uuid(row.account_id);
+    let Ok(timer) = timer_of(&row.payload) else {
+        return settle(work, row, JobState::Dead, UNREADABLE, moment.now).await;
+    };
+    locks::booking(work, account_id, timer.booking_id).await?;
+    let found = booking::load(work, account_id, &[timer.booking_id.as_uuid()]).await?.remove(&timer.booking_id);
+    let outcome = match ring(&timer, found, moment.now) {
+        Ok((kind, subject)) => {
+            happened(work, account_id, kind, subject, moment).await?;
+            "told"
+        }
+        Err(reason) => reason,
+    };
+    settle(work, row, JobState::Done, outcome, moment.now).await
+}
+
+/// What is said of a row that nobody can read: it would hold up everything behind it, each time anew.
+const UNREADABLE: &str = "its row cannot be read";
+
+fn timer_of(payload: &str) -> Result<TimerWork> {
+    match from_json("a job", payload)? {
+        JobWork::Timer(timer) => Ok(timer),
+        JobWork::Mail(_) => Err(corrupt("a timer", "a mail")),
+    }
+}
+
+async fn settle(work: &mut DbConnection, row: &TimerRow, state: JobState, outcome: &str, now: Timestamp) -> Result<()> {
+    let update = sqlx::query(
+        "UPDATE jobs SET state = $3, last_outcome = $4, due_at = $5, attempts = attempts + 1, payload = '' \
+         WHERE account_id = $1 AND job_id = $2",
+    );
+    let update = update.bind(row.account_id).bind(row.job_id).bind(state.name()).bind(outcome);
+    update.bind(now.as_micros()).execute(work).await.map(drop).map_err(store_error)
+}
+
+#[derive(sqlx::FromRow)]
+struct MailRow {
+    account_id: Uuid,
+    job_id: Uuid,
+    organization_id: Uuid,
+    mode: String,
+    attempts: i64,
+    payload: String,
+}
+
+async fn claim_mails(work: &mut DbConnection, claim: MailClaim, now: Timestamp) -> Result<Vec<ClaimedMail>> {
+    let update = sqlx::query_as::<_, MailRow>(words::CLAIM_MAILS).bind(now.as_micros());
+    let update = update.bind((now + claim.lease).as_micros()).bind(i64::from(claim.limit));
+    let rows = update.bind(claim.owner.map(|node| node.0)).fetch_all(&mut *work).await.map_err(store_error)?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Ok(mail) = mail_of(&row.payload) else {
+            let row = TimerRow { account_id: row.account_id, job_id: row.job_id, payload: row.payload };
+            settle(work, &row, JobState::Dead, UNREADABLE, now).await?;
+            continue;
+        };
+        claimed.push(ClaimedMail {
+            account_id: AccountId::from_uuid(row.account_id),
+            organization_id: OrganizationId::from_uuid(row.organization_id),
+            mode: Named::named(&row.mode)?,
+            id: JobId::from_uuid(row.job_id),
+            attempts: to_u32(row.attempts)?,
+            work: mail,
+        });
+    }
+    Ok(claimed)
+}
+
+fn mail_of(payload: &str) -> Result<MailWork> {
+    match from_json("a job", payload)? {
+        JobWork::Mail(mail) => Ok(*mail),
+        JobWork::Timer(_) => Err(corrupt("a mail", "a timer")),
+    }
+}
+
+async fn record(work: &mut DbConnection, result: &JobResult) -> Result<()> {
+    let (update, due_at) = match result.next {
+        JobNext::Done => (RECORD_DONE, result.ended_at),
+        JobNext::Again(wait) => (RECORD_AGAIN, result.ended_at + wait),
+        JobNext::GiveUp => (RECORD_DEAD, result.ended_at),
+    };
+    let update = sqlx::query(update).bind(result.account_id.as_uuid()).bind(result.id.as_uuid());
+    let update = update.bind(i64::from(result.attempts)).bind(due_at.as_micros()).bind(&result.outcome);
+    update.execute(work).await.map(drop).map_err(store_error)
+}
+
+/// A success counts, whichever try it is of. What was done needs nobody's data any more.
+const RECORD_DONE: &str = "UPDATE jobs SET state = 'done', due_at = $4, last_outcome = $5, payload = '' \
+     WHERE account_id = $1 AND job_id = $2 AND attempts >= $3";
+/// A failure counts unless a later try has begun, or somebody ended the job.
+const RECORD_AGAIN: &str = "UPDATE jobs SET due_at = $4, last_outcome = $5 \
+     WHERE account_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'pending'";
+const RECORD_DEAD: &str = "UPDATE jobs SET state = 'dead', due_at = $4, last_outcome = $5 \
+     WHERE account_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'pending'";
+
+fn list_statement(
+    owner: EndpointOwner,
+    kind: Option<JobKind>,
+    state: Option<JobState>,
+    page: &PageRequest,
+) -> QueryBuilder<Db> {
+    let mut select = QueryBuilder::<Db>::new(
+        "SELECT account_id, job_id, kind, name, booking_id, state, due_at, attempts, last_outcome, created_at FROM jobs \
+         WHERE organization_id = ",
+    );
+    select.push_bind(owner.organization_id.as_uuid()).push(" AND mode = ").push_bind(owner.mode.name());
+    if let Some(state) = state {
+        select.push(" AND state = ").push_bind(state.name());
+    }
+    if let Some(kind) = kind {
+        select.push(" AND kind = ").push_bind(kind.name());
+    }
+    let (created_at, job_id) = before(page);
+    select.push(" AND (created_at, job_id) < (").push_bind(created_at).push(", ").push_bind(job_id);
+    select.push(") ORDER BY created_at DESC, job_id DESC LIMIT ").push_bind(probe(page));
+    select
+}
+
+#[derive(sqlx::FromRow)]
+struct JobRow {
+    account_id: Uuid,
+    job_id: Uuid,
+    kind: String,
+    name: String,
+    booking_id: Uuid,
+    state: String,
+    due_at: i64,
+    attempts: i64,
+    last_outcome: Option<String>,
+    created_at: i64,
+}
+
+impl JobRow {
+    fn into_engine(self) -> Result<Job> {
+        Ok(Job {
+            id: JobId::from_uuid(self.job_id),
+            account_id: AccountId::from_uuid(self.account_id),
+            kind: Named::named(&self.kind)?,
+            name: self.name,
+            booking_id: BookingId::from_uuid(self.booking_id),
+            state: Named::named(&self.state)?,
+            due_at: Timestamp::from_micros(self.due_at),
+            attempts: to_u32(self.attempts)?,
+            last_outcome: self.last_outcome,
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
