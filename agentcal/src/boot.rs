@@ -12,7 +12,9 @@ use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness};
 use agentcal_delivery_mail::Outbox;
 use agentcal_delivery_webhooks::{HttpWebhookSender, WebhookSenderOptions};
 use agentcal_engine::commit::HoldLimits;
-use agentcal_engine::ports::{Clock, Entropy, FactCache, MailShelf, NodeRecord, Peers, Quotas, Store, StoreError};
+use agentcal_engine::ports::{
+    Clock, Entropy, FactCache, MailShelf, Mailer, NodeRecord, Peers, Quotas, Store, StoreError,
+};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
@@ -25,9 +27,10 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, PeersConfig, SecretText, WebhooksConfig};
+use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, MailConfig, PeersConfig, SecretText, WebhooksConfig};
 use crate::durable::Durable;
 use crate::looks::Looks;
+use crate::mail::{Links, Postman};
 use crate::shelf::Shelf;
 use skew::{Skew, Weight};
 
@@ -94,6 +97,8 @@ pub(crate) struct Plan {
     pub(crate) caldav: CaldavConfig,
     /// How it tells webhook endpoints.
     pub(crate) webhooks: WebhooksConfig,
+    /// How mails leave; `None`: not at all.
+    pub(crate) mail: Option<MailConfig>,
     /// The Redis server facts are cached on; `None`: in the process.
     pub(crate) redis_url: Option<SecretText>,
     /// How it and other nodes reach and know each other; `None`: it is alone.
@@ -257,6 +262,8 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     let peers = peers.transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
     let webhooks = Webhooks { store: webhook_store, sender: Arc::new(webhook_sender(&plan.webhooks)?) };
+    let looks = Arc::new(Looks::new(Arc::clone(&mail_settings)));
+    let mailer = mailer(&plan, &looks, &entropy)?;
     let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
     let scheduler = Scheduler::start(SchedulerParts {
         store: Arc::clone(&store),
@@ -267,7 +274,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         webhooks: Some(webhooks.clone()),
-        jobs: Some(Jobs { store: job_store, mailer: None }),
+        jobs: Some(Jobs { store: job_store, mailer }),
         settings: SchedulerSettings {
             hold_limits: plan.holds,
             address,
@@ -301,7 +308,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         entropy,
         signing: plan.signing,
         webhooks: Some(webhooks),
-        mail: Some(MailSettings { store: Arc::clone(&mail_settings), press: Arc::new(Looks::new(mail_settings)) }),
+        mail: Some(MailSettings { store: mail_settings, press: looks }),
         settings: api_settings,
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),
@@ -317,6 +324,14 @@ fn shelf(folder: &Path) -> Result<Arc<dyn MailShelf>, BootError> {
 
 fn webhook_sender(config: &WebhooksConfig) -> Result<HttpWebhookSender, EgressError> {
     HttpWebhookSender::new(WebhookSenderOptions { policy: config.policy.clone(), dns: config.dns_server })
+}
+
+/// The way out for mails.
+fn mailer(plan: &Plan, looks: &Arc<Looks>, entropy: &Arc<dyn Entropy>) -> Result<Option<Arc<dyn Mailer>>, BootError> {
+    let Some(config) = plan.mail.clone() else { return Ok(None) };
+    let links = Links { signing: Arc::clone(&plan.signing), public_url: plan.public_url.clone() };
+    let postman = Postman::new(config, links, Arc::clone(looks), Arc::clone(entropy)).map_err(BootError::Outbox)?;
+    Ok(Some(Arc::new(postman)))
 }
 
 /// What nodes share besides the store.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{FactStore as _, JobStore, MailSettingsStore, NodeRecord, Store, StoreError, WebhookStore};
+use agentcal_engine::ports::{
+    FactStore as _, JobStore, MailSettingsStore, NodeRecord, Store, StoreError, WebhookStore,
+};
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
 use agentcal_store_vault::KeyRing;

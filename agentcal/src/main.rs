@@ -10,6 +10,7 @@ mod durable;
 mod files;
 mod keys;
 mod looks;
+mod mail;
 mod metrics;
 mod server;
 mod shelf;

@@ -1,8 +1,8 @@
 //! How enumerations, numbers and JSON stand in columns.
 
 use agentcal_engine::model::{
-    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, JobKind, JobState, KeyKind, MailKind, Mode,
-    OnStale, ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
+    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, JobKind, JobState, KeyKind,
+    MailKind, Mode, OnStale, ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
 };
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::time::{TimeRange, Timestamp};

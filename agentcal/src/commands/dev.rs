@@ -22,7 +22,7 @@ use super::{CommandResult, say};
 use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, OUTBOX_FOLDER, Plan};
 use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, LimitsConfig, WebhooksConfig};
+use crate::config::{CaldavConfig, LimitsConfig, MailConfig, WebhooksConfig};
 use crate::demo::{self, Manifest};
 use crate::durable::Durable;
 use crate::server::{self, Limits, Server};
@@ -40,8 +40,10 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits, limits: LimitsConfig) 
     let manifest = demo_data(&*port, &args.data_dir).await?;
     let listener = bind(SocketAddr::new(args.bind, args.port)).await?;
     let base_url = base_url(listener.address()?);
-    let plan =
-        Plan { outbox: Some(args.data_dir.join(OUTBOX_FOLDER)), ..plan(base_url.clone(), signing, holds, limits)? };
+    let plan = Plan {
+        outbox: Some(args.data_dir.join(OUTBOX_FOLDER)),
+        ..plan(&args.data_dir, base_url.clone(), signing, holds, limits)?
+    };
     let node = boot::start(&store, plan).await?;
     let (stop, stopping) = watch::channel(false);
     let router = node.public_router();
@@ -107,6 +109,7 @@ fn base_url(address: SocketAddr) -> String {
 }
 
 fn plan(
+    data_dir: &Path,
     public_url: String,
     signing: Arc<SigningKeys>,
     holds: HoldLimits,
@@ -115,6 +118,7 @@ fn plan(
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
         webhooks: WebhooksConfig::in_dev(),
+        mail: Some(MailConfig::in_dev(data_dir.join(OUTBOX_FOLDER))),
         redis_url: None,
         cluster: None,
         holds,

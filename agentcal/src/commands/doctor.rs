@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use agentcal_delivery_mail::SmtpTransport;
 use agentcal_engine::ports::CacheError;
 use agentcal_provider_egress::Dns;
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 use super::{CommandResult, Surroundings, say};
 use crate::boot;
 use crate::boot::skew::Skew;
-use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, SecretText};
+use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, MailConfig, SecretText};
 use crate::durable::Durable;
 
 /// Longest wait for a server.
@@ -89,6 +90,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
     findings.push(listen("listen", config.server.listen).await);
     findings.push(listen("internal", config.server.internal_listen).await);
     findings.push(caldav(config));
+    findings.push(mail(config.mail.as_ref()).await);
     if let Some(server) = config.caldav.dns_server {
         findings.push(dns(server).await);
     }
@@ -227,6 +229,18 @@ fn caldav(config: &Config) -> Finding {
         return Finding::good("CalDAV", "customers may name public https servers alone");
     }
     Finding::warning("CalDAV", format!("customers may also name servers over: {}", opened.join(", ")))
+}
+
+/// Connects, encrypts and logs in, and sends nothing.
+async fn mail(config: Option<&MailConfig>) -> Finding {
+    let Some(smtp) = config.and_then(|config| config.smtp.clone()) else {
+        return Finding::warning("mail", "AGENTCAL_SMTP_URL is not set: nobody gets mail about bookings");
+    };
+    match tokio::time::timeout(SERVER_TIMEOUT, SmtpTransport::new(smtp).check()).await {
+        Ok(Ok(())) => Finding::good("mail", "the server can be used"),
+        Ok(Err(trouble)) => Finding::bad("mail", trouble.to_string()),
+        Err(_) => Finding::bad("mail", format!("the server did not answer in {} s", SERVER_TIMEOUT.as_secs())),
+    }
 }
 
 async fn dns(server: SocketAddr) -> Finding {

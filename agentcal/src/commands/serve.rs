@@ -40,6 +40,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
     let plan = Plan {
         webhooks: WebhooksConfig::in_production(config.caldav.dns_server),
         caldav: config.caldav,
+        mail: config.mail,
         redis_url: config.redis_url,
         cluster: cluster(&config.database, config.peers, internal_address),
         holds: config.holds,

@@ -7,6 +7,7 @@ mod error;
 mod holds;
 mod limits;
 mod log;
+mod mail;
 mod peers;
 mod secret;
 mod server;
@@ -27,6 +28,7 @@ pub(crate) use encryption::EncryptionConfig;
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use limits::LimitsConfig;
 pub(crate) use log::{LogConfig, LogFormat};
+pub(crate) use mail::MailConfig;
 pub(crate) use peers::PeersConfig;
 pub(crate) use secret::SecretText;
 pub(crate) use server::ServerConfig;
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) holds: HoldLimits,
     /// How often keys may ask.
     pub(crate) limits: LimitsConfig,
+    /// How mails leave; `None`: not at all.
+    pub(crate) mail: Option<MailConfig>,
 }
 
 /// What commands need that touch nothing but the store.
@@ -74,6 +78,7 @@ pub(crate) struct RawConfig {
     caldav: caldav::Raw,
     holds: holds::Raw,
     limits: limits::Raw,
+    mail: mail::Raw,
     peers: peers::Raw,
     log: log::Raw,
 }
@@ -106,14 +111,15 @@ impl RawConfig {
         let encryption = keep(self.encryption.check(), &mut problems);
         let caldav = keep(self.caldav.check(), &mut problems);
         let holds = keep(self.holds.check(), &mut problems).zip(keep(self.limits.check(), &mut problems));
+        let mail = keep(self.mail.check(), &mut problems);
         keep(self.log.check(), &mut problems);
-        let store = database.zip(redis_url).zip(peers);
+        let store = database.zip(redis_url).zip(peers).zip(mail);
         match (store, server, encryption, caldav, holds) {
             (Some(store), Some(server), Some(encryption), Some(caldav), Some((holds, limits)))
                 if problems.is_empty() =>
             {
-                let ((database, redis_url), peers) = store;
-                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds, limits })
+                let (((database, redis_url), peers), mail) = store;
+                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds, limits, mail })
             }
             _ => Err(ConfigError::Problems(problems)),
         }

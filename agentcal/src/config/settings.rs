@@ -45,11 +45,15 @@ pub(crate) const HOLDS_PER_SESSION_MAX: Setting = setting("AGENTCAL_HOLDS_PER_SE
 pub(crate) const HOLDS_PER_USER_MAX: Setting = setting("AGENTCAL_HOLDS_PER_USER_MAX", "holds", "per_user_max");
 pub(crate) const LIMIT_KEY_PER_MINUTE: Setting = setting("AGENTCAL_LIMIT_KEY_PER_MINUTE", "limits", "key_per_minute");
 pub(crate) const LIMIT_KEY_BURST: Setting = setting("AGENTCAL_LIMIT_KEY_BURST", "limits", "key_burst");
+pub(crate) const SMTP_URL: Setting = setting("AGENTCAL_SMTP_URL", "mail", "smtp_url");
+pub(crate) const SMTP_AUTHORITY: Setting = setting("AGENTCAL_SMTP_AUTHORITY", "mail", "smtp_authority");
+pub(crate) const MAIL_FROM: Setting = setting("AGENTCAL_MAIL_FROM", "mail", "from");
+pub(crate) const MAIL_OUTBOX: Setting = setting("AGENTCAL_MAIL_OUTBOX", "mail", "outbox");
 pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 25] = [
+pub(crate) const SETTINGS: [Setting; 29] = [
     DATABASE_URL,
     DATABASE_CONNECTIONS,
     REDIS_URL,
@@ -73,6 +77,10 @@ pub(crate) const SETTINGS: [Setting; 25] = [
     HOLDS_PER_USER_MAX,
     LIMIT_KEY_PER_MINUTE,
     LIMIT_KEY_BURST,
+    SMTP_URL,
+    SMTP_AUTHORITY,
+    MAIL_FROM,
+    MAIL_OUTBOX,
     LOG,
     LOG_FORMAT,
 ];

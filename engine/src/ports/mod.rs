@@ -8,9 +8,9 @@ mod fact_cache;
 mod fact_store;
 mod hold_store;
 mod jobs;
-mod mailer;
 mod mail_settings;
 mod mail_shelf;
+mod mailer;
 mod ownership;
 mod peers;
 mod provider;
@@ -27,11 +27,11 @@ pub use fact_store::{
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
 pub use jobs::{ClaimedMail, JobNext, JobResult, JobStore, MailClaim};
-pub use mailer::{MailSent, Mailer, OutboundMail};
 pub use mail_settings::{
     MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown,
 };
 pub use mail_shelf::{MailShelf, ShelvedMail};
+pub use mailer::{MailSent, Mailer, OutboundMail};
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{

@@ -1,0 +1,151 @@
+//! Mails on their way: what a job says becomes a notice, the notice a mail, and the mail leaves by the way its account has.
+
+mod letter;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentcal_delivery_mail::{
+    Composed, Delivery, NextAttempt, Notice, Outbox, Outcome, Sender, SmtpTransport, Templates, Transport, compose,
+    next_attempt,
+};
+use agentcal_engine::followups::MailFor;
+use agentcal_engine::model::{MailEvent, MailKind, Mode};
+use agentcal_engine::ports::{Entropy, JobNext, MailSent, Mailer, OutboundMail};
+use agentcal_engine::signed::SigningKeys;
+use async_trait::async_trait;
+
+use crate::config::MailConfig;
+use crate::looks::Looks;
+
+/// The wait after what has nothing to do with the mail or its reader.
+const WAIT_INSIDE: Duration = Duration::from_secs(900);
+/// Tries after which a mail is given up that never got as far as a server.
+const TRIES_INSIDE_MAX: u32 = 192;
+
+/// What links to bookings are made of.
+#[derive(Clone)]
+pub(crate) struct Links {
+    /// What signs them.
+    pub(crate) signing: Arc<SigningKeys>,
+    /// Where they lead, without a slash at the end.
+    pub(crate) public_url: String,
+}
+
+/// Sends mails.
+pub(crate) struct Postman {
+    live: Option<Arc<dyn Transport>>,
+    test: Option<Arc<dyn Transport>>,
+    sender: Sender,
+    links: Links,
+    looks: Arc<Looks>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Postman {
+    /// Connects to nothing yet. Fails where the folder of the outbox cannot be made.
+    pub(crate) fn new(
+        config: MailConfig,
+        links: Links,
+        looks: Arc<Looks>,
+        entropy: Arc<dyn Entropy>,
+    ) -> io::Result<Self> {
+        let MailConfig { smtp, outbox, from, is_dev } = config;
+        let outbox = outbox.map(|folder| Outbox::open(&folder)).transpose()?;
+        let test = outbox.map(|outbox| Arc::new(outbox) as Arc<dyn Transport>);
+        let server = smtp.map(|settings| Arc::new(SmtpTransport::new(settings)) as Arc<dyn Transport>);
+        let live = if is_dev { test.clone() } else { server };
+        Ok(Self { live, test, sender: Sender { address: from }, links, looks, entropy })
+    }
+
+    fn transport(&self, mode: Mode) -> Option<&Arc<dyn Transport>> {
+        match mode {
+            Mode::Live => self.live.as_ref(),
+            Mode::Test => self.test.as_ref(),
+        }
+    }
+
+    fn chance(&self) -> u16 {
+        let mut bytes = [0; 2];
+        self.entropy.fill(&mut bytes);
+        u16::from_le_bytes(bytes)
+    }
+
+    fn outcome(&self, delivery: &Delivery, attempts: u32) -> MailSent {
+        let (outcome, said) = match &delivery.outcome {
+            Outcome::Delivered(answer) => ("delivered", format!("the server answered {answer}")),
+            Outcome::Refused(answer) => ("refused", format!("the server answered {answer}")),
+            Outcome::Later(trouble) => ("later", trouble.to_string()),
+            Outcome::Unusable(trouble) => ("unusable", trouble.to_string()),
+        };
+        let next = match next_attempt(&delivery.outcome, attempts, self.chance()) {
+            NextAttempt::Done => JobNext::Done,
+            NextAttempt::GivenUp => JobNext::GiveUp,
+            NextAttempt::After(wait) => JobNext::Again(wait),
+        };
+        if outcome == "unusable" {
+            tracing::error!(said, attempts, "the mail server cannot be used as it is set up");
+        }
+        MailSent { outcome, said, next }
+    }
+}
+
+#[async_trait]
+impl Mailer for Postman {
+    fn mails_for(&self) -> MailFor {
+        MailFor { live: self.live.is_some(), test: self.test.is_some() }
+    }
+
+    async fn send(&self, mail: OutboundMail) -> MailSent {
+        let Some(transport) = self.transport(mail.account.mode) else {
+            return inside("unusable", "there is no way for mails of such accounts", mail.attempts);
+        };
+        let (account_id, attempts) = (mail.account.id, mail.attempts);
+        let look = match self.looks.of(account_id, kind_of(mail.work.event)).await {
+            Ok(Some(look)) => look,
+            Ok(None) => return unneeded("of no use: the account is gone"),
+            Err(error) => return inside("failed", &format!("what it looks like is not known: {error}"), attempts),
+        };
+        let Some(notice) = letter::notice(&mail, &look, &self.sender, &self.links) else {
+            return unneeded("of no use: its reader is gone, or has no address that mail can be sent to");
+        };
+        let composed = match composed(notice, self.sender.clone(), look.templates).await {
+            Ok(composed) => composed,
+            Err(error) => return inside("failed", &format!("composing failed inside: {error}"), attempts),
+        };
+        let deliveries = transport.send(&composed.mail).await;
+        let Some(delivery) = deliveries.first() else {
+            return inside("failed", "the way out said nothing of the reader", attempts);
+        };
+        let mut sent = self.outcome(delivery, attempts);
+        if let Some(error) = composed.template_error {
+            tracing::warn!(account = %account_id, %error, "a template failed; the default one stood in");
+            sent.said = format!("{}; the default template stood in: {error}", sent.said);
+        }
+        sent
+    }
+}
+
+/// Templates take their time, and are worked through where nothing else waits.
+async fn composed(notice: Notice, sender: Sender, templates: Templates) -> Result<Composed, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(move || compose(&notice, &sender, &templates)).await
+}
+
+fn kind_of(event: MailEvent) -> MailKind {
+    match event {
+        MailEvent::Confirmation => MailKind::Confirmation,
+        MailEvent::Reschedule { .. } => MailKind::Reschedule,
+        MailEvent::Cancellation => MailKind::Cancellation,
+        MailEvent::Reminder { .. } => MailKind::Reminder,
+    }
+}
+
+fn unneeded(said: &str) -> MailSent {
+    MailSent { outcome: "unneeded", said: said.to_owned(), next: JobNext::Done }
+}
+
+fn inside(outcome: &'static str, said: &str, attempts: u32) -> MailSent {
+    let next = if attempts < TRIES_INSIDE_MAX { JobNext::Again(WAIT_INSIDE) } else { JobNext::GiveUp };
+    MailSent { outcome, said: said.to_owned(), next }
+}
