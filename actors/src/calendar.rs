@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::context::Context;
 use crate::directory::Cause;
-use crate::jobs::{Change, CommitJob};
+use crate::jobs::{Change, CommitJob, Telling};
 use crate::loads::{Loads, tell};
 use crate::slot::Slot;
 use crate::work::{self, Access, SavePlan};
@@ -36,16 +36,35 @@ pub struct CalendarPicture {
 pub(crate) enum Msg {
     Commit(Box<CommitJob>, OwnedSemaphorePermit),
     CommitEnded,
+    /// Whoever waited for a commit has heard of it.
+    Told,
     Bell,
-    Due { write_wanted: bool },
+    Due {
+        write_wanted: bool,
+    },
     Changed(Change),
-    Reload { done: Option<oneshot::Sender<()>> },
+    Reload {
+        done: Option<oneshot::Sender<()>>,
+    },
     Loaded(Result<Option<Box<CalendarRecord>>, StoreError>),
     Page(Box<Result<SyncPage, ProviderError>>),
-    Saved { saved: Saved, revision: u64, knowledge: Option<Knowledge>, source: Option<Box<FactSource>> },
-    FailureSaved { saved: Saved, source: Option<Box<FactSource>> },
-    Compared { complete: bool },
-    Wrote { more: bool, source: Option<Box<FactSource>> },
+    Saved {
+        saved: Saved,
+        revision: u64,
+        knowledge: Option<Knowledge>,
+        source: Option<Box<FactSource>>,
+    },
+    FailureSaved {
+        saved: Saved,
+        source: Option<Box<FactSource>>,
+    },
+    Compared {
+        complete: bool,
+    },
+    Wrote {
+        more: bool,
+        source: Option<Box<FactSource>>,
+    },
     Sleep,
     Leave,
     Stop,
@@ -100,6 +119,8 @@ pub(crate) struct State {
     machine: CalendarMachine<Box<CommitJob>>,
     keeper: FactsKeeper,
     loads: Loads,
+    /// Commits that are made, or being made, of which not everybody has heard.
+    telling: u32,
     /// How the connection was when last looked at.
     status: Option<ConnectionStatus>,
     /// Whether a success may still mend a failing connection.
@@ -151,7 +172,7 @@ impl Actor for CalendarActor {
 impl State {
     fn new(context: Arc<Context>, slot: Arc<Slot>, record: CalendarRecord) -> Self {
         let provider = record.calendar.provider;
-        let status = status_of(&record);
+        let status = work::status_of(&record);
         let pace = context.pace(provider).filter(|_| provider != ProviderKind::Internal);
         let (account_id, calendar_id) = (slot.account_id, slot.calendar_id);
         let sync = pace.map(|pace| SyncMachine::new(account_id, calendar_id, slot.epoch, pace, record.sync.clone()));
@@ -165,6 +186,7 @@ impl State {
             machine,
             keeper,
             loads: Loads::default(),
+            telling: 0,
             status,
             may_mend: true,
             mark: None,
@@ -177,6 +199,7 @@ impl State {
         match message {
             Msg::Commit(job, permit) => self.handle_commit(job, permit),
             Msg::CommitEnded => self.machine.handle_commit_ended(now),
+            Msg::Told => self.telling = self.telling.saturating_sub(1),
             Msg::Bell => self.handle_bell(),
             Msg::Due { write_wanted } => self.handle_due(write_wanted),
             Msg::Changed(change) => self.handle_changed(change),
@@ -248,27 +271,27 @@ impl State {
         }
     }
 
-    fn handle_changed(&mut self, change: Change) {
-        let Change { revision, claims, write_wanted, done } = change;
+    fn handle_changed(&mut self, Change { revision, claims, write_wanted, applied, done }: Change) {
         if write_wanted {
             self.machine.handle_write_wanted(self.context.store_now());
         }
-        let applied = match claims {
+        let outcome = match claims {
             Some(changes) => self.keeper.handle_changes(revision, &changes, self.context.store_now()),
             None if revision <= self.keeper.revision() => Applied::Known,
             None => Applied::NeedsLoad,
         };
-        match applied {
+        match outcome {
             Applied::Known => tell(vec![done]),
             Applied::Done => self.publish_and_tell(vec![done]),
             Applied::NeedsLoad => self.loads.want(Some(done)),
         }
+        let _ = applied.send(outcome != Applied::NeedsLoad);
     }
 
     fn handle_loaded(&mut self, myself: &ActorRef<Msg>, loaded: Result<Option<Box<CalendarRecord>>, StoreError>) {
         match loaded {
             Ok(Some(record)) => {
-                let status = std::mem::replace(&mut self.status, status_of(&record));
+                let status = std::mem::replace(&mut self.status, work::status_of(&record));
                 if work::is_mended(status, self.status) {
                     self.machine.handle_mended(self.context.store_now());
                 }
@@ -302,7 +325,7 @@ impl State {
     }
 
     fn handle_sleep(&mut self, myself: &ActorRef<Msg>) {
-        if self.machine.is_at_rest() && self.loads.is_idle() && self.closing.is_empty() {
+        if self.machine.is_at_rest() && self.loads.is_idle() && self.telling == 0 && self.closing.is_empty() {
             self.slot.shut();
             // Messages that got in before the door was shut are handled before this one.
             let _ = myself.send_message(Msg::Leave);
@@ -310,7 +333,7 @@ impl State {
     }
 
     fn handle_leave(&mut self, myself: &ActorRef<Msg>) {
-        if self.machine.is_at_rest() && self.loads.is_idle() && self.slot.leave() {
+        if self.machine.is_at_rest() && self.loads.is_idle() && self.telling == 0 && self.slot.leave() {
             self.context.directory.remove(&self.slot);
             self.context.directory.unregister(myself.get_id());
             myself.stop(None);
@@ -361,20 +384,25 @@ impl State {
             let io = work::load(Arc::clone(&self.context), Arc::clone(&self.slot));
             self.context.run_for(myself, io, || Msg::Loaded(Err(panicked())));
         }
-        if self.machine.has_no_commits() {
+        if self.machine.has_no_commits() && self.telling == 0 {
             tell(std::mem::take(&mut self.closing));
         }
         self.note_syncing();
     }
 
+    /// The next commit begins when decisions here rest on this one; who waits for this one hears when the cache has it too.
     fn begin_commit(&mut self, myself: &ActorRef<Msg>, mut job: Box<CommitJob>) {
         job.waiting = None;
-        let context = Arc::clone(&self.context);
+        self.telling += 1;
+        let (context, telling) = (Arc::clone(&self.context), Telling::begin(myself));
         let io = async move {
             let CommitJob { request, before, footing, reply, .. } = *job;
-            if let Some(answer) = commit::lead(&context, &request, before, footing).await {
-                // A caller that no longer waits finds the booking when it asks again.
-                let _ = reply.send(answer);
+            if let Some(settled) = commit::settle(&context, &request, before, footing).await {
+                context.tasks.spawn(async move {
+                    // A caller that no longer waits finds the booking when it asks again.
+                    let _ = reply.send(settled.heard().await);
+                    drop(telling);
+                });
             }
             Msg::CommitEnded
         };
@@ -463,10 +491,6 @@ impl Drop for State {
             self.context.syncs_in_flight.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
-
-fn status_of(record: &CalendarRecord) -> Option<ConnectionStatus> {
-    record.connection.as_ref().map(|connection| connection.status)
 }
 
 fn panicked() -> StoreError {

@@ -11,7 +11,7 @@ use agentcal_engine::calendar::plan::{Grounds, Planned, cancel, extend, release}
 use agentcal_engine::calendar::request::{
     CommitAnswer, CommitKind, CommitRequest, Intent, Made, Rejection, UnavailableReason,
 };
-use agentcal_engine::commit::{ClaimChange, Effect, Outcome, RevisionKey};
+use agentcal_engine::commit::Outcome;
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{CalendarId, UserId};
@@ -20,22 +20,17 @@ use agentcal_engine::planted;
 use agentcal_engine::ports::{AccountConfig, StoreError};
 use agentcal_engine::schedule::Schedule;
 use agentcal_engine::shard::Epoch;
-use futures::future::join_all;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::calendar::Msg;
 use crate::context::Context;
-use crate::jobs::Change;
 use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
 use crate::metrics;
 use crate::ownerless;
 use crate::questions::{Patience, is_stale};
+use crate::settled::{Settled, publish};
 
 /// Part of the caller's patience kept back for the commit itself while facts are waited for.
 const KEPT_FOR_COMMIT: Duration = Duration::from_millis(200);
-/// Longest wait for a calendar to publish a commit; then its facts are withdrawn, so that nobody reads the old ones.
-const PUBLISH_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(crate) const STORE_UNAVAILABLE: CommitAnswer = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
 
@@ -101,19 +96,31 @@ async fn try_leader(
     })
 }
 
-/// Makes a commit. `None`: the ownership it was begun under is over, and nothing was done.
+/// Makes a commit, and waits until its answer may be heard. `None`: the ownership it was begun under is over, and nothing
+/// was done.
 pub(crate) async fn lead(
     context: &Arc<Context>,
     request: &CommitRequest,
     before: Before,
     footing: Footing,
 ) -> Option<CommitAnswer> {
+    Some(settle(context, request, before, footing).await?.heard().await)
+}
+
+/// Makes a commit, as far as the next one need wait for it. `None`: as for [`lead`].
+pub(crate) async fn settle(
+    context: &Arc<Context>,
+    request: &CommitRequest,
+    before: Before,
+    footing: Footing,
+) -> Option<Settled> {
     match answered_before(context, request, footing).await {
         Ok(None) => {}
-        Ok(Some(answer)) => return Some(heard_of(context, request, footing, answer).await),
-        Err(error) => return Some(store_failed(&error)),
+        Ok(Some(answer)) => return Some(Settled::plain(heard_of(context, request, footing, answer).await)),
+        Err(error) => return Some(Settled::plain(store_failed(&error))),
     }
-    decide_until_settled(context, request, before, footing).await.unwrap_or_else(|error| Some(store_failed(&error)))
+    let settled = decide_until_settled(context, request, before, footing).await;
+    settled.unwrap_or_else(|error| Some(Settled::plain(store_failed(&error))))
 }
 
 /// What was answered to the idempotency key, or became of this very commit on another node.
@@ -139,7 +146,7 @@ async fn decide_until_settled(
     request: &CommitRequest,
     before: Before,
     footing: Footing,
-) -> Result<Option<CommitAnswer>, StoreError> {
+) -> Result<Option<Settled>, StoreError> {
     let mut attempts = Attempts::default();
     let (mut earlier, handed_over) = match before {
         Before::Read(stored) => (Some(*stored), false),
@@ -147,7 +154,7 @@ async fn decide_until_settled(
     };
     loop {
         if context.left_until(request.deadline).is_zero() {
-            return Ok(Some(CommitAnswer::Unavailable(UnavailableReason::Deadline)));
+            return Ok(Some(Settled::plain(CommitAnswer::Unavailable(UnavailableReason::Deadline))));
         }
         let is_earlier = earlier.is_some() && !names_nothing(&request.kind);
         let stored = match earlier.take() {
@@ -163,16 +170,22 @@ async fn decide_until_settled(
             }
             Err(no) => {
                 let answer = settled(context, request, no).await;
-                return Ok(Some(heard_of(context, request, footing, answer).await));
+                return Ok(Some(Settled::plain(heard_of(context, request, footing, answer).await)));
             }
         };
         if request.intent == Intent::DryRun {
-            return Ok(Some(CommitAnswer::WouldCommit(planned.made)));
+            return Ok(Some(Settled::plain(CommitAnswer::WouldCommit(planned.made))));
         }
-        planted!(CacheBeforeCommit => { publish(context, &planned, &planned.plan.foreseen()).await });
+        planted!(CacheBeforeCommit => {
+            let publishing = publish(context, &planned, &planned.plan.foreseen()).await;
+            Settled { answer: STORE_UNAVAILABLE, publishing }.heard().await
+        });
         let outcome = match context.parts.store.commit(&planned.plan).await {
             Ok(outcome) => outcome,
-            Err(error) => return Ok(Some(after_unknown_outcome(context, request, &planned, &error).await)),
+            Err(error) => {
+                let answer = after_unknown_outcome(context, request, &planned, &error).await;
+                return Ok(Some(Settled::plain(answer)));
+            }
         };
         count_retry(&outcome);
         match attempts.handle_outcome(&request.kind, outcome) {
@@ -180,17 +193,20 @@ async fn decide_until_settled(
                 if planned.plan.event.is_some() {
                     context.delivery_bell.notify_one();
                 }
-                match footing {
+                let publishing = match footing {
                     Footing::Owner { .. } => publish(context, &planned, &revisions).await,
-                    Footing::Ownerless => ownerless::publish(context, &planned).await,
-                }
-                return Ok(Some(CommitAnswer::Committed(planned.made)));
+                    Footing::Ownerless => {
+                        ownerless::publish(context, &planned).await;
+                        Vec::new()
+                    }
+                };
+                return Ok(Some(Settled { answer: CommitAnswer::Committed(planned.made), publishing }));
             }
-            After::Answer(answer) => return Ok(Some(*answer)),
+            After::Answer(answer) => return Ok(Some(Settled::plain(*answer))),
             After::Again => {}
             After::UsedUp { is_performed } => {
                 let answer = settled_before(context, request, is_performed).await;
-                return Ok(Some(heard_of(context, request, footing, answer).await));
+                return Ok(Some(Settled::plain(heard_of(context, request, footing, answer).await)));
             }
             After::Fenced => {
                 footing.epoch().into_iter().for_each(|epoch| context.fence(planned.plan.shard, epoch));
@@ -367,43 +383,6 @@ async fn counts_for(
     }
     let now = context.store_now();
     Ok(context.parts.store.future_booking_counts(config.account.id, &ask.user_ids, now).await?.into_iter().collect())
-}
-
-/// Publishes a commit in every awake calendar it changed, before anybody hears of it.
-async fn publish(context: &Arc<Context>, planned: &Planned, revisions: &[(RevisionKey, u64)]) {
-    let changed = planned.changed_calendars();
-    let raised = revisions.iter().filter_map(|&(key, revision)| match key {
-        RevisionKey::Calendar(calendar_id) => Some((calendar_id, revision)),
-        RevisionKey::Config | RevisionKey::User(_) => None,
-    });
-    let publications = raised.filter_map(|(calendar_id, revision)| {
-        changed.get(&calendar_id).map(|claims| publish_in(context, planned, calendar_id, revision, claims.clone()))
-    });
-    join_all(publications).await;
-}
-
-async fn publish_in(
-    context: &Arc<Context>,
-    planned: &Planned,
-    calendar_id: CalendarId,
-    revision: u64,
-    claims: Option<Vec<ClaimChange>>,
-) {
-    let Some(slot) = context.directory.peek(calendar_id) else {
-        // A calendar that sleeps reads the commit from the store when it wakes; until then nobody else shall read of before.
-        if !context.ownership.is_alone() {
-            context.withdraw_from_cache(planned.plan.tenant.account_id, calendar_id).await;
-        }
-        return;
-    };
-    let is_here = |effect: &Effect| matches!(effect, Effect::Writeback { calendar_id: id, .. } if *id == calendar_id);
-    let write_wanted = planned.plan.effects.iter().any(is_here);
-    let (done, published) = oneshot::channel();
-    let is_sent = slot.send(Msg::Changed(Change { revision, claims, write_wanted, done }));
-    if !is_sent || !matches!(timeout(PUBLISH_DEADLINE, published).await, Ok(Ok(()))) {
-        slot.withdraw();
-        slot.ring();
-    }
 }
 
 /// The store did not say whether it committed. If what was planned reads so, it did.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::commit::ClaimChange;
+use ractor::ActorRef;
 use tokio::sync::oneshot;
 
+use crate::calendar::Msg;
 use crate::commit::{Before, Footing};
 use crate::metrics;
 
@@ -40,5 +42,24 @@ pub(crate) struct Change {
     /// What it did to claims; `None` when it did more than that.
     pub(crate) claims: Option<Vec<ClaimChange>>,
     pub(crate) write_wanted: bool,
+    /// Hears whether decisions rest on it already; false where it must be loaded first.
+    pub(crate) applied: oneshot::Sender<bool>,
+    /// Hears when the cache has it.
     pub(crate) done: oneshot::Sender<()>,
+}
+
+/// Somebody has yet to hear of a commit; its end, however it comes, is told to the actor.
+pub(crate) struct Telling(ActorRef<Msg>);
+
+impl Telling {
+    pub(crate) fn begin(actor: &ActorRef<Msg>) -> Self {
+        Self(actor.clone())
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        // An actor that stopped meanwhile begins anew, and waits for nobody.
+        let _ = self.0.send_message(Msg::Told);
+    }
 }

@@ -28,6 +28,7 @@ mod questions;
 mod refusals;
 mod routing;
 mod scheduler;
+mod settled;
 mod slot;
 mod supervisor;
 mod sweep;

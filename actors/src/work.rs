@@ -287,6 +287,11 @@ async fn try_mend(context: &Context, access: &Access) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// How the connection of a calendar is, as just read.
+pub(crate) fn status_of(record: &CalendarRecord) -> Option<ConnectionStatus> {
+    record.connection.as_ref().map(|connection| connection.status)
+}
+
 /// Whether credentials that were refused are good again, so that waiting for that is over.
 pub(crate) fn is_mended(before: Option<ConnectionStatus>, after: Option<ConnectionStatus>) -> bool {
     before == Some(ConnectionStatus::ReauthorizationRequired) && after == Some(ConnectionStatus::Active)

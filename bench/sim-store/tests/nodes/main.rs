@@ -10,3 +10,4 @@ mod heirs;
 mod links;
 mod stories;
 mod town;
+mod turns;
