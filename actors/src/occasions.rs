@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// Least time between a round and one that is rung for: what busy moments make is worked through together.
+const RING_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Occasions for rounds, and what came back with them.
 pub(crate) struct Occasions<T> {
@@ -25,11 +28,12 @@ impl<T> Occasions<T> {
 
     /// Waits for the next, and gives what has come back; `None`: it is time to stop.
     pub(crate) async fn next(&mut self, stopping: &CancellationToken, bell: &Notify) -> Option<Vec<T>> {
+        let rung_from = Instant::now() + RING_INTERVAL;
         let first = tokio::select! {
             biased;
             () = stopping.cancelled() => return None,
             result = self.results.recv() => result,
-            () = bell.notified() => None,
+            () = rung(bell, rung_from) => None,
             _ = self.rhythm.tick() => None,
         };
         Some(self.with_rest(first))
@@ -46,4 +50,11 @@ impl<T> Occasions<T> {
         let rest = std::iter::from_fn(|| self.results.try_recv().ok());
         first.into_iter().chain(rest).collect()
     }
+}
+
+/// Waits until somebody has rung, and then for an instant. Whatever comes first makes a round as well, so a ring that was
+/// heard is not lost.
+async fn rung(bell: &Notify, until: Instant) {
+    bell.notified().await;
+    sleep_until(until).await;
 }

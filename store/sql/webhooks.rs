@@ -135,7 +135,8 @@ impl WebhookStore for DbStore {
         if new.is_empty() {
             return Ok(Spread::default());
         }
-        let mut work = self.begin_write(Scope::All).await?;
+        // Lost, it is done again from the same events. What is sent was claimed first, and a claim waits for the disk.
+        let mut work = self.begin_repeatable(Scope::All).await?;
         let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
         let spread = deliveries::spread(&mut work, &new, moment, mail).await?;
         work.commit().await.map_err(store_error)?;
