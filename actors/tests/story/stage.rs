@@ -1,8 +1,8 @@
 //! One account with some users, each with a calendar, on a store in a temporary folder.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use agentcal_actors::{Freshness, Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
@@ -48,9 +48,10 @@ pub(crate) async fn wait_for<F: Future<Output = bool>>(what: &str, mut holds: im
     }
 }
 
-/// A clock that runs, and jumps when told.
+/// A clock that runs, and jumps and stops when told.
 pub(crate) struct JumpingClock {
     began: Instant,
+    stopped_after: OnceLock<Duration>,
     jumped_us: AtomicI64,
 }
 
@@ -58,11 +59,17 @@ impl JumpingClock {
     pub(crate) fn jump(&self, by: Duration) {
         self.jumped_us.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
+
+    /// From now on nothing becomes due by itself, however slow the machine is.
+    pub(crate) fn stop(&self) {
+        self.stopped_after.get_or_init(|| self.began.elapsed());
+    }
 }
 
 impl Clock for JumpingClock {
     fn now(&self) -> Timestamp {
-        MIDNIGHT + self.began.elapsed() + Duration::from_micros(self.jumped_us.load(Ordering::SeqCst) as u64)
+        let elapsed = self.stopped_after.get().copied().unwrap_or_else(|| self.began.elapsed());
+        MIDNIGHT + elapsed + Duration::from_micros(self.jumped_us.load(Ordering::SeqCst) as u64)
     }
 }
 
@@ -142,7 +149,11 @@ impl Stage {
         adjust: impl FnOnce(&mut SchedulerSettings),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(JumpingClock { began: Instant::now(), jumped_us: AtomicI64::new(0) });
+        let clock = Arc::new(JumpingClock {
+            began: Instant::now(),
+            stopped_after: OnceLock::new(),
+            jumped_us: AtomicI64::new(0),
+        });
         let entropy: Arc<dyn Entropy> = Arc::new(Chance::default());
         let options = OpenOptions {
             path: folder.path().join("agentcal.db"),
