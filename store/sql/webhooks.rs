@@ -42,7 +42,9 @@ impl WebhookStore for DbStore {
             return Ok(Write::Refused("too_many_endpoints"));
         }
         let sealed = self.sealed_secret(&mut frame.work, endpoint.organization_id, endpoint.id, secret).await?;
-        if !endpoints::insert(&mut frame.work, endpoint, sealed).await? {
+        // A node may think it later than it is, and what happens from now on is not to be taken for older.
+        let endpoint = WebhookEndpoint { created_at: endpoint.created_at.min(frame.now), ..endpoint.clone() };
+        if !endpoints::insert(&mut frame.work, &endpoint, sealed).await? {
             return Ok(Write::Missing);
         }
         self.finish_frame(frame, idempotency).await

@@ -219,6 +219,7 @@ macro_rules! each_webhook_case {
                 an_unheard_event_goes
                 racers_spread_an_event_once
                 endpoints_hear_what_they_asked_for
+                an_endpoint_hears_from_the_stores_now_on
                 a_claim_lasts_for_its_lease
                 a_delivery_ends_as_recorded
                 a_late_result_ends_only_what_it_delivered

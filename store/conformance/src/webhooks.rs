@@ -121,6 +121,14 @@ pub async fn endpoints_hear_what_they_asked_for(world: WebhookWorld) {
     assert_eq!(heard, BTreeMap::from(expected));
 }
 
+/// An endpoint hears of everything after it was made, also where the node that made it thinks it later than it is.
+pub async fn an_endpoint_hears_from_the_stores_now_on(world: WebhookWorld) {
+    let early = WebhookEndpoint { created_at: world.now() + Duration::from_secs(1), ..world.new_endpoint() };
+    let endpoint = world.make(&early).await;
+    world.a_booking().await;
+    assert_eq!(world.claimed(endpoint).await.len(), 1);
+}
+
 /// A delivery in hand is nobody else's until its lease is over; then it is tried once more.
 pub async fn a_claim_lasts_for_its_lease(world: WebhookWorld) {
     let endpoint = world.endpoint().await;
