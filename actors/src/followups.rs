@@ -14,6 +14,7 @@ use agentcal_engine::ports::{
     AccountConfig, ClaimedMail, JobNext, JobResult, MailClaim, MailSent, Mailer, OutboundMail, StoreError,
 };
 use agentcal_engine::shard::NodeId;
+use agentcal_engine::time::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -77,6 +78,7 @@ impl Hand {
         }
         let owner = self.context.ownership.only_own();
         let (due, now) = (self.jobs.store.first_due().await?, self.context.store_now());
+        tell_overdue(&due, now);
         let is_due = |kind| due.get(&kind).is_some_and(|&at| at <= now);
         if is_due(JobKind::Reminder) || is_due(JobKind::Completed) {
             self.ring(owner).await?;
@@ -165,6 +167,14 @@ impl Hand {
         if let Err(error) = self.keep_results().await {
             tracing::warn!(%error, "results of mails were not kept; they are sent again, as the same mails");
         }
+    }
+}
+
+/// Tells for how long the first of each kind has been due.
+fn tell_overdue(due: &BTreeMap<JobKind, Timestamp>, now: Timestamp) {
+    for kind in JobKind::ALL {
+        let overdue = due.get(&kind).map(|&at| now.saturating_since(at)).unwrap_or_default();
+        ::metrics::gauge!(metrics::JOBS_OVERDUE, "kind" => kind.as_str()).set(overdue.as_secs_f64());
     }
 }
 

@@ -44,6 +44,8 @@ pub const WEBHOOK_LATENCY: &str = "agentcal_webhook_latency_seconds";
 pub const WEBHOOKS_OVERDUE: &str = "agentcal_webhooks_overdue_seconds";
 /// Tries to send a mail. Label `outcome`: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `failed`.
 pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
+/// Time for which the job that waits longest has been due, in seconds. Label `kind`: `mail`, `reminder`, `completed`.
+pub const JOBS_OVERDUE: &str = "agentcal_jobs_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
 /// Time a provider took, in seconds. Labels `provider`, `operation`.
@@ -87,6 +89,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (SYNCS_IN_FLIGHT, Unit::Count, "Calendar syncs under way"),
     (QUEUE_DEPTH, Unit::Count, "Booking commits waiting in calendars' queues"),
     (AWAKE_CALENDARS, Unit::Count, "Calendars awake in this process"),
+    (JOBS_OVERDUE, Unit::Seconds, "Time for which the oldest due job has waited, by kind"),
     (WEBHOOKS_OVERDUE, Unit::Seconds, "Time for which the oldest due delivery to an endpoint has waited"),
     (STORE_CLOCK_OFFSET, Unit::Seconds, "Offset of the store's clock from this node's"),
 ];

@@ -274,7 +274,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         webhooks: Some(webhooks.clone()),
-        jobs: Some(Jobs { store: job_store, mailer }),
+        jobs: Some(Jobs { store: Arc::clone(&job_store), mailer }),
         settings: SchedulerSettings {
             hold_limits: plan.holds,
             address,
@@ -308,6 +308,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         entropy,
         signing: plan.signing,
         webhooks: Some(webhooks),
+        jobs: Some(job_store),
         mail: Some(MailSettings { store: mail_settings, press: looks }),
         settings: api_settings,
         metrics: Some(plan.metrics),

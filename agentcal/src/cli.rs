@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use agentcal_engine::ids::{KeyId, OrganizationId};
-use agentcal_engine::model::{KeyKind, Mode};
+use agentcal_engine::ids::{JobId, KeyId, OrganizationId};
+use agentcal_engine::model::{JobKind, JobState, KeyKind, Mode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Scheduling infrastructure for software that talks.
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Jobs: mails, reminders and ends of bookings, done and undone
+    #[command(subcommand)]
+    Job(JobCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -113,6 +116,85 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// List an organization's jobs, newest first: id, kind, state, due time, tries, booking, account, last outcome
+    List {
+        #[command(flatten)]
+        filter: JobFilter,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Try a job again that was given up
+    Retry {
+        /// Its id, as `job list` shows it
+        id: JobId,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Cancel a job, so that it is not done any more
+    Cancel {
+        /// Its id, as `job list` shows it
+        id: JobId,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// Which jobs.
+#[derive(Debug, Args)]
+pub(crate) struct JobFilter {
+    /// Whose jobs
+    #[arg(long)]
+    pub(crate) organization: OrganizationId,
+    /// Of which accounts
+    #[arg(long, default_value = "live")]
+    pub(crate) mode: ModeArg,
+    /// Where they stand; `dead` is what was given up
+    #[arg(long)]
+    pub(crate) state: Option<JobStateArg>,
+    /// What is to be done
+    #[arg(long)]
+    pub(crate) kind: Option<JobKindArg>,
+    /// Most jobs
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum JobStateArg {
+    Pending,
+    Done,
+    Dead,
+}
+
+impl From<JobStateArg> for JobState {
+    fn from(state: JobStateArg) -> Self {
+        match state {
+            JobStateArg::Pending => Self::Pending,
+            JobStateArg::Done => Self::Done,
+            JobStateArg::Dead => Self::Dead,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum JobKindArg {
+    Mail,
+    Reminder,
+    Completed,
+}
+
+impl From<JobKindArg> for JobKind {
+    fn from(kind: JobKindArg) -> Self {
+        match kind {
+            JobKindArg::Mail => Self::Mail,
+            JobKindArg::Reminder => Self::Reminder,
+            JobKindArg::Completed => Self::Completed,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

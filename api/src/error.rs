@@ -102,6 +102,8 @@ codes! {
     WebhookLimitReached = CONFLICT "webhook_limit_reached" "Too many webhooks";
     /// The webhook is switched off, so nothing is sent to it.
     WebhookDisabled = CONFLICT "webhook_disabled" "The webhook is switched off";
+    /// The job was not given up, so there is nothing to try again.
+    JobNotDead = CONFLICT "job_not_dead" "The job was not given up";
     /// The body is larger than 64 KiB.
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     /// The body's `Content-Type` is not `application/json`.

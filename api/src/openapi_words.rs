@@ -20,6 +20,7 @@ const IDS: &[(&str, &str)] = &[
     ("delivery_id", "msg"),
     ("event_type_id", "evt"),
     ("hold_id", "hold"),
+    ("job_id", "job"),
     ("request_id", "req"),
     ("user_id", "user"),
     ("webhook_id", "hook"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, Webhooks};
 use agentcal_engine::limits::Rate;
-use agentcal_engine::ports::{Clock, Entropy, MailPress, MailSettingsStore, Quotas, Store};
+use agentcal_engine::ports::{Clock, Entropy, JobStore, MailPress, MailSettingsStore, Quotas, Store};
 use agentcal_engine::signed::SigningKeys;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -98,6 +98,8 @@ pub struct ApiParts {
     pub signing: Arc<SigningKeys>,
     /// Where webhooks are kept, and the way out to them; `None`: there is no way out, as in simulations.
     pub webhooks: Option<Webhooks>,
+    /// What follows from bookings; `None`: nothing does here, as in simulations.
+    pub jobs: Option<Arc<dyn JobStore>>,
     /// What mails look like; `None`: nothing is known of mail here, as in simulations.
     pub mail: Option<MailSettings>,
     /// Where the api is reached, and how long it waits.

@@ -57,6 +57,10 @@ pub(crate) fn of_refused_write(reason: &'static str) -> ApiError {
         "endpoint_disabled" => {
             ApiError::new(Code::WebhookDisabled, "the webhook is switched off; switch it on with `enabled` first")
         }
+        "job_not_dead" => ApiError::new(
+            Code::JobNotDead,
+            "the job was not given up: one that is pending is tried by itself, and what is done stays done",
+        ),
         other => ApiError::internal(&std::io::Error::other(format!("unknown refusal `{other}`"))),
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use agentcal_engine::commit::IdempotentAnswer;
 use agentcal_engine::followups::ring;
 use agentcal_engine::ids::{AccountId, BookingId, JobId, OrganizationId};
 use agentcal_engine::model::{Job, JobKind, JobState, JobWork, MailWork, NewJob, Tenant, TimerWork};
 use agentcal_engine::ports::{
-    ClaimedMail, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim, PageRequest, StoreError,
+    ClaimedMail, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim, PageRequest, StoreError, Write,
 };
 use agentcal_engine::shard::{NodeId, Shard};
 use agentcal_engine::time::Timestamp;
@@ -18,10 +19,11 @@ use uuid::Uuid;
 use crate::db::{Db, DbConnection, DbStore};
 use crate::error::{Result, corrupt, store_error};
 use crate::events::{Moment, happened};
+use crate::frame::Framed;
 use crate::rows::{before, into_page, probe};
 use crate::scope::Scope;
 use crate::text::{Named, from_json, to_json, to_u32};
-use crate::{booking, locks, words};
+use crate::{booking, job_changes, locks, words};
 
 /// How long a job is kept after it ended.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -91,6 +93,46 @@ impl JobStore for DbStore {
         let rows = select.build_query_as::<JobRow>().fetch_all(&mut *reader).await.map_err(store_error)?;
         let ListPage { rows, next } = into_page(rows, page, |row| (row.created_at, row.job_id));
         Ok(ListPage { rows: rows.into_iter().map(JobRow::into_engine).collect::<Result<_>>()?, next })
+    }
+
+    async fn job(&self, owner: EndpointOwner, id: JobId) -> Result<Option<Job>, StoreError> {
+        job_changes::lookup(&mut *self.reader(Scope::All).await?, owner, id).await
+    }
+
+    async fn owner_of_job(&self, id: JobId) -> Result<Option<EndpointOwner>, StoreError> {
+        job_changes::owner(&mut *self.reader(Scope::All).await?, id).await
+    }
+
+    async fn retry_job(
+        &self,
+        owner: EndpointOwner,
+        id: JobId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(owner.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        match job_changes::retry(&mut frame.work, owner, id, frame.now).await? {
+            Write::Done => self.finish_frame(frame, idempotency).await,
+            other => Ok(other),
+        }
+    }
+
+    async fn cancel_job(
+        &self,
+        owner: EndpointOwner,
+        id: JobId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError> {
+        let mut frame = match self.begin_frame(owner.organization_id, idempotency.map(|answer| &answer.key)).await? {
+            Framed::Fresh(frame) => frame,
+            Framed::Ended(write) => return Ok(write),
+        };
+        match job_changes::cancel(&mut frame.work, owner, id, frame.now).await? {
+            Write::Done => self.finish_frame(frame, idempotency).await,
+            other => Ok(other),
+        }
     }
 
     async fn forget_old_jobs(&self, limit: u32) -> Result<u64, StoreError> {
@@ -274,7 +316,7 @@ fn list_statement(
 }
 
 #[derive(sqlx::FromRow)]
-struct JobRow {
+pub(crate) struct JobRow {
     account_id: Uuid,
     job_id: Uuid,
     kind: String,
@@ -288,7 +330,7 @@ struct JobRow {
 }
 
 impl JobRow {
-    fn into_engine(self) -> Result<Job> {
+    pub(crate) fn into_engine(self) -> Result<Job> {
         Ok(Job {
             id: JobId::from_uuid(self.job_id),
             account_id: AccountId::from_uuid(self.account_id),

@@ -3,6 +3,7 @@
 mod dev;
 mod dev_files;
 mod doctor;
+mod job;
 mod key;
 mod migrate;
 mod openapi;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Doctor => on_runtime(1, doctor::run(&surroundings)),
         Command::Org(command) => on_runtime(1, org::run(&surroundings, command)),
         Command::Key(command) => on_runtime(1, key::run(&surroundings, command)),
+        Command::Job(command) => on_runtime(1, job::run(&surroundings, command)),
         Command::Openapi => openapi::run(),
     }
 }

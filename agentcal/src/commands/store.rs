@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::Store;
+use agentcal_engine::ports::{JobStore, Store};
 use agentcal_store_vault::KeyRing;
 
 use super::Surroundings;
@@ -38,6 +38,11 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// The store, as what keeps jobs.
+    pub(crate) fn jobs(&self) -> Arc<dyn JobStore> {
+        self.durable.jobs()
+    }
+
     /// Ends all connections.
     pub(crate) async fn close(self) {
         self.durable.close().await;

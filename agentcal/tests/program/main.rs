@@ -4,5 +4,6 @@ mod certificates;
 mod cluster;
 mod commands;
 mod dev;
+mod jobs;
 mod mail;
 mod support;

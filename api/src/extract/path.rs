@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use agentcal_engine::ids::{
-    AccountId, BookingId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, UserId, WebhookId,
+    AccountId, BookingId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, JobId, UserId, WebhookId,
 };
 use agentcal_engine::model::MailKind;
 use axum::RequestPartsExt;
@@ -39,6 +39,7 @@ named_params! {
     DecisionId = "decision_id" "decision";
     WebhookId = "webhook_id" "webhook";
     DeliveryId = "delivery_id" "delivery";
+    JobId = "job_id" "job";
     MailKind = "kind" "kind of mail";
 }
 

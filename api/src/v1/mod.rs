@@ -12,6 +12,7 @@ mod connections;
 mod decisions;
 mod event_types;
 mod holds;
+mod jobs;
 mod lists;
 mod mail;
 mod users;
@@ -37,4 +38,5 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .merge(decisions::routes())
         .merge(webhooks::routes())
         .merge(mail::routes())
+        .merge(jobs::routes())
 }

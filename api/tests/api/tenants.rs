@@ -76,8 +76,9 @@ async fn another_tenants_ids_in_paths_look_like_missing_ones() {
             assert_eq!(missing.problem(), "404 not_found", "{} {parameter}", operation.id);
             assert!(operation.statuses.contains(&404), "{}", operation.id);
             for (whose, things) in street.foreign() {
-                // Accounts and webhooks are the organization's, and kinds of mail everybody's.
-                let is_shared = ["account_id", "webhook_id"].contains(&parameter) && whose == "another account's";
+                // Accounts, webhooks and jobs are the organization's, and kinds of mail everybody's.
+                let is_shared =
+                    ["account_id", "webhook_id", "job_id"].contains(&parameter) && whose == "another account's";
                 if is_shared || parameter == "kind" {
                     continue;
                 }

@@ -76,6 +76,7 @@ impl Stage {
             signing,
             webhooks: None,
             mail: None,
+            jobs: None,
             settings: ApiSettings::default(),
             metrics: None,
             readiness: Readiness::new(),

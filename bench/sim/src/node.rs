@@ -184,6 +184,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         signing: Arc::new(SigningKeys::new(Zeroizing::new([7; 32]), [])),
         webhooks: None,
         mail: None,
+        jobs: None,
         settings: ApiSettings::default(),
         metrics: None,
         readiness: readiness.clone(),

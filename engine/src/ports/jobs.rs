@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::commit::IdempotentAnswer;
 use crate::ids::{AccountId, JobId, OrganizationId};
 use crate::model::{Job, JobKind, JobState, MailWork, Mode};
 use crate::shard::NodeId;
 use crate::time::Timestamp;
 
-use super::{EndpointOwner, ListPage, PageRequest, StoreError};
+use super::{EndpointOwner, ListPage, PageRequest, StoreError, Write};
+
+/// What is said of a job that somebody cancelled.
+pub const JOB_CANCELLED: &str = "cancelled";
 
 /// What to take in hand of the mails that are due.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +97,26 @@ pub trait JobStore: Send + Sync {
         state: Option<JobState>,
         page: &PageRequest,
     ) -> Result<ListPage<Job>, StoreError>;
+    /// A job of an organization and mode.
+    async fn job(&self, owner: EndpointOwner, id: JobId) -> Result<Option<Job>, StoreError>;
+    /// Whose a job is, for who works on all of them.
+    async fn owner_of_job(&self, id: JobId) -> Result<Option<EndpointOwner>, StoreError>;
+    /// Makes a job that was given up pending and due at once, with as many tries as at first. Another, and one of which
+    /// nothing is left to do: [`Write::Refused`] `job_not_dead`.
+    async fn retry_job(
+        &self,
+        owner: EndpointOwner,
+        id: JobId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
+    /// Ends a job that is pending or was given up, as [`JOB_CANCELLED`]; it keeps nothing of anybody. One that was done stays as
+    /// it is, and so does what a try comes to that is under way and succeeds.
+    async fn cancel_job(
+        &self,
+        owner: EndpointOwner,
+        id: JobId,
+        idempotency: Option<&IdempotentAnswer>,
+    ) -> Result<Write, StoreError>;
     /// Deletes jobs that were done, or given up, and were due more than 30 days ago, at most `limit`; returns how many.
     async fn forget_old_jobs(&self, limit: u32) -> Result<u64, StoreError>;
 }

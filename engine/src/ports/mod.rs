@@ -26,7 +26,7 @@ pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
-pub use jobs::{ClaimedMail, JobNext, JobResult, JobStore, MailClaim};
+pub use jobs::{ClaimedMail, JOB_CANCELLED, JobNext, JobResult, JobStore, MailClaim};
 pub use mail_settings::{
     MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown,
 };

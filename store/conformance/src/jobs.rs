@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use agentcal_engine::commit::{BookingChange, Outcome};
 use agentcal_engine::followups::MailFor;
-use agentcal_engine::ids::BookingId;
+use agentcal_engine::ids::{BookingId, JobId};
 use agentcal_engine::model::{
     Booking, BookingStatus, EventKind, EventSubject, FollowUp, Job, JobKind, JobState, MailEvent, MailPolicy,
     MailReader, Mode, User,
 };
-use agentcal_engine::ports::{ClaimedMail, EndpointOwner, JobNext, JobResult, MailClaim, PageRequest, Write};
+use agentcal_engine::ports::{
+    ClaimedMail, EndpointOwner, JOB_CANCELLED, JobNext, JobResult, MailClaim, PageRequest, Write,
+};
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::{TimeRange, Timestamp};
 use agentcal_engine::webhooks::Next;
@@ -19,6 +21,7 @@ use chrono_tz::Tz;
 use crate::webhooks::WebhookWorld;
 use crate::webhooks::stage::LEASE;
 use crate::world::changes::told;
+use crate::world::idempotent;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TEST: MailFor = MailFor { live: false, test: true };
@@ -388,4 +391,79 @@ async fn year_of_bookings(world: &WebhookWorld) -> BTreeMap<BookingId, (Timestam
         made.insert(booking.id, (start, zone));
     }
     made
+}
+
+/// What was given up is due at once when somebody asks for it, with as many tries as at first; nothing else is.
+pub async fn what_was_given_up_is_tried_again(world: WebhookWorld) {
+    world.booked(FollowUp::default()).await;
+    world.spread_with_mail().await;
+    let mail = world.one_mail().await;
+    let retry = async || world.jobs.retry_job(world.owner(), mail.id, None).await.expect("answered");
+    assert_eq!(retry().await, Write::Refused("job_not_dead"), "it is pending");
+    world.keep(&mail, "refused", JobNext::GiveUp).await;
+    let job = async || world.jobs.job(world.owner(), mail.id).await.expect("readable").expect("there");
+    assert_eq!((job().await.state, job().await.attempts), (JobState::Dead, 1));
+    world.pass(60 * MINUTE);
+    let answer = idempotent(1, 1, "again");
+    for expected in [Write::Done, Write::Replayed(b"again".to_vec())] {
+        let write = world.jobs.retry_job(world.owner(), mail.id, Some(&answer)).await;
+        assert_eq!(write.expect("answered"), expected);
+    }
+    assert_eq!((job().await.state, job().await.due_at, job().await.attempts), (JobState::Pending, world.now(), 0));
+    let again = world.one_mail().await;
+    assert_eq!((again.id, again.attempts, &again.work), (mail.id, 1, &mail.work), "the same mail");
+    world.keep(&again, "delivered", JobNext::Done).await;
+    assert_eq!(retry().await, Write::Refused("job_not_dead"), "it is done");
+}
+
+/// A job that was cancelled is not done, whether it waits or was given up; what was done before stays so.
+pub async fn a_cancelled_job_is_not_done(world: WebhookWorld) {
+    world.booked(reminded(&[60])).await;
+    world.spread_with_mail().await;
+    let mail = world.one_mail().await;
+    world.keep(&mail, "delivered", JobNext::Done).await;
+    for job in world.listed(None, None).await {
+        for _ in 0..2 {
+            let write = world.jobs.cancel_job(world.owner(), job.id, None).await;
+            assert_eq!(write.expect("answered"), Write::Done);
+        }
+        let ended = world.jobs.job(world.owner(), job.id).await.expect("readable").expect("there");
+        let outcome = if job.id == mail.id { "delivered" } else { JOB_CANCELLED };
+        assert_eq!((ended.state, ended.last_outcome.as_deref()), (JobState::Done, Some(outcome)));
+    }
+    world.pass(200 * MINUTE);
+    assert_eq!((world.ring().await, world.pending().await), (0, Vec::new()));
+
+    world.booked_at(world.minutes(300, 330), FollowUp::default()).await;
+    world.spread_with_mail().await;
+    let mail = world.one_mail().await;
+    assert_eq!(world.jobs.cancel_job(world.owner(), mail.id, None).await.expect("answered"), Write::Done);
+    let job = async || world.jobs.job(world.owner(), mail.id).await.expect("readable").expect("there");
+    world.keep(&mail, "later", JobNext::Again(MINUTE)).await;
+    assert_eq!(job().await.last_outcome.as_deref(), Some(JOB_CANCELLED), "a failure begins nothing anew");
+    world.keep(&mail, "delivered", JobNext::Done).await;
+    assert_eq!(job().await.last_outcome.as_deref(), Some("delivered"), "what was under way was done");
+}
+
+/// Nobody else sees, retries or cancels a job: not another organization, not the other mode.
+pub async fn jobs_change_for_their_organization(world: WebhookWorld) {
+    world.booked(FollowUp::default()).await;
+    world.spread_with_mail().await;
+    let mail = world.one_mail().await;
+    world.keep(&mail, "refused", JobNext::GiveUp).await;
+    assert_eq!(world.jobs.owner_of_job(mail.id).await.expect("readable"), Some(world.owner()));
+    let other = world.another_organization().await;
+    let strangers = [
+        EndpointOwner { organization_id: other.organization_id, mode: other.mode },
+        EndpointOwner { mode: Mode::Live, ..world.owner() },
+    ];
+    for stranger in strangers {
+        assert_eq!(world.jobs.job(stranger, mail.id).await.expect("readable"), None);
+        assert_eq!(world.jobs.retry_job(stranger, mail.id, None).await.expect("answered"), Write::Missing);
+        assert_eq!(world.jobs.cancel_job(stranger, mail.id, None).await.expect("answered"), Write::Missing);
+    }
+    let nowhere = JobId::from_uuid(world.uuid());
+    assert_eq!(world.jobs.owner_of_job(nowhere).await.expect("readable"), None);
+    let job = world.jobs.job(world.owner(), mail.id).await.expect("readable").expect("there");
+    assert_eq!(job.state, JobState::Dead);
 }

@@ -244,6 +244,9 @@ macro_rules! each_webhook_case {
                 a_mail_ends_as_recorded
                 a_late_result_counts_where_it_is_a_success
                 jobs_are_listed_for_their_organization
+                what_was_given_up_is_tried_again
+                a_cancelled_job_is_not_done
+                jobs_change_for_their_organization
                 jobs_are_forgotten
             }
         }

@@ -40,6 +40,8 @@ mod frame;
 mod ground;
 #[path = "../../sql/holds.rs"]
 mod holds;
+#[path = "../../sql/job_changes.rs"]
+mod job_changes;
 #[path = "../../sql/jobs.rs"]
 mod jobs;
 mod lanes;

@@ -39,6 +39,8 @@ mod facts;
 mod frame;
 #[path = "../../sql/holds.rs"]
 mod holds;
+#[path = "../../sql/job_changes.rs"]
+mod job_changes;
 #[path = "../../sql/jobs.rs"]
 mod jobs;
 mod lock;

@@ -47,7 +47,7 @@ impl Caller {
         webhooks.ok_or_else(|| ApiError::new(Code::NotReady, "this node has no way out to webhook endpoints"))
     }
 
-    fn endpoint_owner(&self) -> EndpointOwner {
+    pub(in crate::v1) fn endpoint_owner(&self) -> EndpointOwner {
         EndpointOwner { organization_id: self.key.key.organization_id, mode: self.key.key.mode }
     }
 

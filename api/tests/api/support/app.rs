@@ -109,6 +109,7 @@ impl TestApp {
             entropy: Arc::clone(&entropy),
             signing: Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys()),
             webhooks: parts.webhooks,
+            jobs: Some(Arc::clone(&store) as _),
             mail: Some(MailSettings { store: Arc::clone(&store) as _, press: Arc::new(ScriptedPress) }),
             settings,
             metrics: None,

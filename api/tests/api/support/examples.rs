@@ -101,13 +101,15 @@ pub(crate) fn examples(operation: &Operation, things: &Things) -> Vec<Example> {
             Example::of(json!({"slot_id": id("slot_id")})),
         ],
         "cancel_booking" => vec![Example::asking(&[("reason", "ill"), ("dry_run", "false")])],
-        other => of_mail(other),
+        other => of_what_follows(other),
     }
 }
 
-/// Examples of what is said about mail.
-fn of_mail(operation: &str) -> Vec<Example> {
+/// Examples of what is said about mail and jobs.
+fn of_what_follows(operation: &str) -> Vec<Example> {
     match operation {
+        "list_jobs" => vec![page(&[("state", "dead"), ("kind", "completed")])],
+        "get_job" | "retry_job" | "cancel_job" => vec![Example::default()],
         "get_mail_template"
         | "get_account_mail_template"
         | "delete_mail_template"

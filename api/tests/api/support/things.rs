@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agentcal_engine::ids::{
-    AccountId, BookingId, CalendarId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, UserId, WebhookId,
+    AccountId, BookingId, CalendarId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, JobId, UserId,
+    WebhookId,
 };
+use agentcal_engine::ports::{JobNext, JobResult, JobStore};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -41,6 +43,7 @@ impl Things {
             ("delivery_id", DeliveryId::mint(START, entropy).to_string()),
             ("event_type_id", EventTypeId::mint(START, entropy).to_string()),
             ("hold_id", HoldId::mint(START, entropy).to_string()),
+            ("job_id", JobId::mint(START, entropy).to_string()),
             ("kind", "invitation".to_owned()),
             ("slot_id", slot_id),
             ("user_id", UserId::mint(START, entropy).to_string()),
@@ -57,7 +60,7 @@ impl Things {
     /// The name of the thing a field is about: `busy_calendar_ids` and `calendar_id` name calendars. `None` where a field
     /// names nothing of ours.
     pub(crate) fn name_of(field: &str) -> Option<&'static str> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "account_id",
             "booking_id",
             "calendar_id",
@@ -66,6 +69,7 @@ impl Things {
             "delivery_id",
             "event_type_id",
             "hold_id",
+            "job_id",
             "slot_id",
             "user_id",
             "webhook_id",
@@ -134,6 +138,7 @@ impl Furnisher<'_> {
         let booking = self.post(&self.things.path("/bookings"), booking).await;
         self.keep("booking_id", booking.id());
         self.deliver(&webhook.id()).await;
+        self.give_up_a_job().await;
         let decisions = self.get(&self.things.path("/decisions")).await;
         self.keep("decision_id", decisions.text_at("/data/0/id"));
         let query = format!("event_type_id={}&start_date=2026-11-26&end_date=2026-11-26", event_type.id());
@@ -158,6 +163,28 @@ impl Furnisher<'_> {
             .await;
         let deliveries = self.get(&path).await;
         self.keep("delivery_id", deliveries.text_at("/data/0/id"));
+    }
+
+    /// Waits for the job that the end of the booking is, and has it given up.
+    async fn give_up_a_job(&mut self) {
+        let account = self.things.id("account_id").to_owned();
+        let found = async || {
+            let jobs = self.get("/v1/jobs?kind=completed&limit=100").await.at("/data");
+            let own = jobs.as_array().into_iter().flatten().find(|job| job["account_id"] == account.as_str());
+            own.and_then(|job| job["id"].as_str().map(str::to_owned))
+        };
+        eventually("a job", Duration::from_secs(10), async || found().await.is_some()).await;
+        let id = found().await.expect("it was there");
+        let result = JobResult {
+            account_id: account.parse().expect("an id"),
+            id: id.parse().expect("an id"),
+            attempts: 0,
+            ended_at: START,
+            outcome: "given up for a test".to_owned(),
+            next: JobNext::GiveUp,
+        };
+        self.app.store.record_jobs(&[result]).await.expect("the store answers");
+        self.keep("job_id", id);
     }
 
     fn keep(&mut self, name: &'static str, id: String) {

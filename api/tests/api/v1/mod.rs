@@ -8,6 +8,7 @@ mod dry_runs;
 mod event_types;
 mod holds;
 mod idempotency;
+mod jobs;
 mod mail;
 mod offers;
 mod users;
