@@ -42,7 +42,10 @@ async fn every_example_is_accepted_and_repeated() {
         for place in 0.. {
             let app = TestApp::start().await;
             let things = Things::made(&app, &app.key).await;
-            let Some(example) = examples(&operation, &things).into_iter().nth(place) else { break };
+            let Some(example) = examples(&operation, &things).into_iter().nth(place) else {
+                app.scheduler.shutdown().await;
+                break;
+            };
             refused_without_key(&app, &operation, &example, &things).await;
             let address = example.address(&operation, &things);
             let ask = async || app.ask_keyed("key", operation.method.clone(), &address, example.body.clone()).await;
@@ -56,6 +59,8 @@ async fn every_example_is_accepted_and_repeated() {
             if changes {
                 assert_eq!((second.status, &second.text), (first.status, &first.text), "{}", operation.id);
             }
+            // Its sweeps would go on beside those of every api after it.
+            app.scheduler.shutdown().await;
         }
     }
 }

@@ -59,6 +59,7 @@ impl Entropy for TestEntropy {
 /// An api of its own.
 pub(crate) struct TestApp {
     pub(crate) router: Router,
+    pub(crate) scheduler: Scheduler,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) provider: Arc<ScriptedProvider>,
@@ -102,7 +103,7 @@ impl TestApp {
         let readiness = Readiness::new();
         let router = router(ApiParts {
             store: parts.store,
-            scheduler,
+            scheduler: scheduler.clone(),
             quotas: parts.quotas,
             providers: parts.providers,
             clock: parts.clock,
@@ -118,6 +119,7 @@ impl TestApp {
         let organization_id = organization(&store, entropy.as_ref()).await;
         let mut app = Self {
             router,
+            scheduler,
             store,
             clock,
             provider,
