@@ -11,7 +11,7 @@ use agentcal_engine::calendar::plan::{Grounds, Planned, cancel, extend, release}
 use agentcal_engine::calendar::request::{
     CommitAnswer, CommitKind, CommitRequest, Intent, Made, Rejection, UnavailableReason,
 };
-use agentcal_engine::commit::Outcome;
+use agentcal_engine::commit::{Outcome, RevisionKey};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, FactSource};
 use agentcal_engine::ids::{CalendarId, UserId};
@@ -189,19 +189,7 @@ async fn decide_until_settled(
         };
         count_retry(&outcome);
         match attempts.handle_outcome(&request.kind, outcome) {
-            After::Committed(revisions) => {
-                if planned.plan.event.is_some() {
-                    context.delivery_bell.notify_one();
-                }
-                let publishing = match footing {
-                    Footing::Owner { .. } => publish(context, &planned, &revisions).await,
-                    Footing::Ownerless => {
-                        ownerless::publish(context, &planned).await;
-                        Vec::new()
-                    }
-                };
-                return Ok(Some(Settled { answer: CommitAnswer::Committed(planned.made), publishing }));
-            }
+            After::Committed(revisions) => return Ok(Some(committed(context, planned, &revisions, footing).await)),
             After::Answer(answer) => return Ok(Some(Settled::plain(*answer))),
             After::Again => {}
             After::UsedUp { is_performed } => {
@@ -214,6 +202,26 @@ async fn decide_until_settled(
             }
         }
     }
+}
+
+/// A commit was made here: whoever tells of it is rung, and its facts are on their way.
+async fn committed(
+    context: &Arc<Context>,
+    planned: Planned,
+    revisions: &[(RevisionKey, u64)],
+    footing: Footing,
+) -> Settled {
+    if planned.plan.event.is_some() {
+        context.delivery_bell.notify_one();
+    }
+    let publishing = match footing {
+        Footing::Owner { .. } => publish(context, &planned, revisions).await,
+        Footing::Ownerless => {
+            ownerless::publish(context, &planned).await;
+            Vec::new()
+        }
+    };
+    Settled { answer: CommitAnswer::Committed(planned.made), publishing }
 }
 
 /// Somebody else settled this very commit. Performed, its answer is what there now is; refused, whoever waits has heard so.
