@@ -25,7 +25,7 @@ pub(super) struct WebhookPatch {
     url: Sent<String>,
     /// What to hear of, nothing twice.
     #[serde(default)]
-    #[schema(value_type = Vec<EventWire>, required = false, min_items = 1, max_items = 6)]
+    #[schema(value_type = Vec<EventWire>, required = false, min_items = 1, max_items = 8)]
     events: Sent<Vec<EventWire>>,
     /// Of which accounts, none twice; null, the default: of all.
     #[serde(default, skip_serializing_if = "Change::is_keep")]

@@ -245,6 +245,7 @@ impl From<DeliveryAttempt> for AttemptView {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::WebhookPatch;
     use super::*;
 
     /// An event has one name: in rows, in messages, in requests and in answers.
@@ -266,5 +267,12 @@ mod tests {
         let names: Vec<&str> =
             schema["enum"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
         assert_eq!(names, EventKind::ALL.map(EventKind::as_str));
+    }
+
+    /// A webhook may ask for all there is.
+    #[test]
+    fn the_document_allows_every_event() {
+        let schema = serde_json::to_value(<WebhookPatch as utoipa::PartialSchema>::schema()).expect("a schema is JSON");
+        assert_eq!(schema["properties"]["events"]["maxItems"], serde_json::json!(EventKind::ALL.len()));
     }
 }

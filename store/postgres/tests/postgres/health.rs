@@ -26,10 +26,12 @@ async fn a_database_as_in_production_has_no_problem() {
     let store = PostgresStore::open(options(&server.url("whole"))).await.expect("opened");
     let guard = DurabilityProblem::MissingConstraint("claims_no_overlap");
     assert_eq!(problems(&store).await, [guard], "nothing is migrated");
-    assert_eq!(store.schema_state().await.expect("readable").pending.len(), 4);
+    let before = store.schema_state().await.expect("readable");
+    assert!(before.applied == 0 && before.pending.len() >= 4, "{before:?}");
     store.migrate().await.expect("migrated");
     assert_eq!(problems(&store).await, []);
-    assert!(store.schema_state().await.expect("readable").is_current());
+    let after = store.schema_state().await.expect("readable");
+    assert!(after.is_current() && after.applied == before.pending.len());
     store.migrate().await.expect("nothing to do");
 }
 
