@@ -48,7 +48,9 @@ impl RequestKey {
         if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(None);
         }
-        let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_LEN_MAX);
+        let key = value.to_str().ok().filter(|key| (1..=KEY_LEN_MAX).contains(&key.len()));
+        // A tab within a value is the one character besides that HTTP lets through (RFC 9110, 5.5).
+        let key = key.filter(|key| !key.contains('\t'));
         let single = parts.headers.get_all(IDEMPOTENCY_HEADER).iter().count() == 1;
         let Some(key) = key.filter(|_| single) else {
             let detail = "must be sent once, with 1 to 255 printable ASCII characters";
