@@ -65,6 +65,7 @@ pub(crate) fn real_ids(stage: &Stage) -> Value {
         "path.connection_id": stage.connections,
         "path.hold_id": stage.holds,
         "path.decision_id": stage.decisions,
+        "path.job_id": stage.jobs,
         "path.webhook_id": stage.webhooks_to_change,
         "delivery": stage.delivery,
         "user": stage.users,

@@ -39,6 +39,8 @@ pub(crate) struct Stage {
     pub(crate) webhooks_to_change: Vec<String>,
     /// A webhook that stays as it is, and a delivery to it.
     pub(crate) delivery: [String; 2],
+    /// What is to be done when bookings are over.
+    pub(crate) jobs: Vec<String>,
     /// Starts of slots, the first of them taken.
     pub(crate) start_times: Vec<String>,
     pub(crate) slot_ids: Vec<String>,
@@ -79,6 +81,7 @@ impl Maker {
         self.times().await;
         self.taken_times().await;
         self.stage.delivery[1] = self.first_delivery().await;
+        self.stage.jobs = self.first_jobs().await;
         let decided = self.send(Method::GET, &self.at("/decisions"), None, 200).await;
         self.stage.decisions = ids(&decided["data"]);
         self.stage
@@ -117,6 +120,18 @@ impl Maker {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         panic!("no webhook is told of a booking");
+    }
+
+    async fn first_jobs(&self) -> Vec<String> {
+        for _ in 0..LOOKS_MAX {
+            let answer = self.send(Method::GET, "/v1/jobs?kind=completed&state=pending&limit=100", None, 200).await;
+            let jobs = ids(&answer["data"]);
+            if !jobs.is_empty() {
+                return jobs;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("nothing is to be done when a booking is over");
     }
 
     async fn people(&mut self) {
