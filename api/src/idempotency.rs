@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::caller::{Caller, Cx};
 use crate::error::{ApiError, Code, FieldCode, FieldError};
+use crate::refusals::{of_refused_write, store_unavailable};
 
 /// The header that carries the caller's key.
 pub(crate) const IDEMPOTENCY_HEADER: &str = "idempotency-key";
@@ -39,6 +40,20 @@ struct Scope {
     organization_id: OrganizationId,
     mode: Mode,
     account_id: Option<AccountId>,
+}
+
+impl<T: DeserializeOwned> Settled<T> {
+    /// Of a write to one thing of a kind: `value` where it was done, what was answered before where it is repeated.
+    pub(crate) fn of(write: Write, value: T, kind: &'static str) -> Result<Self, ApiError> {
+        match write {
+            Write::Done => Ok(Self { value, replayed: false }),
+            Write::Replayed(kept) => read_kept(&kept),
+            Write::IdempotencyMismatch => Err(mismatch()),
+            Write::Missing => Err(ApiError::not_found(kind)),
+            Write::Refused(reason) => Err(of_refused_write(reason)),
+            Write::Stale => Err(store_unavailable()),
+        }
+    }
 }
 
 impl RequestKey {

@@ -1,12 +1,10 @@
 use agentcal_engine::ids::AccountId;
-use agentcal_engine::ports::Write;
 use http::StatusCode;
 
 use crate::caller::{Caller, Cx};
 use crate::error::ApiError;
 use crate::extract::{NamedParam, Query};
-use crate::idempotency::{keep, mismatch};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
 
@@ -30,17 +28,12 @@ pub(super) async fn delete_account(
     }
     let cx = cx?;
     let calendars: Vec<_> = cx.config().await?.calendars.iter().map(|calendar| calendar.id).collect();
-    match cx.app.store().delete_account(&cx.tenant, keep(key, &())?.as_ref()).await? {
-        Write::Done => {
-            cx.app.trust.forget_account(cx.account_id());
-            cx.app.parts.scheduler.config_changed(cx.account_id()).await;
-            cx.app.parts.scheduler.forget(&calendars).await;
-            Ok(Done { status: StatusCode::ACCEPTED, replayed: false })
-        }
-        Write::Replayed(_) => Ok(Done { status: StatusCode::ACCEPTED, replayed: true }),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(AccountId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
+    let write = cx.app.store().delete_account(&cx.tenant, keep(key, &())?.as_ref()).await?;
+    let Settled { replayed, .. } = Settled::of(write, (), AccountId::KIND)?;
+    if !replayed {
+        cx.app.trust.forget_account(cx.account_id());
+        cx.app.parts.scheduler.config_changed(cx.account_id()).await;
+        cx.app.parts.scheduler.forget(&calendars).await;
     }
+    Ok(Done { status: StatusCode::ACCEPTED, replayed })
 }

@@ -1,6 +1,6 @@
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, ProviderKind, Watch, WatchState};
-use agentcal_engine::ports::{Credentials, Discovery, RemoteCalendar, Write};
+use agentcal_engine::ports::{Credentials, Discovery, RemoteCalendar};
 use chrono_tz::Tz;
 use http::StatusCode;
 
@@ -9,8 +9,8 @@ use super::body::NewConnection;
 use crate::caller::Cx;
 use crate::error::{ApiError, FieldCode};
 use crate::extract::{Body, NamedParam, Query};
-use crate::idempotency::{Settled, keep, mismatch, read_kept};
-use crate::refusals::{of_connecting, of_refused_write, store_unavailable};
+use crate::idempotency::{Settled, keep};
+use crate::refusals::of_connecting;
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 use crate::v1::wire::zone_of;
@@ -47,17 +47,12 @@ pub(super) async fn create_connection(
     let kept = keep(key, &connected)?;
     let (connection, calendars) = &connected;
     let store = cx.app.store();
-    match store.create_connection(&cx.tenant, connection, &credentials, calendars, kept.as_ref()).await? {
-        Write::Done => {
-            begin(&cx, calendars).await;
-            Ok(answer(Settled { value: connected, replayed: false }))
-        }
-        Write::Replayed(kept) => read_kept(&kept).map(answer),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(AccountId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
+    let write = store.create_connection(&cx.tenant, connection, &credentials, calendars, kept.as_ref()).await?;
+    let settled = Settled::of(write, connected, AccountId::KIND)?;
+    if !settled.replayed {
+        begin(&cx, &settled.value.1).await;
     }
+    Ok(answer(settled))
 }
 
 async fn discover(cx: &Cx, kind: ProviderKind, credentials: &Credentials) -> Result<Discovery, ApiError> {

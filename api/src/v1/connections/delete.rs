@@ -1,11 +1,10 @@
 use agentcal_engine::ids::{CalendarId, ConnectionId, UserId};
-use agentcal_engine::ports::{AccountConfig, Write};
+use agentcal_engine::ports::AccountConfig;
 
 use crate::caller::Cx;
 use crate::error::ApiError;
 use crate::extract::{NamedParam, PathId, Query};
-use crate::idempotency::{Settled, keep, mismatch};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
 
@@ -32,20 +31,14 @@ pub(super) async fn delete_connection(
     let config = cx.config().await?;
     let calendars = calendars_of(&config, connection_id);
     let homes = fresh_homes(&cx, &config);
-    let written =
+    let write =
         cx.app.store().delete_connection(&cx.tenant, connection_id, &homes, cx.app.now(), kept.as_ref()).await?;
-    match written {
-        Write::Done => {
-            cx.app.parts.scheduler.config_changed(cx.account_id()).await;
-            cx.app.parts.scheduler.forget(&calendars).await;
-            Ok(Done::no_content(&Settled { value: (), replayed: false }))
-        }
-        Write::Replayed(_) => Ok(Done::no_content(&Settled { value: (), replayed: true })),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(ConnectionId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
+    let settled = Settled::of(write, (), ConnectionId::KIND)?;
+    if !settled.replayed {
+        cx.app.parts.scheduler.config_changed(cx.account_id()).await;
+        cx.app.parts.scheduler.forget(&calendars).await;
     }
+    Ok(Done::no_content(&settled))
 }
 
 fn calendars_of(config: &AccountConfig, connection_id: ConnectionId) -> Vec<CalendarId> {

@@ -2,12 +2,12 @@ use agentcal_engine::ids::JobId;
 use agentcal_engine::model::{Job, JobState};
 use agentcal_engine::ports::JOB_CANCELLED;
 
+use super::answer;
 use super::view::JobView;
-use super::{answer, settled};
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::extract::{PathId, Query};
-use crate::idempotency::keep;
+use crate::extract::{NamedParam, PathId, Query};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 
@@ -36,5 +36,5 @@ pub(super) async fn cancel_job(
     });
     let kept = keep(key, &view)?;
     let write = caller.jobs()?.cancel_job(caller.endpoint_owner(), job_id, kept.as_ref()).await?;
-    settled(write, view).map(answer)
+    Settled::of(write, view, JobId::KIND).map(answer)
 }

@@ -6,9 +6,10 @@ mod list;
 mod retry;
 mod view;
 
+use crate::extract::NamedParam;
 use agentcal_engine::ids::JobId;
 use agentcal_engine::model::Job;
-use agentcal_engine::ports::{JobStore, Write};
+use agentcal_engine::ports::JobStore;
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,9 +18,7 @@ use self::view::JobView;
 use crate::app::AppState;
 use crate::caller::Caller;
 use crate::error::{ApiError, Code};
-use crate::extract::NamedParam;
-use crate::idempotency::{Settled, mismatch, read_kept};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -39,18 +38,6 @@ impl Caller {
     async fn job(&self, id: JobId) -> Result<Job, ApiError> {
         let found = self.jobs()?.job(self.endpoint_owner(), id).await?;
         found.ok_or_else(|| ApiError::not_found(JobId::KIND))
-    }
-}
-
-/// What a write to a job came to; `view` is the job after it.
-fn settled(write: Write, view: JobView) -> Result<Settled<JobView>, ApiError> {
-    match write {
-        Write::Done => Ok(Settled { value: view, replayed: false }),
-        Write::Replayed(kept) => read_kept(&kept),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(JobId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
     }
 }
 

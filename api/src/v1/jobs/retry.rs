@@ -1,12 +1,12 @@
 use agentcal_engine::ids::JobId;
 use agentcal_engine::model::{Job, JobState};
 
+use super::answer;
 use super::view::JobView;
-use super::{answer, settled};
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::extract::{PathId, Query};
-use crate::idempotency::keep;
+use crate::extract::{NamedParam, PathId, Query};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 
@@ -31,5 +31,5 @@ pub(super) async fn retry_job(
     let view = JobView::from(Job { state: JobState::Pending, due_at: now, attempts: 0, ..job });
     let kept = keep(key, &view)?;
     let write = caller.jobs()?.retry_job(caller.endpoint_owner(), job_id, kept.as_ref()).await?;
-    settled(write, view).map(answer)
+    Settled::of(write, view, JobId::KIND).map(answer)
 }

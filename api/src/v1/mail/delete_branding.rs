@@ -1,10 +1,10 @@
-use super::settled;
 use crate::caller::{Caller, Cx};
 use crate::error::ApiError;
-use crate::extract::Query;
-use crate::idempotency::keep;
+use crate::extract::{NamedParam, Query};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
+use agentcal_engine::ids::AccountId;
 
 /// Take an account's branding of mails away, so that its organization's applies.
 #[utoipa::path(
@@ -18,7 +18,7 @@ pub(super) async fn delete_account_mail_branding(cx: Cx, _: Query<NoQuery>) -> R
     }
     let kept = keep(key, &())?;
     let write = cx.app.mail()?.store.delete_mail_branding(&cx.mail_owner(), kept.as_ref()).await?;
-    Ok(Done::no_content(&settled(write, ())?))
+    Ok(Done::no_content(&Settled::of(write, (), AccountId::KIND)?))
 }
 
 /// Take the organization's branding of mails in the key's mode away.
@@ -32,5 +32,5 @@ pub(super) async fn delete_mail_branding(caller: Caller, _: Query<NoQuery>) -> R
     }
     let kept = keep(key, &())?;
     let write = caller.app.mail()?.store.delete_mail_branding(&caller.mail_owner(), kept.as_ref()).await?;
-    Ok(Done::no_content(&settled(write, ())?))
+    Ok(Done::no_content(&Settled::of(write, (), AccountId::KIND)?))
 }

@@ -1,10 +1,10 @@
+use agentcal_engine::ids::AccountId;
 use agentcal_engine::model::MailKind;
 
-use super::settled;
 use crate::caller::{Caller, Cx};
 use crate::error::ApiError;
-use crate::extract::{PathId, Query};
-use crate::idempotency::keep;
+use crate::extract::{NamedParam, PathId, Query};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
 
@@ -25,7 +25,7 @@ pub(super) async fn delete_account_mail_template(
     }
     let kept = keep(key, &())?;
     let write = cx.app.mail()?.store.delete_mail_template(&cx.mail_owner(), kind, kept.as_ref()).await?;
-    Ok(Done::no_content(&settled(write, ())?))
+    Ok(Done::no_content(&Settled::of(write, (), AccountId::KIND)?))
 }
 
 /// Take the organization's template in the key's mode away, so that the default one applies.
@@ -44,5 +44,5 @@ pub(super) async fn delete_mail_template(
     }
     let kept = keep(key, &())?;
     let write = caller.app.mail()?.store.delete_mail_template(&caller.mail_owner(), kind, kept.as_ref()).await?;
-    Ok(Done::no_content(&settled(write, ())?))
+    Ok(Done::no_content(&Settled::of(write, (), AccountId::KIND)?))
 }

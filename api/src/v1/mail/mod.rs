@@ -9,19 +9,14 @@ mod preview;
 mod put_branding;
 mod put_template;
 
-use agentcal_engine::ids::AccountId;
-use agentcal_engine::ports::{MailOwner, Write};
-use serde::de::DeserializeOwned;
+use agentcal_engine::ports::MailOwner;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::{App, AppState};
 use crate::caller::{Caller, Cx};
 use crate::error::{ApiError, Code};
-use crate::extract::NamedParam;
-use crate::idempotency::{Settled, mismatch, read_kept};
 use crate::parts::MailSettings;
-use crate::refusals::{of_refused_write, store_unavailable};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -65,17 +60,5 @@ impl Caller {
 impl Cx {
     fn mail_owner(&self) -> MailOwner {
         MailOwner::Account(self.tenant)
-    }
-}
-
-/// What a write came to; `value` is what was to be written.
-fn settled<T: DeserializeOwned>(write: Write, value: T) -> Result<Settled<T>, ApiError> {
-    match write {
-        Write::Done => Ok(Settled { value, replayed: false }),
-        Write::Replayed(kept) => read_kept(&kept),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(AccountId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
     }
 }

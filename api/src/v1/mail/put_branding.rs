@@ -1,11 +1,11 @@
+use agentcal_engine::ids::AccountId;
 use agentcal_engine::model::MailBranding;
 use http::StatusCode;
 
 use super::body::BrandingBody;
-use super::settled;
 use crate::caller::{Caller, Cx};
 use crate::error::ApiError;
-use crate::extract::{Body, Query};
+use crate::extract::{Body, NamedParam, Query};
 use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
@@ -27,7 +27,7 @@ pub(super) async fn put_account_mail_branding(
     let branding = body.read()?;
     let kept = keep(key, &branding)?;
     let write = cx.app.mail()?.store.put_mail_branding(&cx.mail_owner(), &branding, kept.as_ref()).await?;
-    Ok(answer(settled(write, branding)?))
+    Ok(answer(Settled::of(write, branding, AccountId::KIND)?))
 }
 
 /// Set the organization's branding of mails in the key's mode, the whole of it.
@@ -47,7 +47,7 @@ pub(super) async fn put_mail_branding(
     let branding = body.read()?;
     let kept = keep(key, &branding)?;
     let write = caller.app.mail()?.store.put_mail_branding(&caller.mail_owner(), &branding, kept.as_ref()).await?;
-    Ok(answer(settled(write, branding)?))
+    Ok(answer(Settled::of(write, branding, AccountId::KIND)?))
 }
 
 fn answer(settled: Settled<MailBranding>) -> Answer<BrandingBody> {

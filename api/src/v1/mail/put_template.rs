@@ -1,11 +1,11 @@
+use agentcal_engine::ids::AccountId;
 use agentcal_engine::model::{MailKind, MailTemplate};
 use http::StatusCode;
 
 use super::body::{OriginWire, TemplateBody, TemplateView};
-use super::settled;
 use crate::caller::{Caller, Cx};
 use crate::error::ApiError;
-use crate::extract::{Body, PathId, Query};
+use crate::extract::{Body, NamedParam, PathId, Query};
 use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
@@ -33,7 +33,7 @@ pub(super) async fn put_account_mail_template(
     let template = body.read(mail, kind, "").await?;
     let kept = keep(key, &template)?;
     let write = mail.store.put_mail_template(&cx.mail_owner(), kind, &template, kept.as_ref()).await?;
-    Ok(answer(kind, OriginWire::Account, settled(write, template)?))
+    Ok(answer(kind, OriginWire::Account, Settled::of(write, template, AccountId::KIND)?))
 }
 
 /// Set the template for mails of a kind in accounts without one of their own.
@@ -57,7 +57,7 @@ pub(super) async fn put_mail_template(
     let template = body.read(mail, kind, "").await?;
     let kept = keep(key, &template)?;
     let write = mail.store.put_mail_template(&caller.mail_owner(), kind, &template, kept.as_ref()).await?;
-    Ok(answer(kind, OriginWire::Organization, settled(write, template)?))
+    Ok(answer(kind, OriginWire::Organization, Settled::of(write, template, AccountId::KIND)?))
 }
 
 fn answer(kind: MailKind, origin: OriginWire, settled: Settled<MailTemplate>) -> Answer<TemplateView> {

@@ -1,11 +1,9 @@
 use agentcal_engine::ids::WebhookId;
-use agentcal_engine::ports::Write;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{NamedParam, PathId, Query};
-use crate::idempotency::{Settled, keep, mismatch};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
 
@@ -25,12 +23,5 @@ pub(super) async fn delete_webhook(
     }
     let kept = keep(key, &())?;
     let write = caller.webhooks()?.store.delete_endpoint(caller.endpoint_owner(), webhook_id, kept.as_ref()).await?;
-    match write {
-        Write::Done => Ok(Done::no_content(&Settled { value: (), replayed: false })),
-        Write::Replayed(_) => Ok(Done::no_content(&Settled { value: (), replayed: true })),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(WebhookId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
-    }
+    Ok(Done::no_content(&Settled::of(write, (), WebhookId::KIND)?))
 }

@@ -1,5 +1,4 @@
 use agentcal_engine::ids::WebhookId;
-use agentcal_engine::ports::Write;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,8 +7,7 @@ use crate::caller::Caller;
 use crate::checks::Checks;
 use crate::error::ApiError;
 use crate::extract::{Body, NamedParam, PathId, Query};
-use crate::idempotency::{Settled, mismatch, read_kept};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 use crate::v1::wire::Sent;
@@ -57,17 +55,11 @@ pub(super) async fn replay_webhook_deliveries(
     checks.finish()?;
     let (store, owner) = (&caller.webhooks()?.store, caller.endpoint_owner());
     let replayed = store.replay_failed(owner, webhook_id, since, key.as_ref()).await?;
-    match replayed.write {
-        Write::Done => {
-            caller.app.parts.scheduler.deliver();
-            Ok(answer(Settled { value: replayed.count, replayed: false }))
-        }
-        Write::Replayed(kept) => read_kept(&kept).map(answer),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(WebhookId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
+    let settled = Settled::of(replayed.write, replayed.count, WebhookId::KIND)?;
+    if !settled.replayed {
+        caller.app.parts.scheduler.deliver();
     }
+    Ok(answer(settled))
 }
 
 fn answer(settled: Settled<u64>) -> Answer<ReplayView> {

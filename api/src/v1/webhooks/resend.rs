@@ -1,12 +1,10 @@
 use agentcal_engine::ids::{DeliveryId, WebhookId};
-use agentcal_engine::ports::Write;
 use http::StatusCode;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{NamedParam, PathId, Query};
-use crate::idempotency::{keep, mismatch};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
 
@@ -30,17 +28,12 @@ pub(super) async fn resend_webhook_delivery(
     }
     caller.endpoint(webhook_id).await?;
     let (store, owner, kept) = (&caller.webhooks()?.store, caller.endpoint_owner(), keep(key, &())?);
-    match store.resend_delivery(owner, webhook_id, delivery_id, kept.as_ref()).await? {
-        Write::Done => {
-            caller.app.parts.scheduler.deliver();
-            Ok(done(false))
-        }
-        Write::Replayed(_) => Ok(done(true)),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(DeliveryId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
+    let write = store.resend_delivery(owner, webhook_id, delivery_id, kept.as_ref()).await?;
+    let Settled { replayed, .. } = Settled::of(write, (), DeliveryId::KIND)?;
+    if !replayed {
+        caller.app.parts.scheduler.deliver();
     }
+    Ok(done(replayed))
 }
 
 fn done(replayed: bool) -> Done {

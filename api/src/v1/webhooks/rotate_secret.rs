@@ -1,13 +1,11 @@
 use agentcal_engine::ids::WebhookId;
-use agentcal_engine::ports::Write;
 use http::StatusCode;
 
 use super::view::{Made, WebhookWithSecretView};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{NamedParam, PathId, Query};
-use crate::idempotency::{Settled, keep, mismatch, read_kept};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::{Settled, keep};
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 
@@ -30,14 +28,8 @@ pub(super) async fn rotate_webhook_secret(
     let made = Made { endpoint: caller.endpoint(webhook_id).await?, secret: caller.new_secret().to_vec() };
     let kept = keep(key, &made)?;
     let store = &caller.webhooks()?.store;
-    match store.rotate_secret(caller.endpoint_owner(), webhook_id, &made.secret, kept.as_ref()).await? {
-        Write::Done => Ok(answer(Settled { value: made, replayed: false })),
-        Write::Replayed(kept) => read_kept(&kept).map(answer),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Missing => Err(ApiError::not_found(WebhookId::KIND)),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale => Err(store_unavailable()),
-    }
+    let write = store.rotate_secret(caller.endpoint_owner(), webhook_id, &made.secret, kept.as_ref()).await?;
+    Settled::of(write, made, WebhookId::KIND).map(answer)
 }
 
 fn answer(settled: Settled<Made>) -> Answer<WebhookWithSecretView> {
