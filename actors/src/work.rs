@@ -165,11 +165,11 @@ pub(crate) struct SavePlan {
 /// Saves a page; with the last one, reads back what it made of the facts.
 pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, mut save: SaveSync, plan: SavePlan) -> Msg {
     if plan.renews_watch {
-        let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar).await };
+        let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar, None, None).await };
         let watch = access.ask(&context, Operation::Watch, ask).await;
         // Without it the calendar is polled as before, and the next full sync asks again.
         let told = |error: &ProviderError| tracing::warn!(%error, "a calendar gets no watch and is polled");
-        save.watch = watch.inspect_err(told).ok();
+        save.watch = watch.inspect_err(told).ok().map(|watched| watched.watch);
     }
     let revision = match context.parts.store.save_sync(&save).await {
         Ok(Some(revision)) => revision,

@@ -7,10 +7,10 @@ use std::time::Duration;
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::limits::ProviderLimits;
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, ResourceChange, SyncCursor,
-    SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, ResourceChange,
+    SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
@@ -181,8 +181,13 @@ impl Provider for ScriptedProvider {
         Err(ProviderError::Refused("nobody connects in these tests".into()))
     }
 
-    async fn watch(&self, _: &CalendarRef) -> Result<Watch, ProviderError> {
-        Ok(Watch { state: WatchState::Polling, expires_at: None })
+    async fn watch(
+        &self,
+        _: &CalendarRef,
+        _: Option<&Doorbell>,
+        _: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
+        Ok(Watched::POLLING)
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::ExternalInstance;
 use crate::ids::{AccountId, BookingId, CalendarId, ConnectionId};
 use crate::limits::{LimitKind, ProviderLimits};
-use crate::model::{ProviderKind, Watch};
+use crate::model::{ProviderKind, Watch, WatchState};
 use crate::time::{TimeRange, Timestamp};
 
 /// How to reach a provider on somebody's behalf. Kept encrypted; never logged, so `Debug` shows the kind alone.
@@ -39,6 +39,21 @@ pub enum Credentials {
         /// The token.
         token: String,
     },
+    /// What an OAuth 2.0 server granted (RFC 6749, section 5.1).
+    Oauth(OauthGrant),
+}
+
+/// What an OAuth 2.0 server granted to a client on somebody's behalf.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OauthGrant {
+    /// The client it was granted to; quotas are counted by it.
+    pub client_id: String,
+    /// What requests carry.
+    pub access_token: String,
+    /// Until when requests may carry it.
+    pub expires_at: Timestamp,
+    /// What the next access token is asked for with.
+    pub refresh_token: String,
 }
 
 impl fmt::Debug for Credentials {
@@ -47,7 +62,14 @@ impl fmt::Debug for Credentials {
             Self::Sandbox { .. } => "Credentials::Sandbox",
             Self::CaldavBasic { .. } => "Credentials::CaldavBasic",
             Self::CaldavBearer { .. } => "Credentials::CaldavBearer",
+            Self::Oauth(_) => "Credentials::Oauth",
         })
+    }
+}
+
+impl fmt::Debug for OauthGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OauthGrant").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
@@ -203,6 +225,40 @@ pub enum WriteOutcome {
     DeletedByHuman,
 }
 
+/// What it takes to end or renew a push watch, opaque to everybody but its provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WatchHandle(pub String);
+
+/// Where a provider may ring, and what it has to say there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Doorbell {
+    /// The URL notifications are posted to.
+    pub url: String,
+    /// Proves that a notification is about this calendar; at most 128 characters of base 64 (RFC 4648, section 5) and `.`.
+    pub secret: String,
+}
+
+impl fmt::Debug for Doorbell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doorbell").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// How changes of a calendar are noticed from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// How, and until when.
+    pub watch: Watch,
+    /// What it takes to end it; `None` where there is nothing to end.
+    pub handle: Option<WatchHandle>,
+}
+
+impl Watched {
+    /// By asking at intervals.
+    pub const POLLING: Self = Self { watch: Watch { state: WatchState::Polling, expires_at: None }, handle: None };
+}
+
 /// Why a provider did not do as asked. Texts name no person and no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
@@ -243,8 +299,20 @@ pub trait Provider: Send + Sync {
     /// Checks credentials and lists calendars.
     async fn discover(&self, credentials: &Credentials) -> Result<Discovery, ProviderError>;
 
-    /// How changes of a calendar will be noticed, at connection time and after each renewal.
-    async fn watch(&self, calendar: &CalendarRef) -> Result<Watch, ProviderError>;
+    /// How changes of a calendar will be noticed, at connection time and after each renewal. Without a doorbell, or where
+    /// the calendar cannot be watched: by polling. A watch that stands, `previous`, is renewed in place where the provider
+    /// can do that; otherwise it goes on beside the new one until [`Provider::unwatch`], so that no change falls between.
+    async fn watch(
+        &self,
+        calendar: &CalendarRef,
+        doorbell: Option<&Doorbell>,
+        previous: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError>;
+
+    /// Ends a push watch. One that is not there counts as ended.
+    async fn unwatch(&self, _calendar: &CalendarRef, _handle: &WatchHandle) -> Result<(), ProviderError> {
+        Ok(())
+    }
 
     /// One page of a sync.
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError>;

@@ -25,7 +25,7 @@ pub(crate) async fn discover(client: &EgressClient, credentials: &Credentials) -
     let (server, username) = match credentials {
         Credentials::CaldavBasic { server_url, username, .. } => (server_url, Some(username.as_str())),
         Credentials::CaldavBearer { server_url, .. } => (server_url, None),
-        Credentials::Sandbox { .. } => {
+        Credentials::Sandbox { .. } | Credentials::Oauth(_) => {
             return Err(ProviderError::Refused("these are no CalDAV credentials".to_owned()));
         }
     };

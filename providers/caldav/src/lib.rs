@@ -20,10 +20,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agentcal_engine::limits::ProviderLimits;
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, SyncPage, SyncRequest,
-    WriteOutcome,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
+    SyncRequest, WatchHandle, Watched, WriteOutcome,
 };
 use agentcal_provider_egress::{EgressClient, EgressError, EgressOptions, EgressPolicy};
 use async_trait::async_trait;
@@ -110,8 +110,13 @@ impl Provider for CaldavProvider {
         within(DISCOVERY_TIMEOUT, discover::discover(&self.client, credentials)).await
     }
 
-    async fn watch(&self, _calendar: &CalendarRef) -> Result<Watch, ProviderError> {
-        Ok(Watch { state: WatchState::Polling, expires_at: None })
+    async fn watch(
+        &self,
+        _: &CalendarRef,
+        _: Option<&Doorbell>,
+        _: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
+        Ok(Watched::POLLING)
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {

@@ -16,7 +16,7 @@ const LOGIN_AT_ONCE: NonZeroU32 = NonZeroU32::new(6).expect("six is not zero");
 pub(crate) fn limits(credentials: &Credentials) -> ProviderLimits {
     let server_url = match credentials {
         Credentials::CaldavBasic { server_url, .. } | Credentials::CaldavBearer { server_url, .. } => server_url,
-        Credentials::Sandbox { .. } => return ProviderLimits::default(),
+        Credentials::Sandbox { .. } | Credentials::Oauth(_) => return ProviderLimits::default(),
     };
     ProviderLimits {
         client: Some((server_of(server_url), Rate::per_minute(SERVER.0, SERVER.1))),

@@ -165,7 +165,7 @@ fn authorization(credentials: &Credentials) -> Result<HeaderValue, ProviderError
             format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")))
         }
         Credentials::CaldavBearer { token, .. } => format!("Bearer {token}"),
-        Credentials::Sandbox { .. } => {
+        Credentials::Sandbox { .. } | Credentials::Oauth(_) => {
             return Err(ProviderError::Refused("these are no CalDAV credentials".to_owned()));
         }
     };

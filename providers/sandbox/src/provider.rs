@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Clock, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, SandboxEvent,
-    SandboxState, StoreError, SyncMode, SyncPage, SyncRequest, WriteOutcome,
+    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError,
+    SandboxEvent, SandboxState, StoreError, SyncMode, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
 };
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
@@ -130,9 +130,14 @@ impl Provider for SandboxProvider {
         self.through_faults(None, Call::Discover, work).await
     }
 
-    async fn watch(&self, calendar: &CalendarRef) -> Result<Watch, ProviderError> {
+    async fn watch(
+        &self,
+        calendar: &CalendarRef,
+        _: Option<&Doorbell>,
+        _: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
         flavour_of(calendar)?;
-        Ok(Watch { state: WatchState::Polling, expires_at: None })
+        Ok(Watched::POLLING)
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {

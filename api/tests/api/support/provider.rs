@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::limits::LimitKind;
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
-    ResourceChange, SyncCursor, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
+    ResourceChange, SyncCursor, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
@@ -51,7 +51,9 @@ impl Provider for ScriptedProvider {
         let (server_url, display_name) = match credentials {
             Credentials::CaldavBasic { server_url, username, .. } => (server_url, username.as_str()),
             Credentials::CaldavBearer { server_url, .. } => (server_url, "bearer"),
-            Credentials::Sandbox { .. } => return Err(ProviderError::Refused("not a sandbox".to_owned())),
+            Credentials::Sandbox { .. } | Credentials::Oauth(_) => {
+                return Err(ProviderError::Refused("not a sandbox".to_owned()));
+            }
         };
         match server_url.as_str() {
             "https://dav.example" => Ok(discovery(display_name)),
@@ -72,8 +74,13 @@ impl Provider for ScriptedProvider {
         }
     }
 
-    async fn watch(&self, _calendar: &CalendarRef) -> Result<Watch, ProviderError> {
-        Ok(Watch { state: WatchState::Polling, expires_at: None })
+    async fn watch(
+        &self,
+        _: &CalendarRef,
+        _: Option<&Doorbell>,
+        _: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
+        Ok(Watched::POLLING)
     }
 
     async fn sync(&self, calendar: &CalendarRef, _request: &SyncRequest) -> Result<SyncPage, ProviderError> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, ResourceChange, SyncCursor,
-    SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome, WrittenEvent,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, ResourceChange,
+    SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 use async_trait::async_trait;
 
@@ -28,8 +28,13 @@ impl Provider for QuietProvider {
         Err(ProviderError::Refused("nobody asks".into()))
     }
 
-    async fn watch(&self, _: &CalendarRef) -> Result<Watch, ProviderError> {
-        Ok(Watch { state: WatchState::Polling, expires_at: None })
+    async fn watch(
+        &self,
+        _: &CalendarRef,
+        _: Option<&Doorbell>,
+        _: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
+        Ok(Watched::POLLING)
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {

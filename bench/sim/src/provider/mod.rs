@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::limits::{ProviderLimits, Rate};
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Clock, Credentials, Discovery, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
-    SyncRequest, WriteOutcome,
+    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
+    SyncRequest, WatchHandle, Watched, WriteOutcome,
 };
 use agentcal_engine::time::TimeRange;
 use agentcal_sim_store::{Line, Severed};
@@ -145,8 +145,13 @@ impl Provider for SimProvider {
         Err(ProviderError::Refused("simulated calendars are connected before the simulation begins".into()))
     }
 
-    async fn watch(&self, calendar: &CalendarRef) -> Result<Watch, ProviderError> {
-        self.ask(calendar, false, |_, _| Ok(Watch { state: WatchState::Polling, expires_at: None })).await
+    async fn watch(
+        &self,
+        calendar: &CalendarRef,
+        _: Option<&Doorbell>,
+        _: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
+        self.ask(calendar, false, |_, _| Ok(Watched::POLLING)).await
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
