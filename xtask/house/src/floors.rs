@@ -29,6 +29,7 @@ const WEB: &str = "agentcal-web";
 const HISTORY: &str = "agentcal-history";
 const SIM_STORE: &str = "agentcal-sim-store";
 const TESTKIT: &str = "agentcal-testkit";
+const FAKE_KIT: &str = "agentcal-fake-kit";
 
 /// The house, from the ground up. A new package begins with a line here.
 const HOUSE: &[Room] = &[
@@ -76,6 +77,7 @@ const HOUSE: &[Room] = &[
         test_imports: &[TESTKIT],
     },
     Room { name: TESTKIT, imports: &[], test_imports: &[] },
+    Room { name: FAKE_KIT, imports: &[], test_imports: &[] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },
 ];
