@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::ids::WebhookId;
-use agentcal_engine::model::DeliveryAttempt;
+use agentcal_engine::model::{DeliveryAttempt, WebhookStanding};
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, OutboundWebhook, StoreError, WebhookAnswer,
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, OutboundWebhook, StoreError,
+    WebhookAnswer,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::webhooks::{Next, Tried, next, tries_at_once};
@@ -107,7 +108,12 @@ impl Hand {
     async fn keep_results(&mut self) -> Result<(), StoreError> {
         while !self.tried.is_empty() {
             let count = self.tried.len().min(RECORDS_MAX);
-            self.webhooks.store.record_attempts(&self.tried[..count]).await?;
+            let mail = self.context.parts.mail_for();
+            let ended = self.webhooks.store.record_attempts(&self.tried[..count], mail).await?;
+            ended.iter().for_each(tell_of_end);
+            if ended.iter().any(|endpoint| endpoint.is_told) {
+                self.context.job_bell.notify_one();
+            }
             self.tried.drain(..count);
         }
         Ok(())
@@ -201,6 +207,13 @@ fn record_of(
         tried,
         next,
     }
+}
+
+fn tell_of_end(EndedEndpoint { endpoint_id, organization_id, standing, is_told }: &EndedEndpoint) {
+    let reason = if *standing == WebhookStanding::Gone { "gone" } else { "failing" };
+    tracing::warn!(%endpoint_id, %organization_id, reason, is_told, "a webhook was switched off");
+    let notice = if *is_told { "made" } else { "none" };
+    ::metrics::counter!(metrics::WEBHOOKS_ENDED, "reason" => reason, "notice" => notice).increment(1);
 }
 
 fn count(next: &Next, duration: Duration) {

@@ -1,5 +1,6 @@
-//! Does what follows from bookings when its time has come: tells of moments that were waited for, and sends mails. Rows hold
-//! everything that waits; a mail in hand here is given back by its lease if this node dies.
+//! Does what follows from bookings when its time has come: tells of moments that were waited for, and sends mails, also those
+//! that tell organizations of their own affairs. Rows hold everything that waits; a mail in hand here is given back by its lease
+//! if this node dies.
 //!
 //! One task does all of it but the sending. It wakes when events were spread, when a mail was sent, and once a sweep.
 
@@ -11,7 +12,8 @@ use agentcal_engine::followups::is_of_use;
 use agentcal_engine::ids::{AccountId, JobId};
 use agentcal_engine::model::{JobKind, User};
 use agentcal_engine::ports::{
-    AccountConfig, ClaimedMail, JobNext, JobResult, MailClaim, MailSent, Mailer, OutboundMail, StoreError,
+    AccountConfig, ClaimedMail, JobNext, JobResult, MailClaim, MailSent, Mailer, OutboundMail, OutboundNotice,
+    StoreError,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
@@ -83,8 +85,10 @@ impl Hand {
         if is_due(JobKind::Reminder) || is_due(JobKind::Completed) {
             self.ring(owner).await?;
         }
-        if is_due(JobKind::Mail) {
-            self.send_due(owner).await?;
+        for kind in [JobKind::Mail, JobKind::Notice] {
+            if is_due(kind) {
+                self.send_due(kind, owner).await?;
+            }
         }
         Ok(())
     }
@@ -121,7 +125,7 @@ impl Hand {
     }
 
     /// Sends what there is room for.
-    async fn send_due(&mut self, owner: Option<NodeId>) -> Result<(), StoreError> {
+    async fn send_due(&mut self, kind: JobKind, owner: Option<NodeId>) -> Result<(), StoreError> {
         let Some(mailer) = self.jobs.mailer.clone() else { return Ok(()) };
         let settings = &self.context.parts.settings;
         let room = settings.mails_at_once_max.saturating_sub(self.under_way.len());
@@ -132,23 +136,39 @@ impl Hand {
         if self.under_way.is_empty() {
             self.held_at = Instant::now();
         }
-        for mail in self.jobs.store.claim_mails(MailClaim { owner, limit, lease: settings.mail_lease }).await? {
-            self.under_way.insert((mail.account_id, mail.id), mail.attempts);
-            self.begin(Arc::clone(&mailer), mail);
+        let claim = MailClaim { owner, limit, lease: settings.mail_lease };
+        if kind == JobKind::Notice {
+            for notice in self.jobs.store.claim_notices(claim).await? {
+                let mailer = Arc::clone(&mailer);
+                let (account_id, id, organization_id) = (notice.account_id, notice.id, notice.organization_id);
+                let (attempts, mode) = (notice.attempts, notice.mode);
+                let notice = OutboundNotice { organization_id, mode, work: notice.work, attempts };
+                self.begin((account_id, id), attempts, async move { mailer.send_notice(notice).await });
+            }
+            return Ok(());
+        }
+        for mail in self.jobs.store.claim_mails(claim).await? {
+            let (mailer, context) = (Arc::clone(&mailer), Arc::clone(&self.context));
+            let (job, attempts) = ((mail.account_id, mail.id), mail.attempts);
+            self.begin(job, attempts, async move { deliver(&context, &*mailer, mail).await });
         }
         Ok(())
     }
 
-    fn begin(&self, mailer: Arc<dyn Mailer>, mail: ClaimedMail) {
+    /// Has a mail on its way, and hears what becomes of it.
+    fn begin(
+        &mut self,
+        (account_id, id): (AccountId, JobId),
+        attempts: u32,
+        sending: impl Future<Output = MailSent> + Send + 'static,
+    ) {
+        self.under_way.insert((account_id, id), attempts);
         let (context, send) = (Arc::clone(&self.context), self.send.clone());
         tokio::spawn(async move {
-            let (account_id, id, attempts) = (mail.account_id, mail.id, mail.attempts);
             // A panic must not leave one place less for ever.
-            let sent = tokio::spawn({
-                let context = Arc::clone(&context);
-                async move { deliver(&context, &*mailer, mail).await }
-            });
-            let sent = sent.await.unwrap_or_else(|error| failed(format!("sending failed inside: {error}"), attempts));
+            let sent = tokio::spawn(sending)
+                .await
+                .unwrap_or_else(|error| failed(format!("sending failed inside: {error}"), attempts));
             ::metrics::counter!(metrics::MAIL_ATTEMPTS, "outcome" => sent.outcome).increment(1);
             let ended_at = context.store_now();
             let result = JobResult { account_id, id, attempts, ended_at, outcome: sent.said, next: sent.next };

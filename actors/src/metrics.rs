@@ -42,9 +42,12 @@ pub const WEBHOOK_ATTEMPTS: &str = "agentcal_webhook_attempts_total";
 pub const WEBHOOK_LATENCY: &str = "agentcal_webhook_latency_seconds";
 /// Time for which the delivery that waits longest has been due, in seconds.
 pub const WEBHOOKS_OVERDUE: &str = "agentcal_webhooks_overdue_seconds";
-/// Tries to send a mail. Label `outcome`: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `failed`.
+/// Endpoints that are not spoken to any more. Labels `reason` (`gone`, `failing`), `notice` (`made`, `none`).
+pub const WEBHOOKS_ENDED: &str = "agentcal_webhooks_ended_total";
+/// Tries to send a mail. Label `outcome`: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `unaddressed`, `failed`.
 pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
-/// Time for which the job that waits longest has been due, in seconds. Label `kind`: `mail`, `reminder`, `completed`.
+/// Time for which the job that waits longest has been due, in seconds. Label `kind`: `mail`, `notice`,
+/// `reminder`, `completed`.
 pub const JOBS_OVERDUE: &str = "agentcal_jobs_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
@@ -77,6 +80,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (ACTOR_RESTARTS, "Calendar actors restarted after a crash"),
     (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
     (WEBHOOK_ATTEMPTS, "Tries to tell an endpoint of an event, by outcome"),
+    (WEBHOOKS_ENDED, "Endpoints that are not spoken to any more, by reason and by whether their organization is told"),
     (MAIL_ATTEMPTS, "Tries to send a mail, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
     (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Jobs: mails, reminders and ends of bookings, done and undone
+    /// Jobs: mails, notices, reminders and ends of bookings, done and undone
     #[command(subcommand)]
     Job(JobCommand),
     /// Print the OpenAPI document
@@ -72,6 +72,22 @@ pub(crate) enum OrgCommand {
         /// Its name, for people
         #[arg(long)]
         name: String,
+        /// Where it is told of its own affairs, such as a webhook that is switched off
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Change where an organization is told of its own affairs
+    Update {
+        /// Its id, as `org list` shows it
+        id: OrganizationId,
+        /// The address
+        #[arg(long, value_name = "ADDRESS", required_unless_present = "no_email", conflicts_with = "no_email")]
+        email: Option<String>,
+        /// Nowhere
+        #[arg(long)]
+        no_email: bool,
         #[command(flatten)]
         store: StoreArgs,
     },
@@ -183,6 +199,7 @@ impl From<JobStateArg> for JobState {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum JobKindArg {
     Mail,
+    Notice,
     Reminder,
     Completed,
 }
@@ -191,6 +208,7 @@ impl From<JobKindArg> for JobKind {
     fn from(kind: JobKindArg) -> Self {
         match kind {
             JobKindArg::Mail => Self::Mail,
+            JobKindArg::Notice => Self::Notice,
             JobKindArg::Reminder => Self::Reminder,
             JobKindArg::Completed => Self::Completed,
         }

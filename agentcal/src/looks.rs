@@ -6,8 +6,8 @@ use agentcal_delivery_mail::{
     Branding, Html, Language, NoticeKind, Part, ReaderRole, Template, TemplateError, TemplateSource, Templates,
     default_source, preview, sample_notice,
 };
-use agentcal_engine::ids::AccountId;
-use agentcal_engine::model::{MailBranding, MailKind, MailLanguage, MailPage, MailRole, MailTemplate};
+use agentcal_engine::ids::{AccountId, OrganizationId};
+use agentcal_engine::model::{MailBranding, MailKind, MailLanguage, MailPage, MailRole, MailTemplate, Mode};
 use agentcal_engine::ports::{MailFault, MailPart, MailPress, MailSample, MailSettingsStore, MailShown, StoreError};
 use async_trait::async_trait;
 use quick_cache::Weighter;
@@ -33,6 +33,19 @@ pub(crate) struct Look {
     /// Who sends, and how it is shown.
     pub(crate) branding: Branding,
     /// The language of what nobody else wrote.
+    pub(crate) language: Language,
+}
+
+/// Whom notices to an organization reach, and what they look like.
+#[derive(Clone, Debug)]
+pub(crate) struct NoticeLook {
+    /// The organization's name.
+    pub(crate) name: String,
+    /// Where mail reaches it, if anywhere.
+    pub(crate) email: Option<String>,
+    /// Who sends, and how it is shown.
+    pub(crate) branding: Branding,
+    /// The language.
     pub(crate) language: Language,
 }
 
@@ -77,6 +90,15 @@ impl Looks {
         }
         let language = language(look.branding.language.unwrap_or_default());
         Ok(Some(Look { templates, branding: branding(look.branding), language }))
+    }
+
+    /// Whom notices to an organization reach; `None` when there is no such organization.
+    pub(crate) async fn of_notices(&self, id: OrganizationId, mode: Mode) -> Result<Option<NoticeLook>, StoreError> {
+        let Some(reader) = self.store.notice_reader(id, mode).await? else { return Ok(None) };
+        let own = MailBranding { organization_name: Some(reader.name.clone()), ..MailBranding::default() };
+        let said = reader.branding.over(own);
+        let language = language(said.language.unwrap_or_default());
+        Ok(Some(NoticeLook { name: reader.name, email: reader.email, branding: branding(said), language }))
     }
 
     async fn usable(

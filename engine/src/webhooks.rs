@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::ids::AccountId;
-use crate::model::{EventKind, WebhookEndpoint, WebhookHealth, WebhookStanding};
+use crate::model::{
+    EventKind, JobWork, NewJob, NoticeWork, WebhookDisabled, WebhookEndpoint, WebhookHealth, WebhookStanding,
+};
 use crate::ports::Entropy;
 use crate::time::Timestamp;
 
@@ -95,6 +97,23 @@ pub fn endpoint_after(health: WebhookHealth, tried: &Tried, now: Timestamp) -> E
         _ => None,
     };
     EndpointAfter { health, ends }
+}
+
+/// The job that tells an organization of an endpoint that is not spoken to any more. It has one name for each time this
+/// happens to the endpoint.
+pub fn notice_of_end(ended: WebhookDisabled) -> NewJob {
+    let name = format!("notice/webhook/{}/{}", ended.endpoint_id, ended.at.as_micros());
+    let (url, due_at) = (without_secrets(&ended.url), ended.at);
+    NewJob { name, due_at, work: JobWork::Notice(NoticeWork::WebhookDisabled(WebhookDisabled { url, ..ended })) }
+}
+
+/// An address without the parts of it in which secrets are kept: user, query and fragment.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// How many tries may run at once to an endpoint that has been like this.

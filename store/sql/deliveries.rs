@@ -8,14 +8,15 @@ use agentcal_engine::followups::{Happened, MailFor, followers, has_followers};
 use agentcal_engine::ids::{AccountId, DeliveryId, EventId, OrganizationId, WebhookId};
 use agentcal_engine::model::{
     DELIVERY_ATTEMPTS_MAX, DeliveryAttempt, DeliveryState, Event, EventKind, EventSubject, FollowUp, Tenant,
-    WebhookDelivery, WebhookEndpoint, WebhookStanding,
+    WebhookDelivery, WebhookDisabled, WebhookEndpoint, WebhookStanding,
 };
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, EndpointClaim, EndpointOwner, ListPage, PageRequest, Spread, StoreError,
+    AttemptRecord, ClaimedDelivery, EndedEndpoint, EndpointClaim, EndpointOwner, ListPage, PageRequest, Spread,
+    StoreError,
 };
 use agentcal_engine::shard::{NodeId, Shard};
 use agentcal_engine::time::Timestamp;
-use agentcal_engine::webhooks::{Next, endpoint_after, hears, is_success};
+use agentcal_engine::webhooks::{Next, endpoint_after, hears, is_success, notice_of_end};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
@@ -24,6 +25,7 @@ use crate::error::{Result, corrupt, store_error};
 use crate::events::Moment;
 use crate::rows::{before, into_page, probe};
 use crate::text::{Named, from_json, to_u32};
+use crate::work::has_tenant;
 use crate::{endpoints, event_types, jobs, words};
 
 /// How long an event is kept.
@@ -209,37 +211,77 @@ async fn event(connection: &mut DbConnection, account_id: Uuid, event_id: Uuid) 
 }
 
 /// Keeps what tries came to. Endpoints come first and in one order, because a row of theirs may be locked.
-pub(crate) async fn record(work: &mut DbConnection, records: &[AttemptRecord]) -> Result<()> {
+pub(crate) async fn record(
+    work: &mut DbConnection,
+    records: &[AttemptRecord],
+    moment: Moment<'_>,
+    mail: MailFor,
+) -> Result<Vec<EndedEndpoint>> {
     let mut of_endpoints: BTreeMap<WebhookId, Vec<&AttemptRecord>> = BTreeMap::new();
     for record in records {
         of_endpoints.entry(record.endpoint_id).or_default().push(record);
     }
+    let mut ended = Vec::new();
     for (&endpoint_id, of_endpoint) in &of_endpoints {
-        judge_endpoint(work, endpoint_id, of_endpoint).await?;
+        let Some(end) = judge_endpoint(work, endpoint_id, of_endpoint).await? else { continue };
+        let (organization_id, standing) = (end.owner.organization_id, end.told.standing);
+        let is_told = mail.includes(end.owner.mode) && tell_of_end(work, end, of_endpoint, moment).await?;
+        ended.push(EndedEndpoint { endpoint_id, organization_id, standing, is_told });
     }
     for record in records {
         record_one(work, record).await?;
     }
-    Ok(())
+    Ok(ended)
 }
 
-async fn judge_endpoint(work: &mut DbConnection, id: WebhookId, records: &[&AttemptRecord]) -> Result<()> {
+/// An endpoint that is spoken to no more.
+struct End {
+    owner: EndpointOwner,
+    told: WebhookDisabled,
+}
+
+/// Keeps how an endpoint is after some tries, and says whether it ends by them.
+async fn judge_endpoint(work: &mut DbConnection, id: WebhookId, records: &[&AttemptRecord]) -> Result<Option<End>> {
     let all_well = records.iter().all(|record| is_success(record.tried.status));
     if all_well && !endpoints::has_failed(work, id).await? {
-        return Ok(());
+        return Ok(None);
     }
-    let Some((standing, mut health)) = endpoints::held_health(work, id).await? else { return Ok(()) };
-    let mut ends = None;
+    let Some(endpoint) = endpoints::held(work, id).await? else { return Ok(None) };
+    let owner = EndpointOwner { organization_id: endpoint.organization_id, mode: endpoint.mode };
+    let (mut health, mut end) = (endpoint.health, None);
     for record in records {
-        let after = endpoint_after(health, &record.tried, record.attempt.ended_at);
+        let at = record.attempt.ended_at;
+        let after = endpoint_after(health, &record.tried, at);
         health = after.health;
-        ends = ends.or(after.ends);
+        end = end.or_else(|| {
+            let (url, last_status) = (endpoint.url.clone(), record.tried.status);
+            let failing_since = health.failing_since.unwrap_or(at);
+            let told = |standing| WebhookDisabled { endpoint_id: id, url, standing, failing_since, last_status, at };
+            after.ends.map(told)
+        });
     }
     endpoints::set_health(work, id, health).await?;
-    match ends {
-        Some(end) if standing == WebhookStanding::Enabled => endpoints::end(work, id, end).await,
-        _ => Ok(()),
+    let Some(told) = end.filter(|_| endpoint.standing == WebhookStanding::Enabled) else { return Ok(None) };
+    endpoints::end(work, id, told.standing).await?;
+    Ok(Some(End { owner, told }))
+}
+
+/// Makes the job that tells an organization of an end. It is of an account in which something was to be told that is still
+/// there; false where there is none.
+async fn tell_of_end(
+    work: &mut DbConnection,
+    End { owner, told }: End,
+    records: &[&AttemptRecord],
+    moment: Moment<'_>,
+) -> Result<bool> {
+    for record in records {
+        let tenant = Tenant { organization_id: owner.organization_id, mode: owner.mode, account_id: record.account_id };
+        if has_tenant(work, &tenant).await? {
+            jobs::insert(work, &tenant, &[notice_of_end(told)], moment).await?;
+            return Ok(true);
+        }
     }
+    Ok(false)
 }
 
 async fn record_one(work: &mut DbConnection, record: &AttemptRecord) -> Result<()> {

@@ -156,18 +156,15 @@ pub(crate) async fn update(
     Ok(true)
 }
 
-/// How an endpoint is, locked to the end of the transaction; `None` when it is gone.
-pub(crate) async fn held_health(
-    connection: &mut DbConnection,
-    id: WebhookId,
-) -> Result<Option<(WebhookStanding, WebhookHealth)>> {
+/// An endpoint as it is, locked to the end of the transaction; `None` when it is gone.
+pub(crate) async fn held(connection: &mut DbConnection, id: WebhookId) -> Result<Option<WebhookEndpoint>> {
     // Writing a row locks it wherever rows are locked.
-    let update = sqlx::query_as::<_, (String, i64, Option<i64>)>(
+    let update = sqlx::query_as::<_, EndpointRow>(
         "UPDATE webhook_endpoints SET failures = failures WHERE endpoint_id = $1 \
-         RETURNING standing, failures, failing_since",
+         RETURNING organization_id, endpoint_id, mode, url, events, account_ids, standing, failures, failing_since, created_at",
     );
     let row = update.bind(id.as_uuid()).fetch_optional(connection).await.map_err(store_error)?;
-    row.map(|(standing, failures, since)| Ok((Named::named(&standing)?, health(failures, since)?))).transpose()
+    row.map(EndpointRow::into_engine).transpose()
 }
 
 /// Whether an endpoint has failed since it last took a message.

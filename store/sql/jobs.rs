@@ -6,9 +6,10 @@ use std::time::Duration;
 use agentcal_engine::commit::IdempotentAnswer;
 use agentcal_engine::followups::ring;
 use agentcal_engine::ids::{AccountId, BookingId, JobId, OrganizationId};
-use agentcal_engine::model::{Job, JobKind, JobState, JobWork, MailWork, NewJob, Tenant, TimerWork};
+use agentcal_engine::model::{Job, JobKind, JobState, JobWork, MailWork, NewJob, NoticeWork, Tenant, TimerWork};
 use agentcal_engine::ports::{
-    ClaimedMail, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim, PageRequest, StoreError, Write,
+    ClaimedMail, ClaimedNotice, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim, PageRequest,
+    StoreError, Write,
 };
 use agentcal_engine::shard::{NodeId, Shard};
 use agentcal_engine::time::Timestamp;
@@ -32,10 +33,10 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 impl JobStore for DbStore {
     async fn first_due(&self) -> Result<BTreeMap<JobKind, Timestamp>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
-        let select = sqlx::query_as::<_, (Option<i64>, Option<i64>, Option<i64>)>(FIRST_DUE);
-        let (mail, reminder, completed) = select.fetch_one(&mut *reader).await.map_err(store_error)?;
-        let kinds = [(JobKind::Mail, mail), (JobKind::Reminder, reminder), (JobKind::Completed, completed)];
-        Ok(kinds.into_iter().filter_map(|(kind, at)| Some((kind, Timestamp::from_micros(at?)))).collect())
+        let select = sqlx::query_as::<_, (Option<i64>, Option<i64>, Option<i64>, Option<i64>)>(FIRST_DUE);
+        let (mail, notice, reminder, completed) = select.fetch_one(&mut *reader).await.map_err(store_error)?;
+        let due = JobKind::ALL.into_iter().zip([mail, notice, reminder, completed]);
+        Ok(due.filter_map(|(kind, at)| Some((kind, Timestamp::from_micros(at?)))).collect())
     }
 
     async fn ring_timers(&self, owner: Option<NodeId>, limit: u32) -> Result<u32, StoreError> {
@@ -56,6 +57,14 @@ impl JobStore for DbStore {
         let mut work = self.begin_write(Scope::All).await?;
         let now = self.now_on(&mut work).await?;
         let claimed = claim_mails(&mut work, claim, now).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(claimed)
+    }
+
+    async fn claim_notices(&self, claim: MailClaim) -> Result<Vec<ClaimedNotice>, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let claimed = claim_notices(&mut work, claim, now).await?;
         work.commit().await.map_err(store_error)?;
         Ok(claimed)
     }
@@ -145,9 +154,10 @@ impl JobStore for DbStore {
     }
 }
 
-/// Each looks at the first row of its part of an index.
+/// One for each of [`JobKind::ALL`]. Each looks at the first row of its part of an index.
 const FIRST_DUE: &str = "SELECT \
      (SELECT due_at FROM jobs WHERE kind = 'mail' AND state = 'pending' ORDER BY due_at LIMIT 1), \
+     (SELECT due_at FROM jobs WHERE kind = 'notice' AND state = 'pending' ORDER BY due_at LIMIT 1), \
      (SELECT due_at FROM jobs WHERE kind = 'reminder' AND state = 'pending' ORDER BY due_at LIMIT 1), \
      (SELECT due_at FROM jobs WHERE kind = 'completed' AND state = 'pending' ORDER BY due_at LIMIT 1)";
 
@@ -170,7 +180,8 @@ pub(crate) async fn insert(
         values.push_bind(tenant.account_id.as_uuid()).push_bind(JobId::mint(now, entropy).as_uuid());
         values.push_bind(tenant.organization_id.as_uuid()).push_bind(tenant.mode.name()).push_bind(shard);
         values.push_bind(job.work.kind().name()).push_bind(job.name.clone());
-        values.push_bind(job.work.booking_id().as_uuid()).push("'pending'").push_bind(job.due_at.as_micros());
+        values.push_bind(job.work.booking_id().map(|id| id.as_uuid())).push("'pending'");
+        values.push_bind(job.due_at.as_micros());
         values.push("0").push_bind(to_json(&job.work)).push_bind(now.as_micros());
     });
     insert.push(" ON CONFLICT (account_id, name) DO NOTHING");
@@ -219,7 +230,7 @@ const UNREADABLE: &str = "its row cannot be read";
 fn timer_of(payload: &str) -> Result<TimerWork> {
     match from_json("a job", payload)? {
         JobWork::Timer(timer) => Ok(timer),
-        JobWork::Mail(_) => Err(corrupt("a timer", "a mail")),
+        JobWork::Mail(_) | JobWork::Notice(_) => Err(corrupt("a timer", "a mail")),
     }
 }
 
@@ -243,24 +254,56 @@ struct MailRow {
 }
 
 async fn claim_mails(work: &mut DbConnection, claim: MailClaim, now: Timestamp) -> Result<Vec<ClaimedMail>> {
-    let update = sqlx::query_as::<_, MailRow>(words::CLAIM_MAILS).bind(now.as_micros());
-    let update = update.bind((now + claim.lease).as_micros()).bind(i64::from(claim.limit));
-    let rows = update.bind(claim.owner.map(|node| node.0)).fetch_all(&mut *work).await.map_err(store_error)?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Ok(mail) = mail_of(&row.payload) else {
-            let row = TimerRow { account_id: row.account_id, job_id: row.job_id, payload: row.payload };
-            settle(work, &row, JobState::Dead, UNREADABLE, now).await?;
-            continue;
-        };
-        claimed.push(ClaimedMail {
+    let rows = claim_rows(work, JobKind::Mail, claim, now, mail_of).await?;
+    let claimed = rows.into_iter().map(|(row, work)| {
+        Ok(ClaimedMail {
             account_id: AccountId::from_uuid(row.account_id),
             organization_id: OrganizationId::from_uuid(row.organization_id),
             mode: Named::named(&row.mode)?,
             id: JobId::from_uuid(row.job_id),
             attempts: to_u32(row.attempts)?,
-            work: mail,
-        });
+            work,
+        })
+    });
+    claimed.collect()
+}
+
+async fn claim_notices(work: &mut DbConnection, claim: MailClaim, now: Timestamp) -> Result<Vec<ClaimedNotice>> {
+    let rows = claim_rows(work, JobKind::Notice, claim, now, notice_of).await?;
+    let claimed = rows.into_iter().map(|(row, work)| {
+        Ok(ClaimedNotice {
+            account_id: AccountId::from_uuid(row.account_id),
+            organization_id: OrganizationId::from_uuid(row.organization_id),
+            mode: Named::named(&row.mode)?,
+            id: JobId::from_uuid(row.job_id),
+            attempts: to_u32(row.attempts)?,
+            work,
+        })
+    });
+    claimed.collect()
+}
+
+/// Takes rows of a kind in hand, each with what it says. One that cannot be read is given up.
+async fn claim_rows<W>(
+    work: &mut DbConnection,
+    kind: JobKind,
+    claim: MailClaim,
+    now: Timestamp,
+    read: impl Fn(&str) -> Result<W>,
+) -> Result<Vec<(MailRow, W)>> {
+    let update = sqlx::query_as::<_, MailRow>(words::CLAIM_MAILS).bind(now.as_micros());
+    let update = update.bind((now + claim.lease).as_micros()).bind(i64::from(claim.limit));
+    let update = update.bind(claim.owner.map(|node| node.0)).bind(kind.name());
+    let rows = update.fetch_all(&mut *work).await.map_err(store_error)?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        match read(&row.payload) {
+            Ok(said) => claimed.push((row, said)),
+            Err(_) => {
+                let row = TimerRow { account_id: row.account_id, job_id: row.job_id, payload: row.payload };
+                settle(work, &row, JobState::Dead, UNREADABLE, now).await?;
+            }
+        }
     }
     Ok(claimed)
 }
@@ -268,7 +311,14 @@ async fn claim_mails(work: &mut DbConnection, claim: MailClaim, now: Timestamp) 
 fn mail_of(payload: &str) -> Result<MailWork> {
     match from_json("a job", payload)? {
         JobWork::Mail(mail) => Ok(*mail),
-        JobWork::Timer(_) => Err(corrupt("a mail", "a timer")),
+        JobWork::Timer(_) | JobWork::Notice(_) => Err(corrupt("a mail", "something else")),
+    }
+}
+
+fn notice_of(payload: &str) -> Result<NoticeWork> {
+    match from_json("a job", payload)? {
+        JobWork::Notice(notice) => Ok(notice),
+        JobWork::Timer(_) | JobWork::Mail(_) => Err(corrupt("a notice", "something else")),
     }
 }
 
@@ -321,7 +371,7 @@ pub(crate) struct JobRow {
     job_id: Uuid,
     kind: String,
     name: String,
-    booking_id: Uuid,
+    booking_id: Option<Uuid>,
     state: String,
     due_at: i64,
     attempts: i64,
@@ -336,7 +386,7 @@ impl JobRow {
             account_id: AccountId::from_uuid(self.account_id),
             kind: Named::named(&self.kind)?,
             name: self.name,
-            booking_id: BookingId::from_uuid(self.booking_id),
+            booking_id: self.booking_id.map(BookingId::from_uuid),
             state: Named::named(&self.state)?,
             due_at: Timestamp::from_micros(self.due_at),
             attempts: to_u32(self.attempts)?,

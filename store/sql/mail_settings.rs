@@ -3,7 +3,7 @@
 use agentcal_engine::commit::IdempotentAnswer;
 use agentcal_engine::ids::{AccountId, OrganizationId};
 use agentcal_engine::model::{MailBranding, MailKind, MailTemplate, Mode};
-use agentcal_engine::ports::{MailLook, MailOwner, MailSettingsStore, StoreError, Write};
+use agentcal_engine::ports::{MailLook, MailOwner, MailSettingsStore, NoticeReader, StoreError, Write};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -88,6 +88,29 @@ impl MailSettingsStore for DbStore {
             organization: organization.template,
             branding: account.branding.over(organization.branding).over(unnamed),
         }))
+    }
+
+    async fn notice_reader(
+        &self,
+        organization_id: OrganizationId,
+        mode: Mode,
+    ) -> Result<Option<NoticeReader>, StoreError> {
+        let branding = self.mail_branding(&MailOwner::Organization { organization_id, mode }).await?;
+        let select = sqlx::query_as::<_, (String, Option<String>)>(
+            "SELECT name, notice_email FROM organizations WHERE organization_id = $1",
+        );
+        let mut reader = self.reader(Scope::All).await?;
+        let row = select.bind(organization_id.as_uuid()).fetch_optional(&mut *reader).await.map_err(store_error)?;
+        Ok(row.map(|(name, email)| NoticeReader { name, email, branding }))
+    }
+
+    async fn set_notice_email(&self, organization_id: OrganizationId, email: Option<&str>) -> Result<bool, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let update = sqlx::query("UPDATE organizations SET notice_email = $2 WHERE organization_id = $1");
+        let update = update.bind(organization_id.as_uuid()).bind(email);
+        let done = update.execute(&mut *work).await.map_err(store_error)?.rows_affected() == 1;
+        work.commit().await.map_err(store_error)?;
+        Ok(done)
     }
 }
 

@@ -5,8 +5,8 @@ use agentcal_engine::followups::MailFor;
 use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
 use agentcal_engine::model::{DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookSecrets, WebhookStanding};
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, ListPage, PageRequest, Replayed, Spread,
-    StoreError, WebhookStore, Write,
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, ListPage, PageRequest,
+    Replayed, Spread, StoreError, WebhookStore, Write,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
@@ -159,10 +159,16 @@ impl WebhookStore for DbStore {
         Ok(claimed)
     }
 
-    async fn record_attempts(&self, records: &[AttemptRecord]) -> Result<(), StoreError> {
+    async fn record_attempts(
+        &self,
+        records: &[AttemptRecord],
+        mail: MailFor,
+    ) -> Result<Vec<EndedEndpoint>, StoreError> {
         let mut work = self.begin_write(Scope::All).await?;
-        deliveries::record(&mut work, records).await?;
-        work.commit().await.map_err(store_error)
+        let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+        let ended = deliveries::record(&mut work, records, moment, mail).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(ended)
     }
 
     async fn list_deliveries(

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use agentcal_engine::ids::WebhookId;
 use agentcal_engine::model::{
-    DeliveryState, EventKind, SchedulingMode, WebhookDelivery, WebhookEndpoint, WebhookHealth, WebhookStanding,
+    DeliveryState, EventKind, NoticeWork, SchedulingMode, WebhookDelivery, WebhookEndpoint, WebhookHealth,
+    WebhookStanding,
 };
 use agentcal_engine::ports::{Clock, EndpointOwner, PageRequest, WebhookStore};
 
@@ -92,6 +93,9 @@ async fn who_is_gone_is_left_alone() {
     when_all_are(&stage, gone, 1, DeliveryState::Failed).await;
     let standing = stage.store.endpoint(owner(&stage), gone).await.unwrap().unwrap().standing;
     assert_eq!(standing, WebhookStanding::Gone);
+    wait_for("its organization to be told", || async { stage.mailer.notices().len() == 1 }).await;
+    let NoticeWork::WebhookDisabled(told) = stage.mailer.notices()[0].work.clone();
+    assert_eq!((told.endpoint_id, told.standing, told.last_status), (gone, WebhookStanding::Gone, Some(410)));
     let well = endpoint(&stage, "well").await;
     stage.booked(hours(25, 26).start).await;
     when_all_are(&stage, well, 1, DeliveryState::Delivered).await;

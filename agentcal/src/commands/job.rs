@@ -77,6 +77,6 @@ fn line(job: &Job) -> String {
     };
     let due = job.due_at.to_utc().format("%Y-%m-%dT%H:%M:%SZ");
     let outcome = job.last_outcome.as_deref().unwrap_or("not tried yet");
-    let (kind, booking) = (job.kind.as_str(), job.booking_id);
+    let (kind, booking) = (job.kind.as_str(), job.booking_id.map_or("-".to_owned(), |id| id.to_string()));
     format!("{}  {kind}  {state}  {due}  {}  {booking}  {}  {outcome}", job.id, job.attempts, job.account_id)
 }

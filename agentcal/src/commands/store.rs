@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{JobStore, Store};
+use agentcal_engine::ports::{JobStore, MailSettingsStore, Store};
 use agentcal_store_vault::KeyRing;
 
 use super::Surroundings;
@@ -41,6 +41,11 @@ impl Opened {
     /// The store, as what keeps jobs.
     pub(crate) fn jobs(&self) -> Arc<dyn JobStore> {
         self.durable.jobs()
+    }
+
+    /// The store, as what keeps what mails look like and whom notices reach.
+    pub(crate) fn mail_settings(&self) -> Arc<dyn MailSettingsStore> {
+        self.durable.mail_settings()
     }
 
     /// Ends all connections.

@@ -1,18 +1,19 @@
 //! Mails on their way: what a job says becomes a notice, the notice a mail, and the mail leaves by the way its account has.
 
 mod letter;
+mod report;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_delivery_mail::{
-    Composed, Delivery, NextAttempt, Notice, Outbox, Outcome, Sender, SmtpTransport, Templates, Transport, compose,
-    next_attempt,
+    Composed, Delivery, Mail, NextAttempt, Notice, Outbox, Outcome, Report, Sender, SmtpTransport, Templates,
+    Transport, compose, compose_report, next_attempt,
 };
 use agentcal_engine::followups::MailFor;
 use agentcal_engine::model::{MailEvent, MailKind, Mode};
-use agentcal_engine::ports::{Entropy, JobNext, MailSent, Mailer, OutboundMail};
+use agentcal_engine::ports::{Entropy, JobNext, MailSent, Mailer, OutboundMail, OutboundNotice};
 use agentcal_engine::signed::SigningKeys;
 use async_trait::async_trait;
 
@@ -72,6 +73,14 @@ impl Postman {
         u16::from_le_bytes(bytes)
     }
 
+    /// Sends a mail that has one reader.
+    async fn hand_over(&self, transport: &dyn Transport, mail: &Mail, attempts: u32) -> MailSent {
+        match transport.send(mail).await.first() {
+            Some(delivery) => self.outcome(delivery, attempts),
+            None => inside("failed", "the way out said nothing of the reader", attempts),
+        }
+    }
+
     fn outcome(&self, delivery: &Delivery, attempts: u32) -> MailSent {
         let (outcome, said) = match &delivery.outcome {
             Outcome::Delivered(answer) => ("delivered", format!("the server answered {answer}")),
@@ -114,17 +123,42 @@ impl Mailer for Postman {
             Ok(composed) => composed,
             Err(error) => return inside("failed", &format!("composing failed inside: {error}"), attempts),
         };
-        let deliveries = transport.send(&composed.mail).await;
-        let Some(delivery) = deliveries.first() else {
-            return inside("failed", "the way out said nothing of the reader", attempts);
-        };
-        let mut sent = self.outcome(delivery, attempts);
+        let mut sent = self.hand_over(&**transport, &composed.mail, attempts).await;
         if let Some(error) = composed.template_error {
             tracing::warn!(account = %account_id, %error, "a template failed; the default one stood in");
             sent.said = format!("{}; the default template stood in: {error}", sent.said);
         }
         sent
     }
+
+    async fn send_notice(&self, notice: OutboundNotice) -> MailSent {
+        let attempts = notice.attempts;
+        let Some(transport) = self.transport(notice.mode) else {
+            return inside("unusable", "there is no way for mails of such accounts", attempts);
+        };
+        let look = match self.looks.of_notices(notice.organization_id, notice.mode).await {
+            Ok(Some(look)) => look,
+            Ok(None) => return unneeded("of no use: the organization is gone"),
+            Err(error) => return inside("failed", &format!("whom it reaches is not known: {error}"), attempts),
+        };
+        let Some(report) = report::report(&notice, look, &self.links) else {
+            let organization_id = notice.organization_id;
+            tracing::warn!(%organization_id, "an organization is not told of its own affairs: it has no address for notices");
+            return MailSent { outcome: "unaddressed", ..unneeded(UNADDRESSED) };
+        };
+        let mail = match composed_report(report, self.sender.clone()).await {
+            Ok(mail) => mail,
+            Err(error) => return inside("failed", &format!("composing failed inside: {error}"), attempts),
+        };
+        self.hand_over(&**transport, &mail, attempts).await
+    }
+}
+
+/// What becomes of a notice that nobody can be sent.
+const UNADDRESSED: &str = "not sent: the organization has no address for notices (`agentcal org update --email`)";
+
+async fn composed_report(report: Report, sender: Sender) -> Result<Mail, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(move || compose_report(&report, &sender)).await
 }
 
 /// Templates take their time, and are worked through where nothing else waits.

@@ -107,6 +107,12 @@ async fn an_administrator_sets_up_a_node() {
     let organization = installation.run_ok(&["org", "create", "--name", "Example Ltd"]);
     assert!(organization.starts_with("org_"), "{organization}");
     assert!(installation.run_ok(&["org", "list"]).contains("Example Ltd"));
+    installation.run_ok(&["org", "update", &organization, "--email", "ops@example.com"]);
+    assert!(installation.run_ok(&["org", "list"]).ends_with("Example Ltd  ops@example.com"));
+    installation.run_ok(&["org", "update", &organization, "--no-email"]);
+    assert!(installation.run_ok(&["org", "list"]).ends_with("Example Ltd"));
+    let told = installation.run_ok(&["org", "create", "--name", "Told Ltd", "--email", "told@example.com"]);
+    assert!(installation.run_ok(&["org", "list"]).contains(&format!("{told}  Told Ltd  told@example.com")));
     let mut serving = installation.serve();
     // Made beside the running node, which has never heard of it.
     let key = installation.run_ok(&["key", "create", "--organization", &organization, "--mode", "live"]);
@@ -239,6 +245,10 @@ fn bad_arguments_are_named() {
     check(&["key", "create", "--organization", &organization], "--mode");
     check(&["key", "revoke", "key_00000000000000000000000001"], "there is no key");
     check(&["org", "create", "--name", " "], "--name must have");
+    check(&["org", "create", "--name", "A", "--email", "nobody"], "--email is no address");
+    check(&["org", "update", &organization, "--email", "a@b\r\nc"], "--email is no address");
+    check(&["org", "update", &organization], "--email");
+    check(&["org", "update", "org_00000000000000000000000001", "--no-email"], "there is no organization");
     check(&["org", "list", "--data-dir", "/nowhere"], "there is no database in /nowhere");
     assert!(!Path::new("/nowhere").exists());
 }

@@ -8,6 +8,7 @@ mod receiver;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use agentcal_testkit::{Dev, javascript, python, wait_for};
@@ -37,6 +38,8 @@ fn every_booking_is_told_whatever_the_endpoint_does() {
     let test = caller.ask(&dev, Method::POST, &format!("/webhooks/{}/test", text(&webhook, "id")), None);
     assert!(test["status"].is_u64(), "{test}");
 
+    let gone = told_when_gone(&caller, &dev, &account, &receiver);
+
     let mut booked = BTreeSet::new();
     for number in 0..BOOKINGS {
         match number {
@@ -56,9 +59,48 @@ fn every_booking_is_told_whatever_the_endpoint_does() {
     wait_for("every booking to be told", TOLD_WITHIN, || (taken(&receiver) == booked).then_some(()));
     println!("all told {:.1} s after the last booking", began.elapsed().as_secs_f64());
 
+    its_end_was_told(&caller, &dev, &gone, &receiver);
     one_id_for_each_booking(&receiver);
     deliveries_say_so(&caller, &dev, text(&webhook, "id"));
     signatures_are_verified(&receiver, &secret, dev.data_dir());
+}
+
+/// An endpoint that will say that it is gone, of an organization that wants to know.
+fn told_when_gone(caller: &Caller, dev: &Dev, account: &Account, receiver: &Receiver) -> String {
+    let organizations = beside(dev, &["org", "list"]);
+    let organization = organizations.split_whitespace().next().expect("an organization");
+    beside(dev, &["org", "update", organization, "--email", "ops@example.com"]);
+    let url = format!("{}?token=secret", receiver.gone_url());
+    let body = json!({"url": url, "events": ["booking.created"], "account_ids": [account.id]});
+    text(&caller.ask(dev, Method::POST, "/webhooks", Some(body)), "id").to_owned()
+}
+
+/// Its organization got one mail, which says what it needs to know and no secret.
+fn its_end_was_told(caller: &Caller, dev: &Dev, id: &str, receiver: &Receiver) {
+    let webhook = caller.ask(dev, Method::GET, &format!("/webhooks/{id}"), None);
+    assert_eq!((&webhook["enabled"], &webhook["disabled_reason"]), (&json!(false), &json!("gone")), "{webhook}");
+    let outbox = dev.data_dir().join("outbox");
+    let pages = wait_for("a mail in the outbox", TOLD_WITHIN, || {
+        let files = fs::read_dir(&outbox).into_iter().flatten().flatten().map(|entry| entry.path());
+        let pages = files.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let pages: Vec<Value> = pages.filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok()).collect();
+        (!pages.is_empty()).then_some(pages)
+    });
+    let [page] = pages.as_slice() else { panic!("one mail: {pages:#?}") };
+    let said = text(page, "text");
+    assert_eq!((&page["to"], &page["invitation"]), (&json!(["ops@example.com"]), &Value::Null), "{page:#}");
+    assert!(said.contains(&receiver.gone_url()) && said.contains(id) && said.contains("410"), "{said}");
+    assert!(!page.to_string().contains("secret"), "{page:#}");
+    let jobs = caller.ask(dev, Method::GET, "/jobs?kind=notice", None);
+    assert_eq!((&jobs["data"][0]["state"], &jobs["data"][0]["booking_id"]), (&json!("done"), &Value::Null), "{jobs}");
+}
+
+/// What a command says beside the running program.
+fn beside(dev: &Dev, arguments: &[&str]) -> String {
+    let output = Command::new(BINARY).args(arguments).arg("--data-dir").arg(dev.data_dir()).output();
+    let output = output.expect("the program starts");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it prints UTF-8")
 }
 
 /// Bookings the endpoint said it has.

@@ -62,6 +62,11 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
+    /// Where it says that it is gone.
+    pub(crate) fn gone_url(&self) -> String {
+        format!("http://{}/gone", self.address)
+    }
+
     /// Nobody listens any more, and what was being answered is cut off.
     pub(crate) fn stop(&mut self) {
         if let Some(serving) = self.serving.take() {
@@ -82,7 +87,8 @@ impl Receiver {
     }
 
     fn serve(&mut self, listener: TcpListener) {
-        let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&self.book));
+        let gone = post(|| async { StatusCode::GONE });
+        let router = Router::new().route("/hook", post(take)).route("/gone", gone).with_state(Arc::clone(&self.book));
         self.serving = Some(self.runtime.spawn(async move {
             axum::serve(listener, router).await.expect("it serves");
         }));

@@ -1,7 +1,8 @@
 //! Mail: what one says about a booking, what it looks like, and how it leaves the house.
 //!
 //! [`compose`] turns a [`Notice`] into a [`Mail`], purely: the same values give the same bytes, and no text of a stranger
-//! can make a header, a command or a property. A [`Transport`] hands mails to a server over SMTP, or keeps them in a folder,
+//! can make a header, a command or a property. [`compose_report`] does the same with what an organization is told of its own
+//! affairs. A [`Transport`] hands mails to a server over SMTP, or keeps them in a folder,
 //! and tells for each recipient what became of it. [`next_attempt`] says when to try again.
 
 mod address;
@@ -10,6 +11,7 @@ mod invitation;
 mod message;
 mod notice;
 mod outbox;
+mod report;
 mod retry;
 mod sample;
 mod sender;
@@ -27,6 +29,7 @@ pub use notice::{
     Branding, Contact, HOSTS_MAX, Links, Notice, NoticeEvent, NoticeKind, Participant, Reader, ReaderRole,
 };
 pub use outbox::{OUTBOX_MAILS_MAX, Outbox, OutboxMail};
+pub use report::{Report, ReportEvent, compose_report};
 pub use retry::{NextAttempt, next_attempt};
 pub use sample::sample_notice;
 pub use sender::Sender;

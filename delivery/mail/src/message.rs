@@ -99,7 +99,7 @@ fn message_id(notice: &Notice, sender: &Sender) -> String {
     format!("{}@{}", short_hash(&told), sender.address.domain())
 }
 
-fn short_hash(text: &str) -> String {
+pub(crate) fn short_hash(text: &str) -> String {
     Sha256::digest(text).iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -115,7 +115,7 @@ fn message(
         .from(mailbox(&from))
         .to(mailbox(&notice.reader.contact))
         .raw_header(subject(&rendered.subject))
-        .date(date(notice))
+        .date(date(notice.at))
         .message_id(Some(format!("<{message_id}>")))
         .raw_header(header("X-Auto-Response-Suppress", "OOF, AutoReply"))
         .raw_header(header("Content-Language", notice.reader.language.tag()));
@@ -147,7 +147,7 @@ fn reply_to(notice: &Notice, sender: &Sender) -> Option<Contact> {
     other.filter(|contact| contact.address != sender.address)
 }
 
-fn body(rendered: &Rendered, invitation: Option<&Invitation>, message_id: &str) -> MultiPart {
+pub(crate) fn body(rendered: &Rendered, invitation: Option<&Invitation>, message_id: &str) -> MultiPart {
     let boundary = |part: &str| format!("={}", short_hash(&format!("{part}{message_id}")));
     let mut alternative = MultiPart::alternative()
         .boundary(boundary("alternative"))
@@ -177,17 +177,17 @@ fn attachment(invitation: &Invitation) -> SinglePart {
         .body(invitation.text.clone().into_bytes())
 }
 
-fn mailbox(contact: &Contact) -> Mailbox {
+pub(crate) fn mailbox(contact: &Contact) -> Mailbox {
     let name = line(&contact.name, NAME_CHARS_MAX);
     Mailbox::new((!name.is_empty()).then_some(name), contact.address.to_lettre())
 }
 
-fn date(notice: &Notice) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(notice.at.clamped().as_micros()).unwrap_or(0))
+pub(crate) fn date(at: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(at.clamped().as_micros()).unwrap_or(0))
 }
 
 /// A subject that looks encoded is encoded, so that nobody reads in it what is not there.
-fn subject(text: &str) -> HeaderValue {
+pub(crate) fn subject(text: &str) -> HeaderValue {
     let name = HeaderName::new_from_ascii_str("Subject");
     if !text.contains("=?") {
         return HeaderValue::new(name, text.to_owned());
@@ -200,6 +200,6 @@ fn subject(text: &str) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(name, text.to_owned(), encoded)
 }
 
-fn header(name: &'static str, value: &str) -> HeaderValue {
+pub(crate) fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }

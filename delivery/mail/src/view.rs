@@ -40,7 +40,7 @@ pub(crate) struct View {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Colors {
+pub(crate) struct Colors {
     accent: String,
     on_accent: String,
     /// The accent as text on white, and on the dark ground.
@@ -161,7 +161,7 @@ fn web_address(location: &str) -> String {
     url.map(String::from).unwrap_or_default()
 }
 
-fn colors(accent: Color) -> Colors {
+pub(crate) fn colors(accent: Color) -> Colors {
     Colors {
         accent: accent.to_string(),
         on_accent: accent.ink().to_string(),

@@ -1,11 +1,11 @@
-//! What follows from a booking and is due at a time, as rows.
+//! What is due at a time, as rows: what follows from bookings, and what organizations are told of their own affairs.
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, BookingId, JobId, UserId};
+use crate::ids::{AccountId, BookingId, JobId, UserId, WebhookId};
 use crate::time::{TimeRange, Timestamp};
 
-use super::Booking;
+use super::{Booking, WebhookStanding};
 
 /// What kind of thing is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ use super::Booking;
 pub enum JobKind {
     /// Send a mail.
     Mail,
+    /// Tell an organization of its own affairs, by mail.
+    Notice,
     /// Tell that a booking begins soon.
     Reminder,
     /// Tell that a booking's time is over.
@@ -21,12 +23,13 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Mail, Self::Reminder, Self::Completed];
+    pub const ALL: [Self; 4] = [Self::Mail, Self::Notice, Self::Reminder, Self::Completed];
 
     /// Its name in rows, routes and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::Notice => "notice",
             Self::Reminder => "reminder",
             Self::Completed => "completed",
         }
@@ -51,6 +54,8 @@ pub enum JobState {
 pub enum JobWork {
     /// Send a mail.
     Mail(Box<MailWork>),
+    /// Tell an organization of its own affairs.
+    Notice(NoticeWork),
     /// Tell of a booking when the time has come.
     Timer(TimerWork),
 }
@@ -60,18 +65,45 @@ impl JobWork {
     pub fn kind(&self) -> JobKind {
         match self {
             Self::Mail(_) => JobKind::Mail,
+            Self::Notice(_) => JobKind::Notice,
             Self::Timer(TimerWork { minutes_before: Some(_), .. }) => JobKind::Reminder,
             Self::Timer(TimerWork { minutes_before: None, .. }) => JobKind::Completed,
         }
     }
 
-    /// The booking it is about.
-    pub fn booking_id(&self) -> BookingId {
+    /// The booking it is about, if it is about one.
+    pub fn booking_id(&self) -> Option<BookingId> {
         match self {
-            Self::Mail(mail) => mail.booking.id,
-            Self::Timer(timer) => timer.booking_id,
+            Self::Mail(mail) => Some(mail.booking.id),
+            Self::Timer(timer) => Some(timer.booking_id),
+            Self::Notice(_) => None,
         }
     }
+}
+
+/// What an organization is told of its own affairs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeWork {
+    /// An endpoint is not spoken to any more.
+    WebhookDisabled(WebhookDisabled),
+}
+
+/// An endpoint that is not spoken to any more, as it was when that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookDisabled {
+    /// The endpoint.
+    pub endpoint_id: WebhookId,
+    /// Where it is, without what may be a secret: no user, no query, no fragment.
+    pub url: String,
+    /// Why.
+    pub standing: WebhookStanding,
+    /// Since when it had done nothing but fail.
+    pub failing_since: Timestamp,
+    /// What its last answer's status was, if one came.
+    pub last_status: Option<u16>,
+    /// Since when it is not spoken to.
+    pub at: Timestamp,
 }
 
 /// A moment of a booking that is told when it comes, if the booking is still as it was.
@@ -144,14 +176,14 @@ pub struct NewJob {
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// In which account.
+    /// In which account it follows from something.
     pub account_id: AccountId,
     /// What kind of thing is to be done.
     pub kind: JobKind,
     /// Its name in the account.
     pub name: String,
-    /// The booking it is about.
-    pub booking_id: BookingId,
+    /// The booking it is about, if it is about one.
+    pub booking_id: Option<BookingId>,
     /// Where it stands.
     pub state: JobState,
     /// When it is due; while it is in hand, when it counts as lost.

@@ -26,7 +26,9 @@ pub use event_type::{
     REMINDER_MINUTES_MAX, REMINDER_MINUTES_MIN, REMINDERS_MAX, SchedulingMode, WINDOW_DAYS_MAX,
 };
 pub use hold::{HOLD_TTL_SECONDS_DEFAULT, HOLD_TTL_SECONDS_MAX, HOLD_TTL_SECONDS_MIN, Hold, HoldState};
-pub use job::{Job, JobKind, JobState, JobWork, MailEvent, MailReader, MailWork, NewJob, TimerWork};
+pub use job::{
+    Job, JobKind, JobState, JobWork, MailEvent, MailReader, MailWork, NewJob, NoticeWork, TimerWork, WebhookDisabled,
+};
 pub use mail::{MailBranding, MailKind, MailLanguage, MailPage, MailRole, MailTemplate, UnknownMailKind};
 pub use rules::{AvailabilityRules, CivilTime, CivilWindow, DateOverride, OVERRIDES_MAX, WEEKLY_RULES_MAX, WeeklyRule};
 pub use user::{CALENDARS_PER_USER_MAX, User};

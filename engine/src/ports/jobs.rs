@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::commit::IdempotentAnswer;
 use crate::ids::{AccountId, JobId, OrganizationId};
-use crate::model::{Job, JobKind, JobState, MailWork, Mode};
+use crate::model::{Job, JobKind, JobState, MailWork, Mode, NoticeWork};
 use crate::shard::NodeId;
 use crate::time::Timestamp;
 
@@ -42,6 +42,23 @@ pub struct ClaimedMail {
     pub attempts: u32,
     /// What it tells, and whom.
     pub work: MailWork,
+}
+
+/// What an organization is to be told now, by mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedNotice {
+    /// In which account.
+    pub account_id: AccountId,
+    /// Who is told.
+    pub organization_id: OrganizationId,
+    /// Of which mode.
+    pub mode: Mode,
+    /// Its job.
+    pub id: JobId,
+    /// The number of this try.
+    pub attempts: u32,
+    /// What it tells.
+    pub work: NoticeWork,
 }
 
 /// What follows from a try.
@@ -84,7 +101,9 @@ pub trait JobStore: Send + Sync {
     /// Takes mails that are due in hand, the most overdue first: they count as tried once more, and are due again when the
     /// lease is over. No two callers get the same one within a lease.
     async fn claim_mails(&self, claim: MailClaim) -> Result<Vec<ClaimedMail>, StoreError>;
-    /// Begins the lease of mails in hand anew: job and number of the try. One that somebody else has taken is left.
+    /// The same with notices.
+    async fn claim_notices(&self, claim: MailClaim) -> Result<Vec<ClaimedNotice>, StoreError>;
+    /// Begins the lease of mails and notices in hand anew: job and number of the try. One that somebody else has taken is left.
     async fn hold_mails(&self, in_hand: &[(AccountId, JobId, u32)], lease: Duration) -> Result<(), StoreError>;
     /// Keeps what tries came to. Of a try that was overtaken by a later one only a success counts. What is done keeps
     /// nothing of anybody.

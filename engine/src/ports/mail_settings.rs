@@ -33,6 +33,17 @@ pub struct MailLook {
     pub branding: MailBranding,
 }
 
+/// Whom notices to an organization reach, and what they look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeReader {
+    /// The organization's name.
+    pub name: String,
+    /// Where mail reaches it, if anywhere.
+    pub email: Option<String>,
+    /// Its branding for mails of a mode.
+    pub branding: MailBranding,
+}
+
 /// Templates and branding.
 #[async_trait]
 pub trait MailSettingsStore: Send + Sync {
@@ -70,6 +81,14 @@ pub trait MailSettingsStore: Send + Sync {
     ) -> Result<Write, StoreError>;
     /// What applies to a mail of a kind in an account, as it is now; `None` when there is no such account.
     async fn mail_look(&self, account_id: AccountId, kind: MailKind) -> Result<Option<MailLook>, StoreError>;
+    /// Whom notices to an organization reach; `None` when there is no such organization.
+    async fn notice_reader(
+        &self,
+        organization_id: OrganizationId,
+        mode: Mode,
+    ) -> Result<Option<NoticeReader>, StoreError>;
+    /// Sets or takes away the address of an organization for notices; false when there is no such organization.
+    async fn set_notice_email(&self, organization_id: OrganizationId, email: Option<&str>) -> Result<bool, StoreError>;
 }
 
 /// A part of a template.

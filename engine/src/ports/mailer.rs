@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::followups::MailFor;
 use crate::ids::OrganizationId;
-use crate::model::{Account, MailWork, User};
+use crate::model::{Account, MailWork, Mode, NoticeWork, User};
 
 use super::JobNext;
 
@@ -25,10 +25,24 @@ pub struct OutboundMail {
     pub attempts: u32,
 }
 
+/// What an organization is told by mail.
+#[derive(Clone, Debug)]
+pub struct OutboundNotice {
+    /// Who is told.
+    pub organization_id: OrganizationId,
+    /// Of its live or of its test accounts.
+    pub mode: Mode,
+    /// What it tells.
+    pub work: NoticeWork,
+    /// The number of this try.
+    pub attempts: u32,
+}
+
 /// What became of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailSent {
-    /// In one word, for counting: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `failed`.
+    /// In one word, for counting: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `unaddressed`,
+    /// `failed`.
     pub outcome: &'static str,
     /// In words that name nobody.
     pub said: String,
@@ -43,4 +57,6 @@ pub trait Mailer: Send + Sync {
     fn mails_for(&self) -> MailFor;
     /// Composes a mail and sends it, within bounds of time.
     async fn send(&self, mail: OutboundMail) -> MailSent;
+    /// The same with a notice.
+    async fn send_notice(&self, notice: OutboundNotice) -> MailSent;
 }

@@ -26,12 +26,12 @@ pub use fact_store::{
     CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
-pub use jobs::{ClaimedMail, JOB_CANCELLED, JobNext, JobResult, JobStore, MailClaim};
+pub use jobs::{ClaimedMail, ClaimedNotice, JOB_CANCELLED, JobNext, JobResult, JobStore, MailClaim};
 pub use mail_settings::{
-    MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown,
+    MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown, NoticeReader,
 };
 pub use mail_shelf::{MailShelf, ShelvedMail};
-pub use mailer::{MailSent, Mailer, OutboundMail};
+pub use mailer::{MailSent, Mailer, OutboundMail, OutboundNotice};
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{
@@ -46,6 +46,6 @@ pub use store::{
     StoreError, TenantStore, Write,
 };
 pub use webhooks::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, OutboundWebhook, Replayed, Spread,
-    WebhookAnswer, WebhookSender, WebhookStore,
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, OutboundWebhook,
+    Replayed, Spread, WebhookAnswer, WebhookSender, WebhookStore,
 };

@@ -10,6 +10,7 @@ use crate::followups::MailFor;
 use crate::ids::{AccountId, DeliveryId, OrganizationId, WebhookId};
 use crate::model::{
     DeliveryAttempt, DeliveryState, Event, Mode, WebhookDelivery, WebhookEndpoint, WebhookHealth, WebhookSecrets,
+    WebhookStanding,
 };
 use crate::shard::NodeId;
 use crate::time::Timestamp;
@@ -97,6 +98,19 @@ pub struct AttemptRecord {
     pub next: Next,
 }
 
+/// An endpoint that is not spoken to any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedEndpoint {
+    /// Which.
+    pub endpoint_id: WebhookId,
+    /// Whose.
+    pub organization_id: OrganizationId,
+    /// Why.
+    pub standing: WebhookStanding,
+    /// Whether there is a job now that tells its organization.
+    pub is_told: bool,
+}
+
 /// What asking again for what was given up came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
@@ -173,8 +187,10 @@ pub trait WebhookStore: Send + Sync {
     /// when the lease is over. No two callers get the same one within a lease.
     async fn claim_deliveries(&self, claim: EndpointClaim) -> Result<Vec<ClaimedDelivery>, StoreError>;
     /// Keeps what tries came to, and what follows for their endpoints. Of a try that was overtaken by a later one only a
-    /// success counts.
-    async fn record_attempts(&self, records: &[AttemptRecord]) -> Result<(), StoreError>;
+    /// success counts. Of an endpoint that ends by it there is a notice to its organization, once, in a mode for which mails
+    /// are made.
+    async fn record_attempts(&self, records: &[AttemptRecord], mail: MailFor)
+    -> Result<Vec<EndedEndpoint>, StoreError>;
 
     /// Deliveries of an endpoint with their tries, newest first; all, or those in a state.
     async fn list_deliveries(

@@ -118,3 +118,28 @@ fn an_endpoint_hears_what_it_asked_for() {
     check(&only_first, account(2), EventKind::BookingCreated, 100, false);
     check(&off, account(1), EventKind::BookingCreated, 100, false);
 }
+
+#[test]
+fn a_notice_of_an_end_keeps_no_secret() {
+    let check = |url: &str, expected: &str| {
+        let endpoint_id = WebhookId::from_uuid(Uuid::from_u128(7));
+        let at = Timestamp::from_seconds(1_000);
+        let ended = WebhookDisabled {
+            endpoint_id,
+            url: url.to_owned(),
+            standing: WebhookStanding::Gone,
+            failing_since: at,
+            last_status: Some(410),
+            at,
+        };
+        let job = notice_of_end(ended.clone());
+        assert_eq!((job.name, job.due_at), (format!("notice/webhook/{endpoint_id}/1000000000"), at));
+        let told = NoticeWork::WebhookDisabled(WebhookDisabled { url: expected.to_owned(), ..ended });
+        assert_eq!(job.work, JobWork::Notice(told), "{url}");
+    };
+    check("https://example.com/hook", "https://example.com/hook");
+    check("https://example.com/hook?token=a/b@c", "https://example.com/hook");
+    check("https://example.com/hook#part", "https://example.com/hook");
+    check("https://example.com?token=1", "https://example.com");
+    check("https://me:secret@example.com:8443/a@b", "https://example.com:8443/a@b");
+}

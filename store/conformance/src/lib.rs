@@ -19,6 +19,7 @@ pub mod holds;
 pub mod isolation;
 pub mod jobs;
 pub mod mail_settings;
+pub mod notices;
 pub mod ownership;
 pub mod quotas;
 pub mod sandbox;
@@ -248,6 +249,12 @@ macro_rules! each_webhook_case {
                 a_cancelled_job_is_not_done
                 jobs_change_for_their_organization
                 jobs_are_forgotten
+            }
+            notices {
+                the_end_of_an_endpoint_is_told_once
+                nobody_is_told_where_no_mail_can_leave
+                an_endpoint_ends_without_its_account
+                a_notice_is_done_as_a_mail_is
             }
         }
     };

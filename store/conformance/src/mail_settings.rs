@@ -3,8 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use agentcal_engine::ids::OrganizationId;
 use agentcal_engine::model::{MailBranding, MailKind, MailLanguage, MailPage, MailTemplate, Mode, Tenant};
-use agentcal_engine::ports::{MailLook, MailOwner, MailSettingsStore, Store, Write};
+use agentcal_engine::ports::{MailLook, MailOwner, MailSettingsStore, NoticeReader, Store, Write};
 
 use crate::World;
 use crate::world::{TestClock, idempotent};
@@ -21,6 +22,7 @@ macro_rules! each_mail_settings_case {
             setting_twice_replays
             settings_raise_no_revision
             settings_end_with_their_account
+            notices_reach_who_was_set
         }
     };
 }
@@ -300,4 +302,27 @@ pub async fn settings_end_with_their_account(world: MailWorld) {
     assert_eq!(world.look(&world.tenant, MailKind::Reminder).await, None);
     let put = world.settings.put_mail_template(&owner, MailKind::Reminder, &template("late"), None).await;
     assert_eq!(put.expect("answered"), Write::Missing);
+}
+
+/// Where an organization is told of its own affairs is nobody else's, and is there until it is taken away.
+pub async fn notices_reach_who_was_set(world: MailWorld) {
+    let tenant = world.tenant;
+    let other = world.another_organization().await;
+    let branding = MailBranding { language: Some(MailLanguage::German), ..MailBranding::default() };
+    world.brand(&organization(&tenant), &branding).await;
+    let read = async |id, mode| world.settings.notice_reader(id, mode).await.expect("readable");
+    let set = async |id, email| world.settings.set_notice_email(id, email).await.expect("answered");
+    let told = |email: Option<&str>, branding: &MailBranding| {
+        Some(NoticeReader { name: "Acme".into(), email: email.map(str::to_owned), branding: branding.clone() })
+    };
+    assert_eq!(read(tenant.organization_id, Mode::Test).await, told(None, &branding));
+    assert!(set(tenant.organization_id, Some("ops@example.com")).await);
+    assert_eq!(read(tenant.organization_id, Mode::Test).await, told(Some("ops@example.com"), &branding));
+    assert_eq!(read(tenant.organization_id, Mode::Live).await, told(Some("ops@example.com"), &MailBranding::default()));
+    assert_eq!(read(other.organization_id, Mode::Test).await.and_then(|reader| reader.email), None);
+    assert!(set(tenant.organization_id, None).await);
+    assert_eq!(read(tenant.organization_id, Mode::Test).await, told(None, &branding));
+    let nobody = OrganizationId::from_uuid(world.uuid());
+    assert!(!set(nobody, Some("ops@example.com")).await);
+    assert_eq!(read(nobody, Mode::Test).await, None);
 }

@@ -71,10 +71,11 @@ pub(crate) const DUE_TIMERS: &str = "SELECT j.account_id, j.job_id, j.payload FR
      AND ($4::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = j.shard AND h.owner = $4)) \
      ORDER BY j.due_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED";
 
-/// Takes mails that are due until `$1` in hand, at most `$3` of them, until `$2`; of shards of the node `$4`, if one is named.
+/// Takes mails of the kind `$5` that are due until `$1` in hand, at most `$3` of them, until `$2`; of shards of the node `$4`,
+/// if one is named.
 pub(crate) const CLAIM_MAILS: &str = "UPDATE jobs SET attempts = attempts + 1, due_at = $2 \
      WHERE (account_id, job_id) IN (SELECT j.account_id, j.job_id FROM jobs AS j \
-     WHERE j.kind = 'mail' AND j.state = 'pending' AND j.due_at <= $1 \
+     WHERE j.kind = $5 AND j.state = 'pending' AND j.due_at <= $1 \
      AND ($4::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = j.shard AND h.owner = $4)) \
      ORDER BY j.due_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED) \
      RETURNING account_id, job_id, organization_id, mode, attempts, payload";

@@ -50,9 +50,10 @@ pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempt
 pub(crate) const DUE_TIMERS: &str = "SELECT account_id, job_id, payload FROM jobs WHERE kind = $1 AND state = 'pending' AND due_at <= $2 \
      ORDER BY due_at LIMIT $3";
 
-/// Takes mails that are due until `$1` in hand, at most `$3` of them, until `$2`. Here all are of the one node, `$4`.
+/// Takes mails of the kind `$5` that are due until `$1` in hand, at most `$3` of them, until `$2`. Here all are of the one
+/// node, `$4`.
 pub(crate) const CLAIM_MAILS: &str = "UPDATE jobs SET attempts = attempts + 1, due_at = $2 \
-     WHERE rowid IN (SELECT rowid FROM jobs WHERE kind = 'mail' AND state = 'pending' AND due_at <= $1 \
+     WHERE rowid IN (SELECT rowid FROM jobs WHERE kind = $5 AND state = 'pending' AND due_at <= $1 \
      ORDER BY due_at LIMIT $3) RETURNING account_id, job_id, organization_id, mode, attempts, payload";
 
 /// Deletes jobs that ended and were due until `$1`.

@@ -14,6 +14,8 @@ use crate::instant::rfc3339;
 pub(super) enum KindWire {
     /// Send a mail.
     Mail,
+    /// Tell an organization of its own affairs, by mail.
+    Notice,
     /// Tell that a booking begins soon.
     Reminder,
     /// Tell that a booking's time is over.
@@ -33,17 +35,18 @@ pub(super) enum StateWire {
     Dead,
 }
 
-/// What follows from a booking and is due at a time.
+/// What follows from a booking, or tells an organization of its own affairs, and is due at a time.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = Job)]
 pub(super) struct JobView {
     /// Its id.
     #[schema(example = "job_01kaj2wz5rfv8t6xg3m9c1nq4d")]
     id: String,
-    /// In whose account.
+    /// In whose account it follows from something.
     account_id: String,
-    /// The booking it follows from.
-    booking_id: String,
+    /// The booking it follows from; null where it follows from something else.
+    #[schema(required = true)]
+    booking_id: Option<String>,
     /// What is to be done.
     kind: KindWire,
     /// Where it stands.
@@ -67,9 +70,10 @@ impl From<Job> for JobView {
         Self {
             id: job.id.to_string(),
             account_id: job.account_id.to_string(),
-            booking_id: job.booking_id.to_string(),
+            booking_id: job.booking_id.map(|id| id.to_string()),
             kind: match job.kind {
                 JobKind::Mail => KindWire::Mail,
+                JobKind::Notice => KindWire::Notice,
                 JobKind::Reminder => KindWire::Reminder,
                 JobKind::Completed => KindWire::Completed,
             },

@@ -15,4 +15,5 @@ pub use error::{Part, TemplateError};
 pub use set::{Templates, default_source};
 pub use source::{Html, Template, TemplateSource};
 
+pub(crate) use set::render_report;
 pub(crate) use source::Rendered;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use serde::Serialize;
+
 use super::error::TemplateError;
 use super::source::{Html, Rendered, Template, TemplateSource};
 use crate::notice::NoticeKind;
@@ -19,6 +21,13 @@ static DEFAULT_SOURCE: LazyLock<TemplateSource> = LazyLock::new(|| TemplateSourc
     text: Some(include_str!("../../templates/mail.txt").to_owned()),
     html: Some(Html::Mjml(include_str!("../../templates/mail.mjml").to_owned())),
 });
+
+static REPORT: LazyLock<Template> = LazyLock::new(|| Template::of_reports().expect("a test compiles it"));
+
+/// Renders what an organization is told of its own affairs.
+pub(crate) fn render_report(view: &impl Serialize) -> Rendered {
+    REPORT.render(view).expect("the letter shows every report, whose texts are bounded")
+}
 
 /// The default template, as it is written: where authors of others may begin. One serves all kinds and languages.
 pub fn default_source() -> &'static TemplateSource {

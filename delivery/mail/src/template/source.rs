@@ -2,6 +2,7 @@
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, Value};
+use serde::Serialize;
 
 use super::bounded::Bounded;
 use super::error::{Part, TemplateError};
@@ -9,7 +10,6 @@ use super::{language, mjml};
 use crate::notice::NoticeKind;
 use crate::sample;
 use crate::text::{TITLE_CHARS_MAX, line};
-use crate::view::View;
 
 /// Longest part of a template, in bytes.
 pub(super) const SOURCE_LEN_MAX: usize = 64 * 1_024;
@@ -78,8 +78,18 @@ impl Template {
         Ok(template)
     }
 
+    /// The letter in which organizations are told of their own affairs. It is nobody's to change.
+    pub(super) fn of_reports() -> Result<Self, TemplateError> {
+        let page = mjml::compile(include_str!("../../templates/report.mjml"))?;
+        Ok(Self {
+            subject: Compiled::new(Part::Subject, include_str!("../../templates/report_subject.txt"), SUBJECT_LEN_MAX)?,
+            text: Compiled::new(Part::Text, include_str!("../../templates/report.txt"), OUTPUT_LEN_MAX)?,
+            html: Compiled::made(Part::Html, page, OUTPUT_LEN_MAX)?,
+        })
+    }
+
     /// Renders a notice. A template that was accepted can still fail, on a notice unlike every sample.
-    pub(crate) fn render(&self, view: &View) -> Result<Rendered, TemplateError> {
+    pub(crate) fn render(&self, view: &impl Serialize) -> Result<Rendered, TemplateError> {
         let subject = line(&self.subject.render(view)?, TITLE_CHARS_MAX);
         let text = self.text.render(view)?;
         let html = self.html.render(view)?;
@@ -142,7 +152,7 @@ impl Compiled {
         Ok(Self { part, environment, output_len_max })
     }
 
-    fn render(&self, view: &View) -> Result<String, TemplateError> {
+    fn render(&self, view: &impl Serialize) -> Result<String, TemplateError> {
         let mut output = Bounded::new(self.output_len_max);
         let template = self.environment.get_template(NAME).expect("it was added when this was made");
         let rendered = template.render_captured_to(Value::from(Serde(view)), &mut output);

@@ -5,6 +5,7 @@ mod chance;
 mod invitations;
 mod outbox;
 mod real;
+mod reports;
 mod scripted;
 mod smtp;
 mod templates;

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use agentcal_delivery_mail::{Notice, NoticeEvent, Outcome, ReaderRole, SmtpSettings, SmtpTransport, Transport};
+use agentcal_delivery_mail::{
+    Language, Notice, NoticeEvent, Outcome, ReaderRole, SmtpSettings, SmtpTransport, Transport, compose_report,
+};
 use agentcal_testkit::{javascript, python, skip_or_fail, venv};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::world::{all, mail_of};
+use crate::reports::report;
+use crate::world::{all, mail_of, sender};
 
 /// What a reader found in an invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -93,10 +96,12 @@ async fn receiver(folder: &Path, count: usize) -> Option<(Child, u16)> {
 #[tokio::test]
 async fn every_mail_is_read_as_it_was_meant() {
     let (notices, folder) = (all(), tempfile::tempdir().unwrap());
-    let Some((mut server, port)) = receiver(folder.path(), notices.len()).await else { return };
+    let reports = Language::ALL.map(|language| compose_report(&report(language), &sender()));
+    let count = notices.len() + reports.len();
+    let Some((mut server, port)) = receiver(folder.path(), count).await else { return };
     let transport = SmtpTransport::new(SmtpSettings::parse(&format!("smtp://127.0.0.1:{port}")).unwrap());
-    for notice in &notices {
-        let deliveries = transport.send(&mail_of(notice)).await;
+    for mail in notices.iter().map(mail_of).chain(reports.clone()) {
+        let deliveries = transport.send(&mail).await;
         assert!(matches!(deliveries[0].outcome, Outcome::Delivered(_)), "{deliveries:?}");
     }
     assert!(server.wait().await.unwrap().success());
@@ -104,11 +109,16 @@ async fn every_mail_is_read_as_it_was_meant() {
     let mails: Vec<Mail> = serde_json::from_str(&python(&script("read.py"), &[path]).unwrap()).unwrap();
     let Some(read) = javascript(&script("read.js"), &[path]) else { return };
     let by_ical_js: BTreeMap<String, Read> = serde_json::from_str(&read).unwrap();
-    assert_eq!(mails.len(), notices.len());
+    assert_eq!(mails.len(), count);
     for (index, (notice, mail)) in notices.iter().zip(&mails).enumerate() {
         check_headers(notice, mail);
         check_content(notice, mail);
         check_invitation(notice, mail, by_ical_js.get(&format!("{index:04}.ics")));
+    }
+    for (report, mail) in reports.iter().zip(&mails[notices.len()..]) {
+        let shown = (&report.shown.subject, &report.shown.text);
+        assert_eq!((&mail.subject, &mail.text.replace("\r\n", "\n")), shown);
+        assert_eq!((mail.invitation.is_none(), mail.auto_submitted.as_str()), (true, "auto-generated"));
     }
 }
 

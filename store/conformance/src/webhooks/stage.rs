@@ -12,8 +12,8 @@ use agentcal_engine::model::{
     WebhookHealth, WebhookStanding,
 };
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndpointClaim, EndpointOwner, JobStore, PageRequest, Spread, Store,
-    WebhookStore, Write,
+    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, JobStore, PageRequest,
+    Spread, Store, WebhookStore, Write,
 };
 use agentcal_engine::time::TimeRange;
 use agentcal_engine::webhooks::{Next, Tried};
@@ -121,6 +121,23 @@ impl WebhookWorld {
         status: Option<u16>,
         next: Next,
     ) {
+        let records = [self.tried(delivery, endpoint_id, status, next)];
+        self.webhooks.record_attempts(&records, MailFor::NOBODY).await.expect("the store answers");
+    }
+
+    /// Keeps what tries came to where mails are made for test accounts.
+    pub(crate) async fn recorded_with_mail(&self, records: &[AttemptRecord]) -> Vec<EndedEndpoint> {
+        let mail = MailFor { live: false, test: true };
+        self.webhooks.record_attempts(records, mail).await.expect("the store answers")
+    }
+
+    pub(crate) fn tried(
+        &self,
+        delivery: &ClaimedDelivery,
+        endpoint_id: WebhookId,
+        status: Option<u16>,
+        next: Next,
+    ) -> AttemptRecord {
         let attempt = DeliveryAttempt {
             number: delivery.number,
             ended_at: self.now(),
@@ -129,15 +146,14 @@ impl WebhookWorld {
             error: status.is_none().then(|| "no answer in time".to_owned()),
             answer: "thanks".into(),
         };
-        let record = AttemptRecord {
+        AttemptRecord {
             account_id: delivery.account_id,
             delivery_id: delivery.id,
             endpoint_id,
             attempt,
             tried: Tried { status, retry_after: None },
             next,
-        };
-        self.webhooks.record_attempts(&[record]).await.expect("the store answers");
+        }
     }
 
     pub(crate) async fn deliveries(&self, id: WebhookId, state: Option<DeliveryState>) -> Vec<WebhookDelivery> {
