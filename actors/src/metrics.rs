@@ -47,7 +47,7 @@ pub const WEBHOOKS_ENDED: &str = "agentcal_webhooks_ended_total";
 /// Tries to send a mail. Label `outcome`: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `unaddressed`, `failed`.
 pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
 /// Time for which the job that waits longest has been due, in seconds. Label `kind`: `mail`, `notice`,
-/// `reminder`, `completed`.
+/// `reminder`, `completed`, `writeback`.
 pub const JOBS_OVERDUE: &str = "agentcal_jobs_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";

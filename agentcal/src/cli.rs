@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Jobs: mails, notices, reminders and ends of bookings, done and undone
+    /// Jobs: mails, notices, reminders, ends of bookings, and writebacks that were given up
     #[command(subcommand)]
     Job(JobCommand),
     /// Print the OpenAPI document
@@ -202,6 +202,7 @@ pub(crate) enum JobKindArg {
     Notice,
     Reminder,
     Completed,
+    Writeback,
 }
 
 impl From<JobKindArg> for JobKind {
@@ -211,6 +212,7 @@ impl From<JobKindArg> for JobKind {
             JobKindArg::Notice => Self::Notice,
             JobKindArg::Reminder => Self::Reminder,
             JobKindArg::Completed => Self::Completed,
+            JobKindArg::Writeback => Self::Writeback,
         }
     }
 }

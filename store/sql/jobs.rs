@@ -1,5 +1,6 @@
 //! What follows from bookings, as rows: made, done when due, kept for a time.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::frame::Framed;
 use crate::rows::{before, into_page, probe};
 use crate::scope::Scope;
 use crate::text::{Named, from_json, to_json, to_u32};
-use crate::{booking, job_changes, locks, words};
+use crate::{booking, dead_writebacks, job_changes, locks, words};
 
 /// How long a job is kept after it ended.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -33,9 +34,10 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 impl JobStore for DbStore {
     async fn first_due(&self) -> Result<BTreeMap<JobKind, Timestamp>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
-        let select = sqlx::query_as::<_, (Option<i64>, Option<i64>, Option<i64>, Option<i64>)>(FIRST_DUE);
-        let (mail, notice, reminder, completed) = select.fetch_one(&mut *reader).await.map_err(store_error)?;
-        let due = JobKind::ALL.into_iter().zip([mail, notice, reminder, completed]);
+        let select = sqlx::query_as::<_, FirstDue>(FIRST_DUE);
+        let (mail, notice, reminder, completed, writeback) =
+            select.fetch_one(&mut *reader).await.map_err(store_error)?;
+        let due = JobKind::ALL.into_iter().zip([mail, notice, reminder, completed, writeback]);
         Ok(due.filter_map(|(kind, at)| Some((kind, Timestamp::from_micros(at?)))).collect())
     }
 
@@ -98,8 +100,15 @@ impl JobStore for DbStore {
         page: &PageRequest,
     ) -> Result<ListPage<Job>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
-        let mut select = list_statement(owner, kind, state, page);
-        let rows = select.build_query_as::<JobRow>().fetch_all(&mut *reader).await.map_err(store_error)?;
+        let mut rows: Vec<JobRow> = Vec::new();
+        if kind != Some(JobKind::Writeback) {
+            let mut select = list_statement(owner, kind, state, page);
+            rows = select.build_query_as().fetch_all(&mut *reader).await.map_err(store_error)?;
+        }
+        if kind.is_none_or(|kind| kind == JobKind::Writeback) {
+            rows.extend(dead_writebacks::list(&mut reader, owner, state, page).await?);
+            rows.sort_by_key(|row| Reverse((row.created_at, row.job_id)));
+        }
         let ListPage { rows, next } = into_page(rows, page, |row| (row.created_at, row.job_id));
         Ok(ListPage { rows: rows.into_iter().map(JobRow::into_engine).collect::<Result<_>>()?, next })
     }
@@ -159,7 +168,9 @@ const FIRST_DUE: &str = "SELECT \
      (SELECT due_at FROM jobs WHERE kind = 'mail' AND state = 'pending' ORDER BY due_at LIMIT 1), \
      (SELECT due_at FROM jobs WHERE kind = 'notice' AND state = 'pending' ORDER BY due_at LIMIT 1), \
      (SELECT due_at FROM jobs WHERE kind = 'reminder' AND state = 'pending' ORDER BY due_at LIMIT 1), \
-     (SELECT due_at FROM jobs WHERE kind = 'completed' AND state = 'pending' ORDER BY due_at LIMIT 1)";
+     (SELECT due_at FROM jobs WHERE kind = 'completed' AND state = 'pending' ORDER BY due_at LIMIT 1), \
+     (SELECT due_at FROM writebacks WHERE state = 'pending' ORDER BY due_at LIMIT 1)";
+type FirstDue = (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
 /// Writes jobs of an account. One whose name is there already is left as it is.
 pub(crate) async fn insert(

@@ -59,7 +59,7 @@ named! {
         BookingConflict = "booking.conflict",
         ConnectionReauthorizationRequired = "connection.reauthorization_required",
     }
-    JobKind { Mail = "mail", Notice = "notice", Reminder = "reminder", Completed = "completed" }
+    JobKind { Mail = "mail", Notice = "notice", Reminder = "reminder", Completed = "completed", Writeback = "writeback" }
     JobState { Pending = "pending", Done = "done", Dead = "dead" }
     DeliveryState { Pending = "pending", Delivered = "delivered", Failed = "failed" }
     WebhookStanding { Enabled = "enabled", SwitchedOff = "switched_off", Gone = "gone", Failing = "failing" }

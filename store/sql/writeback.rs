@@ -15,7 +15,7 @@ use crate::events::{self, Moment};
 use crate::facts::due_calendar;
 use crate::scope::Scope;
 use crate::text::{Named, range, to_i64, to_u32, to_u64};
-use crate::{booking, locks, revisions, words};
+use crate::{booking, dead_writebacks, locks, revisions, words};
 
 #[async_trait]
 impl WritebackStore for DbStore {
@@ -76,6 +76,7 @@ impl WritebackStore for DbStore {
         let Recorded { changes_facts, tells } = record(&mut work, result).await?;
         if let Some(kind) = tells {
             let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+            dead_writebacks::note(&mut work, result, moment).await?;
             tell(&mut work, result.account_id, result.booking_id, kind, moment).await?;
         }
         let revision = match changes_facts {
@@ -149,7 +150,11 @@ pub(crate) async fn apply(
     Ok(upsert.execute(connection).await.map_err(store_error)?.rows_affected() == 1)
 }
 
-async fn has_calendar(connection: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<bool> {
+pub(crate) async fn has_calendar(
+    connection: &mut DbConnection,
+    account_id: AccountId,
+    calendar_id: CalendarId,
+) -> Result<bool> {
     let select = sqlx::query_scalar("SELECT count(*) FROM calendars WHERE account_id = $1 AND calendar_id = $2");
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     let count: i64 = select.fetch_one(connection).await.map_err(store_error)?;

@@ -19,11 +19,13 @@ pub enum JobKind {
     Reminder,
     /// Tell that a booking's time is over.
     Completed,
+    /// Write a booking to a host's calendar. It is one of these jobs once it was given up.
+    Writeback,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Mail, Self::Notice, Self::Reminder, Self::Completed];
+    pub const ALL: [Self; 5] = [Self::Mail, Self::Notice, Self::Reminder, Self::Completed, Self::Writeback];
 
     /// Its name in rows, routes and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl JobKind {
             Self::Notice => "notice",
             Self::Reminder => "reminder",
             Self::Completed => "completed",
+            Self::Writeback => "writeback",
         }
     }
 }

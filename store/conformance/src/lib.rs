@@ -12,6 +12,7 @@ pub mod cache;
 pub mod commits;
 pub mod config;
 pub mod connections;
+pub mod dead_writebacks;
 pub mod decisions;
 pub mod hold_ends;
 pub mod hold_limits;
@@ -255,6 +256,14 @@ macro_rules! each_webhook_case {
                 nobody_is_told_where_no_mail_can_leave
                 an_endpoint_ends_without_its_account
                 a_notice_is_done_as_a_mail_is
+            }
+            dead_writebacks {
+                a_writeback_given_up_is_a_dead_job
+                a_writeback_given_up_is_tried_again
+                a_move_tried_again_is_told_in_the_facts
+                a_cancelled_writeback_is_put_away
+                a_writeback_to_a_gone_calendar_stays_dead
+                dead_writebacks_are_listed_among_jobs
             }
         }
     };

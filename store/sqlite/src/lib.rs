@@ -20,6 +20,8 @@ mod config;
 #[path = "../../sql/connection.rs"]
 mod connection;
 mod db;
+#[path = "../../sql/dead_writebacks.rs"]
+mod dead_writebacks;
 #[path = "../../sql/decisions.rs"]
 mod decisions;
 #[path = "../../sql/deliveries.rs"]

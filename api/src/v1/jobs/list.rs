@@ -31,8 +31,9 @@ pub(super) struct JobsQuery {
 
 /// List jobs, newest first.
 ///
-/// Mails, reminders and ends of bookings in accounts of the key's mode, and notices to the organization. What was given up is
-/// `dead`. Jobs that ended are kept for 30 days.
+/// Mails, reminders and ends of bookings in accounts of the key's mode, notices to the organization, and writebacks that were
+/// given up. What was given up is `dead`. Jobs that ended are kept for 30 days, writebacks for as long as their booking.
+/// Deliveries to webhooks have routes of their own.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, description = "A page of jobs", body = List<JobView>))
@@ -62,7 +63,7 @@ impl JobsQuery {
         let kind = self.kind.as_deref().and_then(|text| {
             let found = JobKind::ALL.into_iter().find(|kind| kind.as_str() == text);
             if found.is_none() {
-                checks.unreadable("kind", "must be `mail`, `notice`, `reminder` or `completed`");
+                checks.unreadable("kind", "must be `mail`, `notice`, `reminder`, `completed` or `writeback`");
             }
             found
         });

@@ -20,6 +20,8 @@ pub(super) enum KindWire {
     Reminder,
     /// Tell that a booking's time is over.
     Completed,
+    /// Write a booking to a host's calendar; listed here once it was given up.
+    Writeback,
 }
 
 /// Where a job stands.
@@ -59,7 +61,7 @@ pub(super) struct JobView {
     /// What the last try came to; null before the first.
     #[schema(required = true)]
     last_outcome: Option<String>,
-    /// When it was made.
+    /// When it was made; of a writeback, when it was last given up.
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -76,6 +78,7 @@ impl From<Job> for JobView {
                 JobKind::Notice => KindWire::Notice,
                 JobKind::Reminder => KindWire::Reminder,
                 JobKind::Completed => KindWire::Completed,
+                JobKind::Writeback => KindWire::Writeback,
             },
             state: match job.state {
                 JobState::Pending => StateWire::Pending,

@@ -56,6 +56,6 @@ async fn what_was_given_up_is_listed_and_tried_again() {
 #[tokio::test]
 async fn unknown_states_and_kinds_are_named() {
     let app = TestApp::start().await;
-    let refused = app.get("/v1/jobs?state=failed&kind=writeback").await;
+    let refused = app.get("/v1/jobs?state=failed&kind=webhook").await;
     assert_eq!(refused.problem(), "400 invalid_request state:wrong_type kind:wrong_type");
 }

@@ -81,8 +81,13 @@ fn fault(statement: &str, plan: &[String]) -> Option<&'static str> {
 }
 
 /// Indexes that hold what waits and nothing that is done: reading all of one is no history.
-const WAITING: [&str; 4] =
-    ["INDEX writebacks_pending", "INDEX webhook_deliveries_pending", "INDEX events_new", "INDEX jobs_pending"];
+const WAITING: [&str; 5] = [
+    "INDEX writebacks_pending",
+    "INDEX writebacks_due",
+    "INDEX webhook_deliveries_pending",
+    "INDEX events_new",
+    "INDEX jobs_pending",
+];
 
 fn is_waiting(line: &str) -> bool {
     WAITING.iter().any(|index| line.contains(index))
