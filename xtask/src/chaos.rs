@@ -4,14 +4,15 @@ use std::process::{Command, ExitCode};
 
 use clap::Args;
 
-use crate::planted;
 use crate::run::{Failure, followed, shown};
 use crate::workspace::Workspace;
+use crate::{node, planted, python, servers};
 
 /// How the line begins that says what came of it.
 const VERDICT: &str = "VERDICT ";
 const HOLDS: &str = "verdict=holds";
 const MINUTES: u64 = 30;
+const BOOKINGS: u64 = 10_000;
 
 /// What to torment, and how long.
 #[derive(Args)]
@@ -28,12 +29,22 @@ pub(crate) struct ChaosArgs {
     /// Plants bugs instead, one after the other, and shows which check finds each.
     #[arg(long, conflicts_with_all = ["minutes", "kills"])]
     planted: bool,
+    /// Books instead, and has webhooks that fail, hang and go away told of it, by a program that is killed meanwhile.
+    #[arg(long, conflicts_with_all = ["minutes", "kills", "planted", "seed"])]
+    effects: bool,
+    /// So many bookings.
+    #[arg(long, requires = "effects", default_value_t = BOOKINGS)]
+    bookings: u64,
+    /// By so many nodes: one is on SQLite, several are on PostgreSQL.
+    #[arg(long, requires = "effects", default_value_t = 1)]
+    nodes: u64,
 }
 
 /// Runs a test in release. It prints what happens; the last line is its verdict, and so is the exit code.
 pub(crate) fn run(workspace: &Workspace, args: &ChaosArgs) -> Result<ExitCode, Failure> {
     match args.kills {
         _ if args.planted => planted::run(workspace).map(|()| ExitCode::SUCCESS),
+        _ if args.effects => tell(workspace, args),
         Some(kills) => {
             let mut command = test(workspace, "kills");
             command.env("AGENTCAL_KILLS", kills.to_string()).env("AGENTCAL_KILLS_SEED", args.seed.to_string());
@@ -52,6 +63,20 @@ fn test(workspace: &Workspace, name: &str) -> Command {
 fn torment(mut command: Command, args: &ChaosArgs) -> Result<ExitCode, Failure> {
     let seconds = args.minutes * 60;
     command.env("AGENTCAL_NODES_SECONDS", seconds.to_string()).env("AGENTCAL_NODES_SEED", args.seed.to_string());
+    judged(command, &format!("chaos seed={} seconds={seconds}", args.seed))
+}
+
+fn tell(workspace: &Workspace, args: &ChaosArgs) -> Result<ExitCode, Failure> {
+    servers::ensure()?;
+    let (mut command, venv) = (test(workspace, "webhooks"), python::ensure(workspace, &python::CALDAV)?);
+    command.env("AGENTCAL_TEST_NODE_MODULES", node::ensure(workspace, &venv)?).env("AGENTCAL_TEST_VENV", venv);
+    let (bookings, nodes) = (args.bookings.to_string(), args.nodes.to_string());
+    command.env("AGENTCAL_EFFECTS_BOOKINGS", &bookings).env("AGENTCAL_EFFECTS_NODES", &nodes);
+    judged(command, &format!("effects nodes={nodes} bookings={bookings}"))
+}
+
+/// Runs a test that prints a verdict, and repeats it at the end.
+fn judged(mut command: Command, what: &str) -> Result<ExitCode, Failure> {
     command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1");
     let mut verdict = None;
     let passed = followed(&mut command, |line| {
@@ -59,8 +84,7 @@ fn torment(mut command: Command, args: &ChaosArgs) -> Result<ExitCode, Failure> 
             verdict = Some(line.to_owned());
         }
     })?;
-    let unheard = || format!("chaos seed={} seconds={seconds} verdict=violated (it was not judged)", args.seed);
-    let verdict = verdict.unwrap_or_else(unheard);
+    let verdict = verdict.unwrap_or_else(|| format!("{what} verdict=violated (it was not judged)"));
     println!("\n{verdict}");
     let holds = passed && verdict.ends_with(HOLDS);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })

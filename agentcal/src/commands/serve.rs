@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::CommandResult;
 use crate::boot::{self, Cluster, Plan};
-use crate::config::{Config, DatabaseConfig, PeersConfig, WebhooksConfig};
+use crate::config::{Config, DatabaseConfig, PeersConfig};
 use crate::durable::Durable;
 use crate::metrics;
 use crate::server::{self, Limits, Server};
@@ -38,7 +38,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
         .as_ref()
         .map_or_else(|| format!("http://{address}"), |url| url.as_str().trim_end_matches('/').to_owned());
     let plan = Plan {
-        webhooks: WebhooksConfig::in_production(config.caldav.dns_server),
+        webhooks: config.webhooks,
         caldav: config.caldav,
         mail: config.mail,
         redis_url: config.redis_url,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agentcal_provider_egress::EgressPolicy;
 use serde::Deserialize;
 
+use super::egress;
 use super::error::Problem;
 use super::settings::{
     CALDAV_ALLOW_HTTP, CALDAV_ALLOW_LOOPBACK, CALDAV_ALLOW_PRIVATE, CALDAV_POLL_SECONDS, CALDAV_PORTS, DNS_SERVER,
@@ -54,9 +55,12 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn check(&self) -> Result<CaldavConfig, Vec<Problem>> {
         let poll = self.poll().map_err(|says| Problem::of(CALDAV_POLL_SECONDS, says));
-        let ports = self.ports().map_err(|says| Problem::of(CALDAV_PORTS, says));
+        let ports = egress::ports(self.ports.as_deref()).map_err(|says| Problem::of(CALDAV_PORTS, says));
         let dns_server = self.dns_server().map_err(|says| Problem::of(DNS_SERVER, says));
-        let transport = self.check_http().map_err(|says| Problem::of(CALDAV_ALLOW_HTTP, says));
+        let is_of_use = self.allow_private || self.allow_loopback;
+        let others = [&CALDAV_ALLOW_PRIVATE, &CALDAV_ALLOW_LOOPBACK];
+        let transport = egress::check_http(self.allow_http, is_of_use, others);
+        let transport = transport.map_err(|says| Problem::of(CALDAV_ALLOW_HTTP, says));
         match (poll, ports, dns_server, transport) {
             (Ok(poll), Ok(ports), Ok(dns_server), Ok(())) => {
                 let poll_max = (poll * QUIET_FACTOR).min(QUIET_MAX);
@@ -85,26 +89,8 @@ impl Raw {
         }
     }
 
-    fn ports(&self) -> Result<Option<Vec<u16>>, &'static str> {
-        let Some(text) = self.ports.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-        if text == "any" {
-            return Ok(Some(Vec::new()));
-        }
-        let ports: Result<Vec<u16>, _> = text.split(',').map(|port| port.trim().parse()).collect();
-        ports.map(Some).or(Err("must be port numbers with commas between, as in 443,8443, or `any`"))
-    }
-
     fn dns_server(&self) -> Result<Option<SocketAddr>, &'static str> {
         let Some(text) = self.dns_server.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
         text.parse().map(Some).or(Err("must be an address and a port, as in 192.0.2.53:53"))
-    }
-
-    /// Plain http to public addresses is refused in any case, so on its own the permission would do nothing.
-    fn check_http(&self) -> Result<(), String> {
-        if !self.allow_http || self.allow_private || self.allow_loopback {
-            return Ok(());
-        }
-        let (private, loopback) = (CALDAV_ALLOW_PRIVATE.variable, CALDAV_ALLOW_LOOPBACK.variable);
-        Err(format!("http is for private networks and this machine alone; set {private} or {loopback} too"))
     }
 }

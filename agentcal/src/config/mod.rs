@@ -2,6 +2,7 @@
 
 mod caldav;
 mod database;
+mod egress;
 mod encryption;
 mod error;
 mod holds;
@@ -56,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     /// How mails leave; `None`: not at all.
     pub(crate) mail: Option<MailConfig>,
+    /// How it speaks to webhook endpoints.
+    pub(crate) webhooks: WebhooksConfig,
 }
 
 /// What commands need that touch nothing but the store.
@@ -79,6 +82,7 @@ pub(crate) struct RawConfig {
     holds: holds::Raw,
     limits: limits::Raw,
     mail: mail::Raw,
+    webhooks: webhooks::Raw,
     peers: peers::Raw,
     log: log::Raw,
 }
@@ -111,15 +115,17 @@ impl RawConfig {
         let encryption = keep(self.encryption.check(), &mut problems);
         let caldav = keep(self.caldav.check(), &mut problems);
         let holds = keep(self.holds.check(), &mut problems).zip(keep(self.limits.check(), &mut problems));
-        let mail = keep(self.mail.check(), &mut problems);
+        let mail = keep(self.mail.check(), &mut problems).zip(keep(self.webhooks.check(), &mut problems));
         keep(self.log.check(), &mut problems);
         let store = database.zip(redis_url).zip(peers).zip(mail);
         match (store, server, encryption, caldav, holds) {
             (Some(store), Some(server), Some(encryption), Some(caldav), Some((holds, limits)))
                 if problems.is_empty() =>
             {
-                let (((database, redis_url), peers), mail) = store;
-                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds, limits, mail })
+                let (((database, redis_url), peers), (mail, webhooks)) = store;
+                // One name server is asked about all servers that customers name.
+                let webhooks = WebhooksConfig { dns_server: caldav.dns_server, ..webhooks };
+                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds, limits, mail, webhooks })
             }
             _ => Err(ConfigError::Problems(problems)),
         }

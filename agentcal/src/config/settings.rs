@@ -49,11 +49,19 @@ pub(crate) const SMTP_URL: Setting = setting("AGENTCAL_SMTP_URL", "mail", "smtp_
 pub(crate) const SMTP_AUTHORITY: Setting = setting("AGENTCAL_SMTP_AUTHORITY", "mail", "smtp_authority");
 pub(crate) const MAIL_FROM: Setting = setting("AGENTCAL_MAIL_FROM", "mail", "from");
 pub(crate) const MAIL_OUTBOX: Setting = setting("AGENTCAL_MAIL_OUTBOX", "mail", "outbox");
+pub(crate) const WEBHOOKS_ALLOW_PRIVATE: Setting =
+    setting("AGENTCAL_WEBHOOKS_ALLOW_PRIVATE", "webhooks", "allow_private");
+pub(crate) const WEBHOOKS_ALLOW_LOOPBACK: Setting =
+    setting("AGENTCAL_WEBHOOKS_ALLOW_LOOPBACK", "webhooks", "allow_loopback");
+pub(crate) const WEBHOOKS_ALLOW_HTTP: Setting = setting("AGENTCAL_WEBHOOKS_ALLOW_HTTP", "webhooks", "allow_http");
+pub(crate) const WEBHOOKS_PORTS: Setting = setting("AGENTCAL_WEBHOOKS_PORTS", "webhooks", "ports");
+pub(crate) const WEBHOOKS_RETRY_SECONDS: Setting =
+    setting("AGENTCAL_WEBHOOKS_RETRY_SECONDS", "webhooks", "retry_seconds");
 pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 29] = [
+pub(crate) const SETTINGS: [Setting; 34] = [
     DATABASE_URL,
     DATABASE_CONNECTIONS,
     REDIS_URL,
@@ -81,6 +89,11 @@ pub(crate) const SETTINGS: [Setting; 29] = [
     SMTP_AUTHORITY,
     MAIL_FROM,
     MAIL_OUTBOX,
+    WEBHOOKS_ALLOW_PRIVATE,
+    WEBHOOKS_ALLOW_LOOPBACK,
+    WEBHOOKS_ALLOW_HTTP,
+    WEBHOOKS_PORTS,
+    WEBHOOKS_RETRY_SECONDS,
     LOG,
     LOG_FORMAT,
 ];

@@ -156,3 +156,23 @@ fn every_setting_is_documented() {
         assert!(SETTINGS.iter().any(|setting| setting.variable == name), "there is no setting {name}");
     }
 }
+
+#[test]
+fn webhooks_go_to_public_addresses_unless_more_is_allowed() {
+    let plain = read("", &LEAST).expect("a configuration").webhooks;
+    assert!(plain.policy.https_only && !plain.policy.allow_private && !plain.policy.allow_loopback);
+    assert_eq!((plain.policy.ports, plain.retry_waits.len()), (vec![443, 8_443], 9));
+    let file = "[webhooks]\nallow_private = true\nallow_http = true\nports = \"any\"\nretry_seconds = \"1, 20\"\n";
+    let wide = read(file, &LEAST).expect("a configuration").webhooks;
+    assert!(!wide.policy.https_only && wide.policy.allow_private && !wide.policy.allow_loopback);
+    assert_eq!((wide.policy.ports, wide.retry_waits), (vec![], [1, 20].map(Duration::from_secs).to_vec()));
+    let check = |name: &str, value: &str, expected: &str| {
+        let variables = [&LEAST[..], &[(name, value)]].concat();
+        let said = read("", &variables).expect_err("a refusal").to_string();
+        assert!(said.contains(name) && said.contains(expected), "{name}={value}: {said}");
+    };
+    check("AGENTCAL_WEBHOOKS_ALLOW_HTTP", "true", "AGENTCAL_WEBHOOKS_ALLOW_PRIVATE");
+    check("AGENTCAL_WEBHOOKS_PORTS", "443,x", "port numbers");
+    check("AGENTCAL_WEBHOOKS_RETRY_SECONDS", "5,0", "numbers of seconds");
+    check("AGENTCAL_WEBHOOKS_RETRY_SECONDS", "5;7", "numbers of seconds");
+}

@@ -1,6 +1,6 @@
 // Verifies captured messages with two libraries, and that neither takes one that was changed.
 //
-// usage: verify_webhooks.js MESSAGES, a JSON file: {"secret": .., "messages": [{"headers": {..}, "body": ..}, ..]}
+// usage: verify_webhooks.js MESSAGES, a JSON file: [{"secret": .., "headers": {..}, "body": ..}, ..]
 // Prints how many were verified by both.
 "use strict";
 
@@ -19,8 +19,8 @@ function verifies(library, secret, body, headers) {
   }
 }
 
-const { secret, messages } = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
-for (const { body, headers } of messages) {
+const messages = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
+for (const { secret, body, headers } of messages) {
   const other = { ...headers, "webhook-id": `${headers["webhook-id"].slice(0, -1)}_` };
   for (const [name, library] of Object.entries(LIBRARIES)) {
     assert(verifies(library, secret, body, headers), `${name}: ${JSON.stringify(headers)}`);

@@ -1,6 +1,6 @@
 """Verifies captured messages with two libraries, and that neither takes one that was changed.
 
-usage: verify_webhooks.py MESSAGES, a JSON file: {"secret": .., "messages": [{"headers": {..}, "body": ..}, ..]}
+usage: verify_webhooks.py MESSAGES, a JSON file: [{"secret": .., "headers": {..}, "body": ..}, ..]
 Prints how many were verified by both.
 """
 
@@ -21,17 +21,16 @@ def verifies(library, secret, body, headers):
 
 def main(path):
     with open(path, encoding="utf-8") as file:
-        captured = json.load(file)
-    secret = captured["secret"]
+        messages = json.load(file)
     libraries = [standardwebhooks.webhooks, svix.webhooks]
-    for message in captured["messages"]:
-        body, headers = message["body"], message["headers"]
+    for message in messages:
+        secret, body, headers = message["secret"], message["body"], message["headers"]
         for library in libraries:
             assert verifies(library, secret, body, headers), (library.__name__, headers)
             assert not verifies(library, secret, body + " ", headers), (library.__name__, "a changed body")
             other = {**headers, "webhook-id": headers["webhook-id"][:-1] + "_"}
             assert not verifies(library, secret, body, other), (library.__name__, "a changed id")
-    print(len(captured["messages"]))
+    print(len(messages))
 
 
 main(sys.argv[1])

@@ -1,11 +1,12 @@
-//! An endpoint that fails three messages in ten, lets one in twenty hang, and can be away for a while.
+//! Endpoints that fail three messages in ten, let one in twenty hang, and can be away for a while.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ use tokio::task::JoinHandle;
 /// What came in, and what was said to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
+    /// To which of the endpoints.
+    pub(crate) endpoint: usize,
     pub(crate) id: String,
     headers: Value,
     body: String,
@@ -24,22 +27,29 @@ pub(crate) struct Message {
 
 impl Message {
     /// As the verifiers read it.
-    pub(crate) fn to_json(&self) -> Value {
-        json!({"headers": self.headers, "body": self.body})
+    pub(crate) fn to_json(&self, secret: &str) -> Value {
+        json!({"secret": secret, "headers": self.headers, "body": self.body})
     }
 
     pub(crate) fn event(&self) -> Value {
         serde_json::from_str(&self.body).expect("a message is JSON")
+    }
+
+    /// The booking it tells of; a message that is sent to try tells of none.
+    pub(crate) fn booking(&self) -> Option<String> {
+        self.event()["data"]["booking"]["id"].as_str().map(str::to_owned)
     }
 }
 
 #[derive(Default)]
 struct Book {
     messages: Mutex<Vec<Message>>,
+    /// Bookings of messages that were taken.
+    taken: Mutex<BTreeSet<String>>,
     count: AtomicU64,
 }
 
-/// The endpoint. It keeps its address over its absences.
+/// The endpoints. They keep their address over their absences.
 pub(crate) struct Receiver {
     runtime: Runtime,
     book: Arc<Book>,
@@ -58,8 +68,8 @@ impl Receiver {
         receiver
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/hook", self.address)
+    pub(crate) fn url(&self, endpoint: usize) -> String {
+        format!("http://{}/hook/{endpoint}", self.address)
     }
 
     /// Where it says that it is gone.
@@ -81,18 +91,28 @@ impl Receiver {
         self.serve(listener);
     }
 
-    /// Everything that came in whole.
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        self.book.messages.lock().expect("no holder panics").clone()
+    /// Everything that came in whole, from the so manieth on.
+    pub(crate) fn messages_from(&self, first: usize) -> Vec<Message> {
+        lock(&self.book.messages)[first..].to_vec()
+    }
+
+    /// How many bookings were told to an endpoint that said that it has them.
+    pub(crate) fn taken_count(&self) -> usize {
+        lock(&self.book.taken).len()
     }
 
     fn serve(&mut self, listener: TcpListener) {
         let gone = post(|| async { StatusCode::GONE });
-        let router = Router::new().route("/hook", post(take)).route("/gone", gone).with_state(Arc::clone(&self.book));
+        let router = Router::new().route("/hook/{endpoint}", post(take)).route("/gone", gone);
+        let router = router.with_state(Arc::clone(&self.book));
         self.serving = Some(self.runtime.spawn(async move {
             axum::serve(listener, router).await.expect("it serves");
         }));
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder panics")
 }
 
 /// What a message meets, by how many came before it.
@@ -111,15 +131,23 @@ fn fate(number: u64) -> Fate {
     }
 }
 
-async fn take(State(book): State<Arc<Book>>, headers: HeaderMap, body: String) -> StatusCode {
+async fn take(
+    State(book): State<Arc<Book>>,
+    Path(endpoint): Path<usize>,
+    headers: HeaderMap,
+    body: String,
+) -> StatusCode {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
     let shown: serde_json::Map<String, Value> =
         names.iter().map(|&name| (name.to_owned(), json!(text(name)))).collect();
     let fate = fate(book.count.fetch_add(1, Ordering::SeqCst));
     let is_taken = matches!(fate, Fate::Taken);
-    let message = Message { id: text("webhook-id"), headers: Value::Object(shown), body, is_taken };
-    book.messages.lock().expect("no holder panics").push(message);
+    let message = Message { endpoint, id: text("webhook-id"), headers: Value::Object(shown), body, is_taken };
+    if is_taken {
+        lock(&book.taken).extend(message.booking());
+    }
+    lock(&book.messages).push(message);
     match fate {
         Fate::Taken => StatusCode::NO_CONTENT,
         Fate::Failed => StatusCode::INTERNAL_SERVER_ERROR,
