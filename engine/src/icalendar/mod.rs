@@ -13,4 +13,4 @@ mod zone;
 pub use read::{ReadContext, ReadError, Resource, TEXT_LEN_MAX, read_resource};
 pub use retime::{RetimeError, retime, shows};
 pub use write::{booking_of_uid, booking_uid, folded, write_event};
-pub use zone::timezone_of;
+pub use zone::{timezone_named, timezone_of};

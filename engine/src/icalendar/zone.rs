@@ -127,6 +127,15 @@ pub fn timezone_of(vtimezone: &str) -> Option<Tz> {
     iana(tzid).or_else(spelled)
 }
 
+/// The zone a name stands for: one of the IANA database, or the one Windows calls by that name.
+pub fn timezone_named(name: &str) -> Option<Tz> {
+    let spelled = || match known_spelling(name.trim()) {
+        Some(Zone::Iana(tz)) => Some(tz),
+        _ => None,
+    };
+    iana(name).or_else(spelled)
+}
+
 fn iana(tzid: &str) -> Option<Tz> {
     Tz::from_str(tzid.trim()).ok()
 }

@@ -19,6 +19,7 @@ const MEMORY: &str = "agentcal-store-memory";
 const CONFORMANCE: &str = "agentcal-store-conformance";
 const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
+const MICROSOFT: &str = "agentcal-provider-microsoft";
 const SANDBOX: &str = "agentcal-provider-sandbox";
 const MAIL: &str = "agentcal-delivery-mail";
 const WEBHOOKS: &str = "agentcal-delivery-webhooks";
@@ -30,6 +31,7 @@ const HISTORY: &str = "agentcal-history";
 const SIM_STORE: &str = "agentcal-sim-store";
 const TESTKIT: &str = "agentcal-testkit";
 const FAKE_KIT: &str = "agentcal-fake-kit";
+const FAKE_MICROSOFT: &str = "agentcal-fake-microsoft";
 
 /// The house, from the ground up. A new package begins with a line here.
 const HOUSE: &[Room] = &[
@@ -42,6 +44,7 @@ const HOUSE: &[Room] = &[
     Room { name: CONFORMANCE, imports: &[ENGINE], test_imports: &[] },
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
+    Room { name: MICROSOFT, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_MICROSOFT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
     Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: WEBHOOKS, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
@@ -78,6 +81,7 @@ const HOUSE: &[Room] = &[
     },
     Room { name: TESTKIT, imports: &[], test_imports: &[] },
     Room { name: FAKE_KIT, imports: &[], test_imports: &[] },
+    Room { name: FAKE_MICROSOFT, imports: &[FAKE_KIT], test_imports: &[TESTKIT] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },
 ];
