@@ -4,6 +4,7 @@ mod bench;
 mod chaos;
 mod cluster;
 mod counts;
+mod fakes;
 mod node;
 mod openapi;
 mod planted;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::chaos::ChaosArgs;
 use crate::cluster::ClusterTask;
+use crate::fakes::FakesTask;
 use crate::run::Failure;
 use crate::sim::SimArgs;
 use crate::steps::StepName;
@@ -55,6 +57,9 @@ enum Task {
     /// Runs some nodes with their PostgreSQL and Redis on this machine, to try and to break.
     #[command(subcommand)]
     Cluster(ClusterTask),
+    /// Calendar providers on this machine, to try things out with.
+    #[command(subcommand)]
+    Fakes(FakesTask),
     /// Runs the product on virtual time, with everything failing in turn. The same seed prints the same bytes.
     Sim(SimArgs),
     /// Writes docs/openapi.json anew from the code.
@@ -79,6 +84,7 @@ fn perform(task: &Task, workspace: &Workspace) -> Result<ExitCode, Failure> {
         Task::Counts { update } => counts::run(workspace, *update).map(|()| ExitCode::SUCCESS),
         Task::Chaos(args) => chaos::run(workspace, args),
         Task::Cluster(task) => cluster::run(workspace, task).map(|()| ExitCode::SUCCESS),
+        Task::Fakes(task) => fakes::run(workspace, task).map(|()| ExitCode::SUCCESS),
         Task::Sim(args) => sim::run(workspace, args),
         Task::Openapi => openapi::write(workspace).map(|()| ExitCode::SUCCESS),
     }

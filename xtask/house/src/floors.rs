@@ -32,6 +32,7 @@ const SIM_STORE: &str = "agentcal-sim-store";
 const TESTKIT: &str = "agentcal-testkit";
 const FAKE_KIT: &str = "agentcal-fake-kit";
 const FAKE_MICROSOFT: &str = "agentcal-fake-microsoft";
+const FAKE_GOOGLE: &str = "agentcal-fake-google";
 
 /// The house, from the ground up. A new package begins with a line here.
 const HOUSE: &[Room] = &[
@@ -82,6 +83,7 @@ const HOUSE: &[Room] = &[
     Room { name: TESTKIT, imports: &[], test_imports: &[] },
     Room { name: FAKE_KIT, imports: &[], test_imports: &[] },
     Room { name: FAKE_MICROSOFT, imports: &[FAKE_KIT], test_imports: &[TESTKIT] },
+    Room { name: FAKE_GOOGLE, imports: &[FAKE_KIT], test_imports: &[TESTKIT] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },
 ];
