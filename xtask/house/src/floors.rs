@@ -20,6 +20,7 @@ const CONFORMANCE: &str = "agentcal-store-conformance";
 const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
 const MICROSOFT: &str = "agentcal-provider-microsoft";
+const GOOGLE: &str = "agentcal-provider-google";
 const SANDBOX: &str = "agentcal-provider-sandbox";
 const MAIL: &str = "agentcal-delivery-mail";
 const WEBHOOKS: &str = "agentcal-delivery-webhooks";
@@ -46,6 +47,7 @@ const HOUSE: &[Room] = &[
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: MICROSOFT, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_MICROSOFT] },
+    Room { name: GOOGLE, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_GOOGLE, TESTKIT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
     Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: WEBHOOKS, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },

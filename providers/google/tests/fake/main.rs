@@ -1,0 +1,11 @@
+//! The provider against a Google Calendar on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod discovery;
+mod failing;
+mod random;
+mod reading;
+mod support;
+mod watching;
+mod writing;
