@@ -48,13 +48,15 @@ pub(crate) struct NewEvent {
     subject: String,
 }
 
-/// Events nobody has looked at, the oldest first.
+/// Events nobody has looked at, the oldest first. Those of kinds that only a newer program knows are left to it, and must not
+/// stand in the way of the others.
 pub(crate) async fn new_events(
     connection: &mut DbConnection,
     owner: Option<NodeId>,
     limit: u32,
 ) -> Result<Vec<NewEvent>> {
-    let select = sqlx::query_as(words::NEW_EVENTS).bind(i64::from(limit)).bind(owner.map(|node| node.0));
+    let known: String = EventKind::ALL.iter().map(|kind| format!(" {} ", kind.as_str())).collect();
+    let select = sqlx::query_as(words::NEW_EVENTS).bind(i64::from(limit)).bind(owner.map(|node| node.0)).bind(known);
     select.fetch_all(connection).await.map_err(store_error)
 }
 
@@ -76,8 +78,7 @@ pub(crate) async fn spread(
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(endpoints::all_of(work, owner).await?),
         };
-        // One of a newer program is that program's to tell of.
-        let Some(kind) = EventKind::of_name(&event.kind) else { continue };
+        let kind: EventKind = Named::named(&event.kind)?;
         if let Some(deliveries) = spread_one(work, event, kind, endpoints, moment).await? {
             spread.deliveries += deliveries;
             if has_followers(kind) {

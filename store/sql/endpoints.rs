@@ -40,7 +40,7 @@ impl EndpointRow {
             organization_id: OrganizationId::from_uuid(self.organization_id),
             mode: Named::named(&self.mode)?,
             url: self.url,
-            events: from_json::<BTreeSet<EventKind>>("an endpoint's events", &self.events)?,
+            events: known_events(&self.events)?,
             account_ids: account_ids.transpose()?,
             standing: Named::named(&self.standing)?,
             health: health(self.failures, self.failing_since)?,
@@ -51,6 +51,12 @@ impl EndpointRow {
 
 fn health(failures: i64, failing_since: Option<i64>) -> Result<WebhookHealth> {
     Ok(WebhookHealth { failures: to_u32(failures)?, failing_since: failing_since.map(Timestamp::from_micros) })
+}
+
+/// The events an endpoint hears of that this program knows; a newer one may have written of more.
+fn known_events(events: &str) -> Result<BTreeSet<EventKind>> {
+    let names: Vec<String> = from_json("an endpoint's events", events)?;
+    Ok(names.iter().filter_map(|name| EventKind::of_name(name)).collect())
 }
 
 fn accounts_text(account_ids: Option<&BTreeSet<AccountId>>) -> Option<String> {

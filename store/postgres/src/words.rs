@@ -51,9 +51,9 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
      WHERE $3::uuid IS NULL OR EXISTS (SELECT 1 FROM accounts AS a JOIN shards AS h ON h.shard = a.shard \
      WHERE a.account_id = due.account_id AND h.owner = $3) ORDER BY first_due LIMIT $2";
 
-/// New events, the oldest first, of shards of the node `$2`, if one is named.
+/// New events of the kinds in `$3`, each between spaces, the oldest first, of shards of the node `$2`, if one is named.
 pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at, subject FROM events AS e WHERE e.state = 'new' \
-     AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = e.shard AND h.owner = $2)) \
+     AND strpos($3, ' ' || e.kind || ' ') > 0 AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = e.shard AND h.owner = $2)) \
      ORDER BY e.happened_at LIMIT $1";
 
 /// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`; of shards of the

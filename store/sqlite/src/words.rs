@@ -36,9 +36,9 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
      FROM writebacks WHERE state = 'pending' AND due_at <= $1 GROUP BY account_id, calendar_id) AS due \
      ORDER BY first_due LIMIT $2";
 
-/// New events, the oldest first. Here all are of the one node, `$2`.
+/// New events of the kinds in `$3`, each between spaces, the oldest first. Here all are of the one node, `$2`.
 pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at, subject FROM events WHERE state = 'new' \
-     ORDER BY happened_at LIMIT $1";
+     AND instr($3, ' ' || kind || ' ') > 0 ORDER BY happened_at LIMIT $1";
 
 /// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`. Here all are of
 /// the one node, `$5`.

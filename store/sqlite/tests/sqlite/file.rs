@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
-use agentcal_engine::ports::{ConnectionStore as _, Credentials, FactStore as _, StoreError, Write};
+use agentcal_engine::followups::MailFor;
+use agentcal_engine::ports::{ConnectionStore as _, Credentials, FactStore as _, StoreError, WebhookStore as _, Write};
 use agentcal_store_conformance::world::{MORNING, idempotent};
 use agentcal_store_conformance::{TestClock, TestEntropy, World};
 use agentcal_store_sqlite::{DurabilityProblem, OpenOptions, SqliteStore};
@@ -158,6 +159,27 @@ async fn credentials_are_bound_to_their_row() {
     let read = async |id| world.store.credentials(world.tenant.account_id, id).await;
     assert_eq!(read(one).await.expect("readable"), Some(credentials()));
     assert!(matches!(read(two.id).await, Err(StoreError::Corrupt(_))));
+}
+
+/// While an installation is upgraded, nodes of two versions work on one store.
+#[tokio::test]
+async fn events_of_a_newer_program_hold_nothing_up() {
+    let place = Place::new();
+    let keys = format!("k:{ZEROS}");
+    let world = place.world(&keys).await;
+    let user = world.user().await;
+    for minute in [0, 30] {
+        let (_, plan) = world.booking_plan(&[&user], world.minutes(minute, minute + 30));
+        assert!(matches!(world.commit(&plan).await, Outcome::Committed { .. }));
+    }
+    let newer = "UPDATE events SET kind = 'booking.dreamt', happened_at = happened_at - 1 WHERE rowid = 1";
+    let changed = sqlx::query(newer).execute(&mut place.raw().await).await.expect("written").rows_affected();
+    assert_eq!(changed, 1);
+    let spread = async || place.open(&keys).await.spread_events(None, 1, MailFor::NOBODY).await.expect("answered");
+    assert_eq!((spread().await.events, spread().await.events), (1, 0));
+    let left = "SELECT kind FROM events WHERE state = 'new'";
+    let left: Vec<String> = sqlx::query_scalar(left).fetch_all(&mut place.raw().await).await.expect("readable");
+    assert_eq!(left, ["booking.dreamt"]);
 }
 
 #[tokio::test]
