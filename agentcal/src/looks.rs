@@ -176,6 +176,7 @@ fn language(language: MailLanguage) -> Language {
     }
 }
 
+/// Both were checked when they were set; what no longer passes is left out, since a plainer mail still tells what matters.
 fn branding(branding: MailBranding) -> Branding {
     Branding {
         organization: branding.organization_name.unwrap_or_default(),

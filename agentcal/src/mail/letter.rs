@@ -72,7 +72,8 @@ fn own_links(mail: &OutboundMail, links: &Links) -> OwnLinks {
     }
     let link = ManageLink { account_id: mail.account.id, booking_id: mail.work.booking.id };
     let manage = format!("{}/manage/{}", links.public_url, link.token(&links.signing));
-    let leads_to = |step: &str| Url::parse(&format!("{manage}{step}")).ok();
+    // The public URL was parsed when it was configured, and a token is letters, digits, `-` and `_`.
+    let leads_to = |step: &str| Some(Url::parse(&format!("{manage}{step}")).expect("a URL with a longer path"));
     OwnLinks { manage: leads_to(""), reschedule: leads_to("/reschedule"), cancel: leads_to("/cancel") }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn views(kind: NoticeKind) -> impl Iterator<Item = View> {
     readers.flat_map(move |(language, role)| {
         let branding = Branding {
             organization: "Example Ltd".to_owned(),
-            logo_url: Url::parse("https://example.com/logo.png").ok(),
+            logo_url: Some(Url::parse("https://example.com/logo.png").expect("a URL")),
             accent: None,
         };
         let full = sample_notice(kind, language, role, branding);
@@ -85,7 +85,8 @@ fn sample_reason(language: Language) -> &'static str {
 }
 
 fn sample_links() -> Links {
-    let link = |path: &str| Url::parse(&format!("https://cal.example.com/manage/sample{path}")).ok();
+    let url = |path: &str| Url::parse(&format!("https://cal.example.com/manage/sample{path}")).expect("a URL");
+    let link = |path: &str| Some(url(path));
     Links { manage: link(""), reschedule: link("/reschedule"), cancel: link("/cancel") }
 }
 
