@@ -305,7 +305,8 @@ async fn hasten_sleepers(context: &Context, access: &Access, calendars: &[Calend
         let Some(record) = store.load_calendar(access.account_id, calendar.id).await? else { continue };
         if record.sync.failures > 0 {
             let state = SyncState { due_at: context.store_now(), ..record.sync };
-            let failure = SyncFailure { account_id: access.account_id, calendar_id: calendar.id, state };
+            let epoch = record.facts.epoch;
+            let failure = SyncFailure { account_id: access.account_id, calendar_id: calendar.id, epoch, state };
             store.save_sync_failure(&failure).await?;
         }
     }

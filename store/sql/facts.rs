@@ -80,7 +80,9 @@ impl FactStore for DbStore {
     async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError> {
         let mut work = self.begin_write(Scope::Account(failure.account_id)).await?;
         let revision = sync::save_failure(&mut work, failure).await?;
-        work.commit().await.map_err(store_error)?;
+        if revision.is_some() {
+            work.commit().await.map_err(store_error)?;
+        }
         Ok(revision)
     }
 

@@ -111,13 +111,17 @@ async fn finish(
     raise_if(work, account_id, calendar_id, rows_changed || known_otherwise).await
 }
 
-/// Saves a failure. `None`: gone.
+/// Saves a failure. `None`: fenced or gone, and nothing may be committed.
 pub(crate) async fn save_failure(work: &mut DbConnection, failure: &SyncFailure) -> Result<Option<u64>> {
     let (account_id, calendar_id) = (failure.account_id, failure.calendar_id);
+    if locks::held_epoch(work, account_id).await? != failure.epoch {
+        return Ok(None);
+    }
     locks::calendar(work, account_id, calendar_id).await?;
     let Some(before) = state(work, account_id, calendar_id).await? else { return Ok(None) };
-    write_state(work, account_id, calendar_id, &failure.state, Rows::AsTheyWere).await?;
-    let known_otherwise = knows_otherwise(work, account_id, calendar_id, &before, &failure.state).await?;
+    let after = before.after_failure(&failure.state);
+    write_state(work, account_id, calendar_id, &after, Rows::AsTheyWere).await?;
+    let known_otherwise = knows_otherwise(work, account_id, calendar_id, &before, &after).await?;
     raise_if(work, account_id, calendar_id, known_otherwise).await
 }
 

@@ -442,6 +442,7 @@ impl SyncMachine {
         self.effects.push_back(SyncEffect::SaveFailure(SyncFailure {
             account_id: self.account_id,
             calendar_id: self.calendar_id,
+            epoch: self.epoch,
             state: self.state.clone(),
         }));
     }

@@ -40,6 +40,22 @@ pub struct SyncState {
 }
 
 impl SyncState {
+    /// What is kept where this is, once a sync failed that leaves `failed`: how it failed, and that the cursor is gone. Never
+    /// what was read, which may be of later than the sync that failed.
+    #[must_use]
+    pub fn after_failure(&self, failed: &Self) -> Self {
+        Self {
+            cursor: self.cursor.clone().filter(|_| failed.cursor.is_some()),
+            window: self.window,
+            synced_at: self.synced_at,
+            generation: self.generation,
+            failures: failed.failures,
+            due_at: failed.due_at,
+            quiet_syncs: failed.quiet_syncs,
+            last_error: failed.last_error.clone(),
+        }
+    }
+
     /// How much is known of a calendar of this provider and connection whose sync stands like this.
     pub fn knowledge(&self, provider: ProviderKind, connection: Option<&Connection>) -> Knowledge {
         if provider == ProviderKind::Internal {
@@ -104,7 +120,10 @@ pub struct SyncFailure {
     pub account_id: AccountId,
     /// The calendar.
     pub calendar_id: CalendarId,
-    /// The state to keep: failures, due time, last error; the cursor dropped when it is gone.
+    /// The ownership this is done under.
+    pub epoch: Epoch,
+    /// Failures, due time, quiet syncs and last error are kept; the cursor is dropped where it has none. The rest stays as it
+    /// is, since what was read is for [`SaveSync`] to say.
     pub state: SyncState,
 }
 

@@ -95,7 +95,7 @@ async fn write_facts(world: &World, victim: &Victim) {
     let finish = Some(world.synced(1, "stolen"));
     let page = SaveSync { account_id, finish, ..world.page(calendar_id, 1, vec![busy("a", &[])]) };
     assert_eq!(store.save_sync(&page).await.expect("answered"), None);
-    let failure = SyncFailure { account_id, calendar_id, state: world.synced(1, "stolen") };
+    let failure = SyncFailure { account_id, calendar_id, epoch: world.epoch, state: world.synced(1, "stolen") };
     assert_eq!(store.save_sync_failure(&failure).await.expect("answered"), None);
     let state = agentcal_engine::model::ExternalState::Deleted;
     let observations = [ExternalObservation { booking_id: victim.booking.id, state }];

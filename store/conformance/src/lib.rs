@@ -81,6 +81,7 @@ macro_rules! each_store_case {
                 the_revision_rises_only_when_facts_change
                 a_change_before_a_crash_is_told_after_it
                 failures_make_a_calendar_unknown
+                a_failure_changes_nothing_that_was_read
                 due_calendars_come_most_overdue_first
                 facts_leave_history_out
                 own_instances_are_those_of_bookings

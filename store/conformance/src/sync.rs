@@ -28,6 +28,11 @@ async fn save(world: &World, page: &SaveSync) -> Option<u64> {
     world.store.save_sync(page).await.expect("the store answers")
 }
 
+async fn fail(world: &World, calendar_id: CalendarId, epoch: Epoch, state: SyncState) -> Option<u64> {
+    let failure = SyncFailure { account_id: world.tenant.account_id, calendar_id, epoch, state };
+    world.store.save_sync_failure(&failure).await.expect("the store answers")
+}
+
 /// A calendar that was connected and not synced yet is unknown, never free.
 pub async fn facts_begin_unknown(world: World) {
     let (_, calendars) = world.connect(1).await;
@@ -177,19 +182,42 @@ pub async fn failures_make_a_calendar_unknown(world: World) {
     let (_, calendars) = world.connect(1).await;
     let id = calendars[0].id;
     let first = world.sync_full(id, 1, vec![busy("a", &[world.minutes(0, 30)])]).await;
-    let fail = async |failures| {
+    let fails = async |failures| {
         let state = SyncState { failures, last_error: Some("time-out".into()), ..world.synced(1, "first") };
-        let failure = SyncFailure { account_id: world.tenant.account_id, calendar_id: id, state: state.clone() };
-        let revision = world.store.save_sync_failure(&failure).await.expect("saved");
+        let revision = fail(&world, id, world.epoch, state.clone()).await;
         assert_eq!(self::state(&world, id).await, state);
         revision
     };
-    assert_eq!(fail(FAILURES_UNTIL_ERROR - 1).await, Some(first));
-    assert_eq!(fail(FAILURES_UNTIL_ERROR).await, Some(first + 1));
+    assert_eq!(fails(FAILURES_UNTIL_ERROR - 1).await, Some(first));
+    assert_eq!(fails(FAILURES_UNTIL_ERROR).await, Some(first + 1));
     assert_eq!(world.facts(id).await.knowledge, Knowledge::Unknown(UnknownReason::ProviderError));
-    assert_eq!(fail(FAILURES_UNTIL_ERROR + 1).await, Some(first + 1));
+    assert_eq!(fails(FAILURES_UNTIL_ERROR + 1).await, Some(first + 1));
     let page = SaveSync { finish: Some(world.synced(1, "well")), ..world.page(id, 1, vec![]) };
     assert_eq!(save(&world, &page).await, Some(first + 2));
+}
+
+/// Lesson: a node that hung over a takeover noted a failure with all it remembered, and so put back the cursor and the rows
+/// of before, which were gone. A failure is fenced, and says nothing of what was read.
+pub async fn a_failure_changes_nothing_that_was_read(world: World) {
+    let (_, calendars) = world.connect(1).await;
+    let id = calendars[0].id;
+    world.sync_full(id, 1, vec![busy("a", &[world.minutes(0, 30)])]).await;
+    let remembered = state(&world, id).await;
+    world.clock.advance(Duration::from_secs(5));
+    world.sync_full(id, 2, vec![busy("b", &[world.minutes(60, 90)])]).await;
+    let read = state(&world, id).await;
+    let failed = SyncState { failures: 1, last_error: Some("time-out".into()), ..remembered };
+    assert!(fail(&world, id, world.epoch, failed.clone()).await.is_some());
+    let (failures, last_error, due_at) = (failed.failures, failed.last_error.clone(), failed.due_at);
+    let kept = SyncState { failures, last_error, due_at, ..read.clone() };
+    assert_eq!(state(&world, id).await, kept);
+    assert_eq!(ranges(&world, id).await, [world.minutes(60, 90)]);
+    assert!(fail(&world, id, world.epoch, SyncState { cursor: None, ..failed.clone() }).await.is_some());
+    let kept = SyncState { cursor: None, ..kept };
+    assert_eq!(state(&world, id).await, kept, "a cursor that is gone is dropped");
+    world.store.raise_epoch().await.expect("raised");
+    assert_eq!(fail(&world, id, world.epoch, SyncState { failures: 9, ..failed }).await, None);
+    assert_eq!(state(&world, id).await, kept, "fenced");
 }
 
 /// Calendars whose time has come, most overdue first, no more than asked.

@@ -167,8 +167,11 @@ fn finish(rows: &mut AccountRows, save: &SaveSync, after: &SyncState) -> Option<
     raise_if(rows, save.calendar_id, |rows| rows_changed || knowledge_now(rows, save.calendar_id) != Some(before))
 }
 
-/// Saves a failure. `None`: gone.
+/// Saves a failure. `None`: fenced or gone.
 pub(crate) fn save_failure(work: &mut Work<'_>, failure: &SyncFailure) -> Done<Option<u64>> {
+    if work.state().globals.epoch_of(failure.account_id) != failure.epoch {
+        return Done::Undo(None);
+    }
     let Some(rows) = work.account_mut(failure.account_id) else { return Done::Undo(None) };
     let revision = fail(rows, failure);
     Done::keep_if(revision.is_some(), revision)
@@ -177,7 +180,7 @@ pub(crate) fn save_failure(work: &mut Work<'_>, failure: &SyncFailure) -> Done<O
 fn fail(rows: &mut AccountRows, failure: &SyncFailure) -> Option<u64> {
     let before = knowledge_now(rows, failure.calendar_id)?;
     let sync = rows.calendars.get_mut(&failure.calendar_id)?.sync.as_mut()?;
-    sync.state = failure.state.clone();
+    sync.state = sync.state.after_failure(&failure.state);
     raise_if(rows, failure.calendar_id, |rows| knowledge_now(rows, failure.calendar_id) != Some(before))
 }
 
