@@ -42,7 +42,8 @@ impl JobStore for DbStore {
     }
 
     async fn ring_timers(&self, owner: Option<NodeId>, limit: u32) -> Result<u32, StoreError> {
-        let mut work = self.begin_write(Scope::All).await?;
+        // Lost, the timers are due again. Whatever leaves the house because of them was claimed first, and waited for the disk.
+        let mut work = self.begin_repeatable(Scope::All).await?;
         let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
         let mut rung = 0;
         for kind in [JobKind::Reminder, JobKind::Completed] {

@@ -164,7 +164,8 @@ impl WebhookStore for DbStore {
         records: &[AttemptRecord],
         mail: MailFor,
     ) -> Result<Vec<EndedEndpoint>, StoreError> {
-        let mut work = self.begin_write(Scope::All).await?;
+        // Lost, the messages are sent again, by the same ids.
+        let mut work = self.begin_repeatable(Scope::All).await?;
         let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
         let ended = deliveries::record(&mut work, records, moment, mail).await?;
         work.commit().await.map_err(store_error)?;

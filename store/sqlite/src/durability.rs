@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::{Result, store_error};
 use crate::open::SqliteStore;
+use crate::scope::Scope;
 
 /// Something about the database that loses acknowledged commits, or the guards on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +35,10 @@ impl fmt::Display for DurabilityProblem {
 const GUARDS: [&str; 2] = ["claims_no_overlap_insert", "claims_no_overlap_update"];
 
 impl SqliteStore {
-    /// What stands in the way of keeping acknowledged commits; nothing, in any healthy installation. Asked on the
-    /// connection that commits, not of the configuration.
+    /// What stands in the way of keeping acknowledged commits; nothing, in any healthy installation. Asked in a
+    /// transaction like those that commit, not of the configuration.
     pub async fn durability_check(&self) -> Result<Vec<DurabilityProblem>> {
-        let mut writer = self.writer.acquire().await.map_err(store_error)?;
+        let mut writer = self.begin_write(Scope::All).await?;
         let mut problems = Vec::new();
         let synchronous: i64 =
             sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *writer).await.map_err(store_error)?;
