@@ -64,6 +64,8 @@ codes! {
     AccountMismatch = BAD_REQUEST "account_mismatch" "Two different accounts are named";
     /// No `Authorization: Bearer ..` header, or a key that does not exist or was revoked.
     Unauthorized = UNAUTHORIZED "unauthorized" "A valid API key is needed";
+    /// A notification that does not say what we gave its provider to say.
+    NotificationNotVerified = UNAUTHORIZED "notification_not_verified" "Not a notification we asked for";
     /// A publishable key asked for something only secret keys may do.
     KeyNotAllowed = FORBIDDEN "key_not_allowed" "This key may not do that";
     /// A publishable key was used from an origin that is not in its list.

@@ -43,6 +43,7 @@ pub fn router(parts: ApiParts) -> Router {
     let (api, _) = v1::routes().split_for_parts();
     let mut routes = health()
         .merge(api)
+        .merge(v1::notifications::routes())
         .route("/v1/openapi.json", get(ops::openapi_json))
         .route("/docs", get(ops::docs_root))
         .route("/docs/", get(ops::docs_index))

@@ -15,6 +15,7 @@ mod holds;
 mod jobs;
 mod lists;
 mod mail;
+pub(crate) mod notifications;
 mod users;
 mod wanted;
 mod webhooks;

@@ -14,6 +14,7 @@ pub const SIGNING_KEY_LEN: usize = 32;
 pub(super) enum Purpose {
     Offer,
     ManageLink,
+    CalendarBell,
 }
 
 impl Purpose {
@@ -21,6 +22,7 @@ impl Purpose {
         match self {
             Self::Offer => b"agentcal offer 1",
             Self::ManageLink => b"agentcal manage link 1",
+            Self::CalendarBell => b"agentcal calendar bell 1",
         }
     }
 }

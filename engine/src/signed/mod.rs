@@ -1,12 +1,15 @@
-//! Tokens callers carry for us: offers of slots, and links for attendees. Signed, so that nothing need be kept.
+//! Tokens others carry for us: offers of slots, links for attendees, and what providers ring with. Signed, so that nothing need be kept.
 //!
 //! A token says what it is about in a few bytes; the signature covers that and everything it must not be used for: another
 //! account, another purpose, other terms.
 
+mod bell;
 mod keys;
 mod link;
 mod offer;
+mod pair;
 
+pub use bell::CalendarBell;
 pub use keys::{SIGNING_KEY_LEN, SigningKeys};
 pub use link::ManageLink;
 pub use offer::{

@@ -1,8 +1,8 @@
 //! Links for attendees.
 
 use agentcal_engine::decision::HostSet;
-use agentcal_engine::ids::BookingId;
-use agentcal_engine::signed::{ManageLink, OfferSubject, OfferTerms, OfferWriter};
+use agentcal_engine::ids::{BookingId, CalendarId};
+use agentcal_engine::signed::{CalendarBell, ManageLink, OfferSubject, OfferTerms, OfferWriter};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -51,6 +51,19 @@ fn keys_rotate() {
     check(&[2, 1], &[2], true);
     check(&[2, 1], &[1], false);
     check(&[1], &[2], false);
+}
+
+#[test]
+fn a_bell_rings_its_calendar_and_is_no_link() {
+    let calendar_id = CalendarId::from_uuid(Uuid::from_u128(1));
+    let bell = CalendarBell { account_id: account_id(1), calendar_id };
+    let token = bell.token(&keys(&[1]));
+    assert_eq!(CalendarBell::verify(&token, &keys(&[2, 1])), Some(bell));
+    for changed in one_bit_off(&token) {
+        assert_eq!(CalendarBell::verify(&changed, &keys(&[1])), None, "{changed}");
+    }
+    assert_eq!(ManageLink::verify(&token, &keys(&[1])), None);
+    assert_eq!(CalendarBell::verify(&link(1, 1).token(&keys(&[1])), &keys(&[1])), None);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness, key, router};
 use agentcal_engine::ids::{KeyId, OrganizationId};
 use agentcal_engine::model::{ApiKey, KeyKind, Mode, Organization};
 use agentcal_engine::ports::{Clock, Entropy, Store, TenantStore};
+use agentcal_engine::signed::SigningKeys;
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
 use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
@@ -66,6 +67,7 @@ pub(crate) struct TestApp {
     pub(crate) sender: Arc<ScriptedSender>,
     pub(crate) readiness: Readiness,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) signing: Arc<SigningKeys>,
     /// A test key of the organization everything belongs to.
     pub(crate) key: String,
     pub(crate) organization_id: OrganizationId,
@@ -101,6 +103,7 @@ impl TestApp {
         };
         let scheduler = Scheduler::start(parts.clone()).await.expect("a scheduler");
         let readiness = Readiness::new();
+        let signing = Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys());
         let router = router(ApiParts {
             store: parts.store,
             scheduler: scheduler.clone(),
@@ -108,7 +111,7 @@ impl TestApp {
             providers: parts.providers,
             clock: parts.clock,
             entropy: Arc::clone(&entropy),
-            signing: Arc::new(KeyRing::generate("tokens", entropy.as_ref()).signing_keys()),
+            signing: Arc::clone(&signing),
             webhooks: parts.webhooks,
             jobs: Some(Arc::clone(&store) as _),
             mail: Some(MailSettings { store: Arc::clone(&store) as _, press: Arc::new(ScriptedPress) }),
@@ -126,6 +129,7 @@ impl TestApp {
             sender,
             readiness,
             entropy,
+            signing,
             key: String::new(),
             organization_id,
             _folder: folder,

@@ -10,6 +10,7 @@ mod holds;
 mod idempotency;
 mod jobs;
 mod mail;
+mod notifications;
 mod offers;
 mod users;
 mod webhooks;
