@@ -55,6 +55,9 @@ async fn a_full_sync_is_the_truth_however_long_its_pages_are() {
     }
 }
 
+/// What an edit is called, the edit, and whether everything is read anew after it.
+type Step<'a> = (&'a str, Box<dyn Fn() + 'a>, bool);
+
 #[tokio::test]
 async fn each_edit_is_one_small_answer() {
     let stage = Stage::new().await;
@@ -72,7 +75,7 @@ async fn each_edit_is_one_small_answer() {
         moved
     };
     let nothing = || {};
-    let steps: Vec<(&str, Box<dyn Fn()>, bool)> = vec![
+    let steps: Vec<Step<'_>> = vec![
         ("both are new", Box::new(nothing), false),
         ("nothing changed", Box::new(nothing), false),
         ("moved", Box::new(|| drop(google.patch(SARAH, &one, moved(10_030)))), false),

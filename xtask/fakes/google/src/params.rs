@@ -37,8 +37,8 @@ impl Params {
 
     pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        let read = DateTime::parse_from_rfc3339(text).map(|time| Some(time.to_utc()));
-        read.or_else(|_| Err(Refusal::new(400, "global", "badRequest", "Bad Request")))
+        let read = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+        read.map(Some).ok_or_else(|| Refusal::new(400, "global", "badRequest", "Bad Request"))
     }
 
     /// How many items a page has, at most.
