@@ -1,5 +1,6 @@
 //! A customer's program: it makes what can be booked, books, and asks what became of it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use agentcal_testkit::wait_for;
@@ -20,6 +21,7 @@ pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) webhook: String,
     pub(crate) secret: String,
+    made: DateTime<Utc>,
     /// The first time that is booked.
     first_start: DateTime<Utc>,
     people: Vec<String>,
@@ -28,6 +30,8 @@ pub(crate) struct Account {
 pub(crate) struct Caller {
     runtime: Runtime,
     http: Client,
+    /// Requests so far; each has a key of its own.
+    asked: Cell<u64>,
 }
 
 impl Caller {
@@ -36,12 +40,13 @@ impl Caller {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let http = Client::builder().timeout(Duration::from_secs(40)).pool_max_idle_per_host(0).build();
-        Self { runtime, http: http.expect("a client can be made") }
+        Self { runtime, http: http.expect("a client can be made"), asked: Cell::new(0) }
     }
 
     /// Asks the program. What nobody answers, or what is refused for now, is asked again, which is safe under a key.
     pub(crate) fn ask(&self, program: &Program, method: &Method, path: &str, body: Option<&Value>) -> Value {
-        let key = uuid::Uuid::new_v4().to_string();
+        let key = format!("request-{}", self.asked.get());
+        self.asked.set(self.asked.get() + 1);
         let mut turn = 0;
         let (status, text) = wait_for(path, ANSWERED_WITHIN, || {
             turn += 1;
@@ -76,7 +81,7 @@ impl Caller {
         assert!(test["status"].is_u64(), "{test}");
         let made: DateTime<Utc> = text(&account, "created_at").parse().expect("an instant");
         let midnight = made.date_naive().and_time(NaiveTime::MIN).and_utc();
-        Account { id, webhook, secret, first_start: midnight + TimeDelta::days(2), people }
+        Account { id, webhook, secret, made, first_start: midnight + TimeDelta::days(2), people }
     }
 
     fn person(&self, program: &Program, account: &str, number: usize) -> String {
@@ -112,7 +117,7 @@ impl Caller {
 
     /// Has everything sent again that was given up.
     pub(crate) fn replay(&self, program: &Program, account: &Account) {
-        let since = json!({"since": (Utc::now() - TimeDelta::days(1)).to_rfc3339()});
+        let since = json!({"since": account.made.to_rfc3339()});
         self.ask(program, &Method::POST, &format!("/webhooks/{}/replay", account.webhook), Some(&since));
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Program {
     /// `agentcal dev`.
     One(Box<Dev>),
     /// `agentcal serve`, so many times.
-    Several(Several),
+    Several(Box<Several>),
 }
 
 pub(crate) struct Several {
@@ -32,7 +32,7 @@ impl Program {
     pub(crate) fn start(nodes: usize) -> Option<Self> {
         match nodes {
             1 => Some(Self::One(Box::new(Dev::start(BINARY)))),
-            nodes => Several::start(nodes).map(Self::Several),
+            nodes => Several::start(nodes).map(Box::new).map(Self::Several),
         }
     }
 
