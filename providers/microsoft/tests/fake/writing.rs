@@ -175,7 +175,8 @@ async fn a_copy_somebody_made_is_not_ours() {
 async fn a_write_is_refused_for_what_it_is() {
     let world = World::new().await;
     let refused = |status: u16, code: &str| Fault::json(status, &json!({ "error": { "code": code } }));
-    let cases: [(Fault, fn(&ProviderError) -> bool); 5] = [
+    type Expected = fn(&ProviderError) -> bool;
+    let cases: [(Fault, Expected); 5] = [
         (refused(401, "InvalidAuthenticationToken"), |error| matches!(error, ProviderError::Unauthorized(_))),
         (refused(403, "ErrorAccessDenied"), |error| matches!(error, ProviderError::Refused(_))),
         (refused(404, "ErrorItemNotFound"), |error| *error == ProviderError::CalendarGone),
