@@ -28,13 +28,13 @@ impl Watched {
         let user = world.new_user("Ada", json!({"calendar_id": calendar})).await;
         world.event_type = world.new_event_type("rung", &[&user], json!({})).await;
         let bell = CalendarBell {
-            account_id: world.account.parse::<AccountId>().unwrap(),
-            calendar_id: calendar.parse::<CalendarId>().unwrap(),
+            account_id: world.account.parse::<AccountId>().expect("an id"),
+            calendar_id: calendar.parse::<CalendarId>().expect("an id"),
         };
         let token = bell.token(&world.app.signing);
         let before = world.starts_on(DAY).await.len();
         let noon = START + Duration::from_secs(4 * 3_600);
-        let busy = TimeRange::new(noon, noon + Duration::from_secs(3_600)).unwrap();
+        let busy = TimeRange::new(noon, noon + Duration::from_secs(3_600)).expect("an hour");
         world.app.provider.behave(Behaviour::Busy(vec![busy]));
         Self { world, token, before }
     }
