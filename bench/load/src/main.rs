@@ -1,5 +1,6 @@
 //! Measures a built `agentcal`, as a stranger would: from outside, as a process of its own, over several rounds.
 
+mod api;
 mod availability;
 mod bare;
 mod cluster;
@@ -7,6 +8,7 @@ mod commits;
 mod connection;
 mod data;
 mod drive;
+mod effects;
 mod elsewhere;
 mod market;
 mod memory;
@@ -16,8 +18,10 @@ mod process;
 mod program;
 mod progress;
 mod questions;
+mod receiver;
 mod report;
 mod run;
+mod sender;
 mod series;
 mod shared_commits;
 mod startup;
@@ -29,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::run::{Effort, Options, Part};
+use crate::sender::Sending;
 
 /// That of the program, so that the bare route is no slower for its allocator than it must be.
 #[global_allocator]
@@ -76,6 +81,14 @@ enum What {
         /// The answers
         answers: PathBuf,
     },
+    /// Sends a recorded message again and again: the ceiling that `run` compares with
+    #[command(hide = true)]
+    Send {
+        /// The message
+        message: PathBuf,
+        #[command(flatten)]
+        sending: Sending,
+    },
 }
 
 fn main() -> ExitCode {
@@ -104,6 +117,7 @@ fn perform(what: What) -> Result<ExitCode, String> {
             println!("{}", file.display());
             Ok(if strict && !report.holds() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
+        What::Send { message, sending } => sender::send(&message, &sending).map(|()| ExitCode::SUCCESS),
         What::Bare { answers } => {
             bare::serve(&answers).map(|()| ExitCode::SUCCESS).map_err(|error| format!("the bare route ended: {error}"))
         }

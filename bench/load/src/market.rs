@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::connection::Connection;
 use crate::data::{DAYS, Data, Person};
 use crate::drive::{Amount, Sample, Target, closed_loop, runtime};
@@ -31,16 +32,16 @@ pub(crate) fn open_times(target: Target, data: &Data) -> Result<Vec<Vec<Open>>, 
 }
 
 /// Where open times are used up.
-pub(crate) struct Market<'a> {
+pub(crate) struct Market {
     target: Target,
-    secret_key: &'a str,
+    api: Api,
     /// Holds taken and not yet given back, as paths.
     held: RefCell<Vec<String>>,
 }
 
-impl<'a> Market<'a> {
-    pub(crate) fn new(target: Target, data: &'a Data) -> Self {
-        Self { target, secret_key: &data.secret_key, held: RefCell::default() }
+impl Market {
+    pub(crate) fn new(target: Target, data: &Data) -> Self {
+        Self { target, api: Api::new(&data.secret_key), held: RefCell::default() }
     }
 
     /// Does one deed for each open time.
@@ -60,7 +61,7 @@ impl<'a> Market<'a> {
         let held = self.held.take();
         let count = Amount::Count(held.len() as u64);
         closed_loop(self.target, connections, count, async |connection: &mut _, n| {
-            self.send(connection, "DELETE", &held[n as usize], "", 204).await.map(drop)
+            self.api.send(connection, "DELETE", &held[n as usize], "", 204).await.map(drop)
         })?;
         Ok(())
     }
@@ -111,37 +112,13 @@ impl<'a> Market<'a> {
         body: &Value,
     ) -> Result<Value, String> {
         let path = format!("/v1/accounts/{}/{what}", person.account_id);
-        let answer = self.send(connection, "POST", &path, &body.to_string(), 201).await?;
-        serde_json::from_slice(&answer).map_err(|error| format!("POST {what} was not answered with JSON: {error}"))
-    }
-
-    async fn send(
-        &self,
-        connection: &mut Connection,
-        method: &str,
-        path: &str,
-        body: &str,
-        expected: u16,
-    ) -> Result<Vec<u8>, String> {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            self.secret_key,
-            body.len()
-        );
-        let reply =
-            connection.exchange(request.as_bytes()).await.map_err(|error| format!("{method} failed: {error}"))?;
-        if reply.status != expected {
-            let shown = String::from_utf8_lossy(reply.body);
-            return Err(format!("{method} {path} was answered with status {}: {shown}", reply.status));
-        }
-        Ok(reply.body.to_vec())
+        self.api.ask(connection, "POST", &path, body, 201).await
     }
 }
 
 /// The starts of slots of which none overlaps the one before. All instants of an answer in UTC are written alike, so that
 /// their texts compare as they do.
-fn apart(answer: &Value) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn apart(answer: &Value) -> impl Iterator<Item = String> + '_ {
     let mut free_from = "";
     let slots = answer["slots"].as_array().map_or(&[][..], Vec::as_slice);
     slots.iter().filter_map(move |slot| {

@@ -32,6 +32,11 @@ impl Program {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its resident memory in MiB, as the system counts it; `None` where it does not say.
     pub(crate) fn resident_mib(&self) -> Option<f64> {
         process::resident_mib(self.child.id())

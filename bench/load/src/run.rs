@@ -13,6 +13,7 @@ use crate::commits;
 use crate::connection::Connection;
 use crate::data::{CALENDARS, Crowd, Data, quick_place};
 use crate::drive::runtime;
+use crate::effects;
 use crate::elsewhere;
 use crate::memory;
 use crate::node::Node;
@@ -54,6 +55,8 @@ pub(crate) enum Part {
     Memory,
     /// Holds, and holds confirmed, against plain bookings.
     Commits,
+    /// Bookings with webhooks, mail and reminders against bookings without, and messages a second.
+    Effects,
     /// Bookings on PostgreSQL, of many people and of one, against pgbench with the same call.
     Postgres,
     /// Questions to one of two nodes about calendars of the other.
@@ -126,6 +129,9 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         let callers = runtime()?.block_on(Crowd::callers(folder.path(), memory::CALLERS))?;
         rows.extend(memory::measure(&data, &callers, &options.binary, &progress)?);
     }
+    if has(Part::Effects) {
+        rows.extend(effects::measure(&options.binary, options.effort, &progress)?);
+    }
     if has(Part::Postgres) {
         let mut cluster = Cluster::build(&options.binary, &progress)?;
         cluster.start_node()?;
@@ -155,6 +161,7 @@ fn steps(options: &Options) -> u64 {
         + has(Part::Crowd) * (2 + rounds)
         + has(Part::Memory) * 3
         + has(Part::Commits) * (1 + 3 * rounds)
+        + has(Part::Effects) * (1 + 4 * rounds)
         + shared
         + of_nodes
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use crate::cluster::Cluster;
 use crate::drive::Sample;
 use crate::market::{Market, Open, open_times};
+use crate::node::Node;
 use crate::pgbench::{Pgbench, Whose};
+use crate::process::cpu_time;
 use crate::progress::Progress;
 use crate::report::{Row, Target};
 use crate::run::{Effort, wait_for_syncs};
@@ -22,6 +24,11 @@ const HOT_DEEDS: usize = 250;
 /// Longest wait until every booking stands in its calendar.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a node does next to nothing before it counts as at rest, and how much that is at most.
+const REST: Duration = Duration::from_millis(300);
+const REST_CPU_MAX: Duration = Duration::from_millis(20);
+/// Longest wait for that.
+const REST_WITHIN: Duration = Duration::from_secs(60);
 
 /// What one kind of load came to.
 #[derive(Default)]
@@ -45,14 +52,18 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
     let pgbench = Pgbench::new(cluster, some_record(cluster)?)?;
     let (mut spread, mut hot) = (Measured::default(), Measured::default());
     for round in 1..=effort.rounds {
+        at_rest(node)?;
         progress.step(format!("round {round}: bookings on PostgreSQL"));
         let used = in_turn(&mut open, effort.shared_deeds)?;
         spread.push(book(cluster, &market, &[used])?);
+        at_rest(node)?;
         progress.step(format!("round {round}: the same by pgbench"));
         spread.pgbench.push(pgbench.run(Whose::Everybodys { clients: CLIENTS }, round, effort.span)?);
         progress.step(format!("round {round}: bookings of one hot person"));
         let used = (0..effort.hot_people).map(|_| of_one(&mut open)).collect::<Result<Vec<_>, _>>()?;
+        at_rest(node)?;
         hot.push(book(cluster, &market, &used)?);
+        at_rest(node)?;
         progress.step(format!("round {round}: the same by pgbench"));
         hot.pgbench.push(pgbench.run(Whose::Ones, round + effort.rounds, effort.span)?);
     }
@@ -83,7 +94,7 @@ impl Measured {
 }
 
 /// Books one lot after the other; how it went, and how long it took from there until all of them stand in their calendars.
-fn book(cluster: &Cluster, market: &Market<'_>, lots: &[Vec<Open>]) -> Result<(Sample, Duration), String> {
+fn book(cluster: &Cluster, market: &Market, lots: &[Vec<Open>]) -> Result<(Sample, Duration), String> {
     let mut whole = Sample { done: 0, took: Duration::ZERO, cpu: Duration::ZERO };
     for lot in lots {
         let sample = market.deal(CLIENTS as usize, lot, Market::book)?;
@@ -106,6 +117,22 @@ fn written(cluster: &Cluster) -> Result<(), String> {
         thread::sleep(LOOK_EVERY);
     }
     Ok(())
+}
+
+/// Waits until a node has done what followed from the bookings before: calendars are looked at again after they were written
+/// to, and events are told of. None of it belongs to what is measured next, neither to bookings nor to pgbench.
+fn at_rest(node: &Node) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let before = cpu_time(node.target().pid)?;
+        thread::sleep(REST);
+        if cpu_time(node.target().pid)? - before <= REST_CPU_MAX {
+            return Ok(());
+        }
+        if begun.elapsed() > REST_WITHIN {
+            return Err("the node does not come to rest".to_owned());
+        }
+    }
 }
 
 /// A decision record as the program keeps them.

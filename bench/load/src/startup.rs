@@ -14,6 +14,8 @@ use crate::summary::Summary;
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// Distance of two looks at a starting program: the resolution of the figure.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Days the first question is about.
+const DAYS: u64 = 14;
 /// How long a program is left alone before it counts as idle.
 const IDLE_AFTER: Duration = Duration::from_secs(3);
 
@@ -40,17 +42,16 @@ impl fmt::Display for Report {
 
 /// Starts the program twice a run: on an empty folder, then on what it left there.
 pub(crate) fn measure(binary: &Path, runs: u32) -> Result<Report, String> {
-    let (first_day, last_day) = two_weeks();
+    let (first_day, last_day) = days_from_today(DAYS);
     let (mut first_starts, mut restarts, mut idles) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-        let ask = || Question::about(folder.path(), &first_day, &last_day);
-        let (program, took) = start(binary, folder.path(), ask)?;
+        let (program, took) = start(binary, folder.path(), &first_day, &last_day)?;
         first_starts.push(took);
         drop(program);
         // The address in it is that of the program that just ended; the keys are kept elsewhere.
         fs::remove_file(folder.path().join("dev.json")).map_err(|error| format!("dev.json: {error}"))?;
-        let (mut program, took) = start(binary, folder.path(), ask)?;
+        let (mut program, took) = start(binary, folder.path(), &first_day, &last_day)?;
         restarts.push(took);
         thread::sleep(IDLE_AFTER);
         if !program.runs() {
@@ -69,7 +70,8 @@ pub(crate) fn measure(binary: &Path, runs: u32) -> Result<Report, String> {
 }
 
 /// Starts the program; returns it with the milliseconds until it answered with slots.
-fn start(binary: &Path, folder: &Path, ask: impl Fn() -> Option<Question>) -> Result<(Program, f64), String> {
+pub(crate) fn start(binary: &Path, folder: &Path, first_day: &str, last_day: &str) -> Result<(Program, f64), String> {
+    let ask = || Question::about(folder, first_day, last_day);
     let started = Instant::now();
     let mut program = Program::start(binary, folder).map_err(|error| format!("{}: {error}", binary.display()))?;
     while !ask().is_some_and(|question| question.is_answered()) {
@@ -84,9 +86,9 @@ fn start(binary: &Path, folder: &Path, ask: impl Fn() -> Option<Question>) -> Re
     Ok((program, started.elapsed().as_secs_f64() * 1_000.0))
 }
 
-/// Today and the last of the two weeks that begin today, by UTC.
+/// Today, and the last of so many days that begin today, by UTC.
 #[expect(clippy::disallowed_methods, reason = "the program under measurement runs on the real clock, so this does too")]
-fn two_weeks() -> (String, String) {
+pub(crate) fn days_from_today(days: u64) -> (String, String) {
     let today = DateTime::<Utc>::from(SystemTime::now()).date_naive();
-    (today.to_string(), (today + Days::new(13)).to_string())
+    (today.to_string(), (today + Days::new(days.saturating_sub(1))).to_string())
 }
