@@ -1,26 +1,29 @@
-//! The actor of one calendar: carries messages and IO results into its machine, and out what the machine asks for.
+//! The actor of one calendar: carries messages and IO results into its machine.
+
+mod effects;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use agentcal_engine::calendar::keeper::{Applied, FactsKeeper};
-use agentcal_engine::calendar::machine::{CalendarMachine, MachineEffect, MachinePicture};
+use agentcal_engine::calendar::machine::{CalendarMachine, MachinePicture};
 use agentcal_engine::calendar::request::{CommitAnswer, UnavailableReason};
-use agentcal_engine::calendar::sync::{Saved, SyncEffect, SyncEnd, SyncMachine, SyncOutcome};
+use agentcal_engine::calendar::sync::{Saved, SyncMachine};
+use agentcal_engine::calendar::watch::{Ring, WatchMachine};
 use agentcal_engine::facts::{FactSource, Knowledge};
 use agentcal_engine::model::{ConnectionStatus, ProviderKind};
-use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage};
+use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage, Watched};
 use agentcal_engine::shard::Shard;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::context::Context;
 use crate::directory::Cause;
-use crate::jobs::{Change, CommitJob, Telling};
+use crate::jobs::{Change, CommitJob};
 use crate::loads::{Loads, tell};
 use crate::slot::Slot;
-use crate::work::{self, Access, SavePlan};
-use crate::{commit, metrics, supervisor, writeback};
+use crate::supervisor;
+use crate::work::{self, Access};
 
 /// A picture of a calendar's actor, for tests and for people.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -39,6 +42,11 @@ pub(crate) enum Msg {
     /// Whoever waited for a commit has heard of it.
     Told,
     Bell,
+    /// The provider says something of the watch.
+    Ring(Ring),
+    Watched(Result<Watched, ProviderError>),
+    WatchSaved(Saved),
+    WatchEnded(Result<(), ProviderError>),
     Due {
         write_wanted: bool,
     },
@@ -176,7 +184,10 @@ impl State {
         let pace = context.pace(provider).filter(|_| provider != ProviderKind::Internal);
         let (account_id, calendar_id) = (slot.account_id, slot.calendar_id);
         let sync = pace.map(|pace| SyncMachine::new(account_id, calendar_id, slot.epoch, pace, record.sync.clone()));
-        let machine = CalendarMachine::new(sync, context.parts.settings.commits_queued_max);
+        let url = context.parts.doorbells.as_ref().and_then(|doorbells| doorbells.url(provider));
+        let watch = WatchMachine::new(url, record.watch.clone());
+        let queue_len_max = context.parts.settings.commits_queued_max;
+        let machine = CalendarMachine::new(sync, watch, queue_len_max, context.store_now());
         let keeper = FactsKeeper::new(FactSource { epoch: slot.epoch, ..record.facts.clone() });
         let access = Arc::new(Access::new(&context, &record));
         Self {
@@ -201,6 +212,10 @@ impl State {
             Msg::CommitEnded => self.machine.handle_commit_ended(now),
             Msg::Told => self.telling = self.telling.saturating_sub(1),
             Msg::Bell => self.handle_bell(),
+            Msg::Ring(ring) => self.machine.handle_ring(ring, now),
+            Msg::Watched(answer) => self.machine.handle_watched(answer, now, &*self.context.parts.entropy),
+            Msg::WatchSaved(saved) => self.machine.handle_watch_saved(saved, now),
+            Msg::WatchEnded(answer) => self.machine.handle_watch_ended(answer, now),
             Msg::Due { write_wanted } => self.handle_due(write_wanted),
             Msg::Changed(change) => self.handle_changed(change),
             Msg::Reload { done } => self.loads.want(done),
@@ -364,117 +379,6 @@ impl State {
         });
     }
 
-    /// Carries out what the machine asks for.
-    fn drive(&mut self, myself: &ActorRef<Msg>) {
-        while let Some(effect) = self.machine.poll_effect() {
-            match effect {
-                MachineEffect::BeginCommit(job) => self.begin_commit(myself, job),
-                MachineEffect::Expired(job) => {
-                    let _ = job.reply.send(CommitAnswer::Unavailable(UnavailableReason::Deadline));
-                }
-                MachineEffect::WriteBack => self.begin_writebacks(myself),
-                MachineEffect::Sync(effect) => self.carry_out(myself, *effect),
-            }
-        }
-        let may_act = self.context.takes_commits() && self.context.is_current(&self.slot);
-        if self.machine.sync().is_some_and(SyncMachine::is_lost) && self.loads.is_idle() && may_act {
-            self.loads.want(None);
-        }
-        if self.loads.begin() {
-            let io = work::load(Arc::clone(&self.context), Arc::clone(&self.slot));
-            self.context.run_for(myself, io, || Msg::Loaded(Err(panicked())));
-        }
-        if self.machine.has_no_commits() && self.telling == 0 {
-            tell(std::mem::take(&mut self.closing));
-        }
-        self.note_syncing();
-    }
-
-    /// The next commit begins when decisions here rest on this one; who waits for this one hears when the cache has it too.
-    fn begin_commit(&mut self, myself: &ActorRef<Msg>, mut job: Box<CommitJob>) {
-        job.waiting = None;
-        self.telling += 1;
-        let (context, telling) = (Arc::clone(&self.context), Telling::begin(myself));
-        let io = async move {
-            let CommitJob { request, before, footing, reply, .. } = *job;
-            if let Some(settled) = commit::settle(&context, &request, before, footing).await {
-                context.tasks.spawn(async move {
-                    // A caller that no longer waits finds the booking when it asks again.
-                    let _ = reply.send(settled.heard().await);
-                    drop(telling);
-                });
-            }
-            Msg::CommitEnded
-        };
-        self.context.run_for(myself, io, || Msg::CommitEnded);
-    }
-
-    fn begin_writebacks(&mut self, myself: &ActorRef<Msg>) {
-        let io = writeback::turn(Arc::clone(&self.context), Arc::clone(&self.access));
-        self.context.run_for(myself, io, || Msg::Wrote { more: false, source: None });
-    }
-
-    fn carry_out(&mut self, myself: &ActorRef<Msg>, effect: SyncEffect) {
-        let (context, access) = (Arc::clone(&self.context), Arc::clone(&self.access));
-        match effect {
-            SyncEffect::Fetch(request) => {
-                let io = work::fetch(context, access, request);
-                let failed = || Msg::Page(Box::new(Err(ProviderError::Unavailable("an internal failure".into()))));
-                self.context.run_for(myself, io, failed);
-            }
-            SyncEffect::Save { save, renews_watch } => {
-                let plan = SavePlan {
-                    renews_watch,
-                    mends: save.finish.is_some() && self.mends(),
-                    known_revision: self.keeper.revision(),
-                };
-                let io = work::save(context, access, save, plan);
-                let failed = || Msg::Saved { saved: Saved::Failed, revision: 0, knowledge: None, source: None };
-                self.context.run_for(myself, io, failed);
-            }
-            SyncEffect::SaveFailure(failure) => {
-                let mark = self.mark.take();
-                let io = work::save_failure(context, access, failure, mark, self.keeper.revision());
-                let failed = || Msg::FailureSaved { saved: Saved::Failed, source: None };
-                self.context.run_for(myself, io, failed);
-            }
-            SyncEffect::Compare => {
-                let io = work::compare(context, access, Arc::clone(self.keeper.facts()));
-                self.context.run_for(myself, io, || Msg::Compared { complete: false });
-            }
-            SyncEffect::Mark { status, reason } => self.mark = Some((status, reason)),
-            SyncEffect::Ended(end) => self.handle_sync_ended(end),
-        }
-    }
-
-    /// Whether a success shall mend the connection. A failing one only once per recovery: that takes looking at all of its
-    /// calendars.
-    fn mends(&mut self) -> bool {
-        let has_failed = self.machine.sync().is_some_and(|sync| sync.state().failures > 0);
-        match self.status {
-            None | Some(ConnectionStatus::Active) => has_failed,
-            Some(ConnectionStatus::Error) => std::mem::take(&mut self.may_mend) || has_failed,
-            Some(ConnectionStatus::Syncing | ConnectionStatus::ReauthorizationRequired) => true,
-        }
-    }
-
-    fn handle_sync_ended(&self, end: SyncEnd) {
-        work::count_sync(&self.context, end);
-        self.slot.note(|changes| match end.outcome {
-            SyncOutcome::Failed => changes.syncs_failed += 1,
-            SyncOutcome::Changed | SyncOutcome::Unchanged => changes.syncs_ended += 1,
-        });
-    }
-
-    fn note_syncing(&self) {
-        let syncing = self.machine.sync().is_some_and(SyncMachine::is_running);
-        if self.slot.set_syncing(syncing) {
-            let change = if syncing { 1 } else { u32::MAX };
-            let before = self.context.syncs_in_flight.fetch_add(change, Ordering::Relaxed);
-            ::metrics::gauge!(metrics::SYNCS_IN_FLIGHT).set(f64::from(before.wrapping_add(change)));
-        }
-    }
-
     fn picture(&self) -> CalendarPicture {
         CalendarPicture {
             calendar_id: self.slot.calendar_id.to_string(),
@@ -491,8 +395,4 @@ impl Drop for State {
             self.context.syncs_in_flight.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
-
-fn panicked() -> StoreError {
-    StoreError::Corrupt("an internal failure while loading".into())
 }

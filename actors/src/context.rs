@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use agentcal_engine::calendar::sync::Pace;
+use agentcal_engine::facts::MaxAge;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::shard::{Epoch, Shard};
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bells::Ringing;
 use crate::config::Configs;
 use crate::directory::Directory;
 use crate::metrics;
@@ -52,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) job_bell: Notify,
     /// For commits without an owner, whose actor would make them stand in line.
     pub(crate) turns: Turns,
+    /// Bells on their way to other nodes.
+    pub(crate) ringing: Ringing,
     /// Places of requests to providers.
     pub(crate) outbound: Outbound,
     /// When it was last said that an owner is silent.
@@ -83,6 +87,7 @@ impl Context {
             delivery_bell: Notify::new(),
             job_bell: Notify::new(),
             turns: Turns::default(),
+            ringing: Ringing::default(),
             outbound: Outbound::default(),
             silence: Said::default(),
             directory: Directory::default(),
@@ -127,18 +132,18 @@ impl Context {
     }
 
     /// Age beyond which facts of a provider's calendars count as stale; `None` where nothing ages.
-    pub(crate) fn stale_after(&self, kind: ProviderKind) -> Option<Duration> {
+    pub(crate) fn stale_after(&self, kind: ProviderKind) -> Option<MaxAge> {
         if kind == ProviderKind::Internal {
             return None;
         }
         let pace = self.pace(kind);
-        Some(pace.map_or(STALE_AFTER_WITHOUT_PROVIDER, |pace| pace.stale_after()))
+        Some(pace.map_or_else(|| STALE_AFTER_WITHOUT_PROVIDER.into(), |pace| pace.stale_after()))
     }
 
-    /// How often calendars of a provider are polled; `None` where this process does not have it.
+    /// How often calendars of a provider are asked; `None` where this process does not have it.
     pub(crate) fn pace(&self, kind: ProviderKind) -> Option<Pace> {
         let (fast, slow) = self.parts.providers.get(kind)?.poll_intervals();
-        Some(Pace { fast, slow })
+        Some(Pace { fast, slow, swept: self.parts.settings.watched_sweep_interval })
     }
 
     /// The store refused what was done under an epoch: somebody else took the shard over. A node that is alone lost

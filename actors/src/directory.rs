@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
@@ -124,11 +125,11 @@ impl Context {
     }
 
     /// Rings a calendar of this node, and wakes it for that; false where it is another's.
-    pub(crate) fn ring(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId) -> bool {
+    pub(crate) fn ring(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, ring: Ring) -> bool {
         loop {
             match self.wake(account_id, calendar_id, Cause::Question) {
                 None => return false,
-                Some(slot) if slot.ring() => return true,
+                Some(slot) if slot.pass_on(ring) => return true,
                 Some(_gone) => {}
             }
         }

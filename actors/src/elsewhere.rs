@@ -22,8 +22,6 @@ use crate::questions::{Wanted, is_answer};
 const CACHE_PATIENCE: Duration = Duration::from_millis(100);
 /// Longest wait for an owner that need not ask a provider.
 const OWNER_PATIENCE: Duration = Duration::from_millis(300);
-/// Longest wait until a bell was heard.
-const BELL_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest wait until an owner has taken in a change of configuration.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often an owner that could not be told is told again, and after how long.
@@ -147,25 +145,6 @@ impl Context {
         }
     }
 
-    /// Rings a calendar of another node. Where that cannot be done, it is marked for whoever owns it next.
-    pub(crate) fn ring_elsewhere(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId) {
-        let context = Arc::clone(self);
-        self.tasks.spawn(async move {
-            let shard = Shard::of(account_id);
-            if let (Place::There(owner, _), Some(peers)) = (context.ownership.place(shard), &context.parts.peers) {
-                let until = Instant::now() + BELL_PATIENCE;
-                if matches!(timeout_at(until, peers.bell(&owner, account_id, calendar_id)).await, Ok(Ok(()))) {
-                    return;
-                }
-            }
-            let marked =
-                timeout_at(Instant::now() + BELL_PATIENCE, context.parts.cache.mark_dirty(shard, calendar_id)).await;
-            if !matches!(marked, Ok(Ok(()))) {
-                tracing::info!(%calendar_id, "a bell was lost; the next poll sees what it was about");
-            }
-        });
-    }
-
     /// Has the owner of an account take in that its configuration was written. One that cannot be told now is told later:
     /// it sees changed rules by itself, and commits compare revisions, but claims that moved it would go on showing.
     pub(crate) async fn tell_config_changed(self: &Arc<Self>, account_id: AccountId) {
@@ -209,7 +188,7 @@ impl Context {
         calendar_id: CalendarId,
         until: Instant,
     ) -> bool {
-        let wanted = [Wanted { calendar_id, max_age: Some(Duration::MAX) }];
+        let wanted = [Wanted { calendar_id, max_age: Some(Duration::MAX.into()) }];
         let facts = self.facts_of_owner(account_id, &wanted, until).await.remove(&calendar_id);
         let facts = match facts {
             Some(facts) => facts,

@@ -4,6 +4,7 @@
 //! An actor decides nothing. It moves messages, time and IO results into the machines of
 //! `agentcal_engine::calendar` and carries out what they ask for.
 
+mod bells;
 mod bulletin;
 mod calendar;
 mod commit;
@@ -11,6 +12,7 @@ mod config;
 mod context;
 mod deliveries;
 mod directory;
+mod doorbells;
 mod elsewhere;
 mod followups;
 mod jobs;
@@ -34,10 +36,13 @@ mod supervisor;
 mod sweep;
 mod tenure;
 mod turns;
+mod watching;
 mod work;
 mod writeback;
 
 pub use calendar::CalendarPicture;
+pub use doorbells::Doorbells;
 pub use parts::{Freshness, Jobs, Providers, SchedulerParts, SchedulerSettings, StartError, Webhooks};
 pub use peer::NotOwner;
 pub use scheduler::Scheduler;
+pub use watching::Farewell;

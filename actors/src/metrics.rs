@@ -51,8 +51,11 @@ pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
 pub const JOBS_OVERDUE: &str = "agentcal_jobs_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
-/// Notifications from providers. Labels `provider`, `outcome` (`rang`, `began`, `handshake`, `forged`).
+/// Notifications from providers. Labels `provider`, `outcome` (`rang`, `began`, `renewal`, `ended`,
+/// `handshake`, `forged`).
 pub const NOTIFICATIONS: &str = "agentcal_notifications_total";
+/// Answers of providers asked to watch a calendar. Labels `provider`, `outcome` (`watched`, `polled`, `failed`).
+pub const WATCHES: &str = "agentcal_watches_total";
 /// Time a provider took, in seconds. Labels `provider`, `operation`.
 pub const PROVIDER_LATENCY: &str = "agentcal_provider_latency_seconds";
 /// Turns to ask, and requests with keys, by what their limits made of them. Labels `kind` (`api_key`, `client`, `mailbox`),
@@ -86,6 +89,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (MAIL_ATTEMPTS, "Tries to send a mail, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
     (NOTIFICATIONS, "Notifications from calendar providers, by provider and outcome"),
+    (WATCHES, "Answers of calendar providers asked to watch a calendar, by provider and outcome"),
     (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),
     (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),
     (PEER_REQUESTS, "Requests to other nodes, by kind and outcome"),

@@ -49,6 +49,7 @@ pub(crate) enum Operation {
     FullSync,
     IncrementalSync,
     Watch,
+    Unwatch,
     WriteEvent,
     DeleteEvent,
 }
@@ -60,6 +61,7 @@ impl Operation {
             Self::FullSync => "full_sync",
             Self::IncrementalSync => "incremental_sync",
             Self::Watch => "watch",
+            Self::Unwatch => "unwatch",
             Self::WriteEvent => "write_event",
             Self::DeleteEvent => "delete_event",
         }
@@ -67,7 +69,7 @@ impl Operation {
 
     pub(crate) fn urgency(self) -> Urgency {
         match self {
-            Self::FullSync | Self::Watch => Urgency::Background,
+            Self::FullSync | Self::Watch | Self::Unwatch => Urgency::Background,
             Self::IncrementalSync => Urgency::Freshness,
             Self::WriteEvent | Self::DeleteEvent => Urgency::Booking,
         }

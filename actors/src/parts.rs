@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::commit::HoldLimits;
+use agentcal_engine::facts::MaxAge;
 use agentcal_engine::followups::MailFor;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
@@ -12,6 +13,8 @@ use agentcal_engine::ports::{
     WebhookStore,
 };
 use agentcal_engine::webhooks::RETRY_WAITS;
+
+use crate::doorbells::Doorbells;
 
 /// The calendar providers of this process.
 #[derive(Clone, Default)]
@@ -67,6 +70,9 @@ pub struct SchedulerSettings {
     pub idle_after: Duration,
     /// Time between two sweeps for due calendars and writebacks.
     pub sweep_interval: Duration,
+    /// Time between two syncs of a calendar whose provider rings. Bells get lost, so it is looked at all the same: at most
+    /// twelve times a day, which with the watch's own renewals stays below fifteen requests.
+    pub watched_sweep_interval: Duration,
     /// Most calendars one sweep wakes.
     pub sweep_batch_max: u32,
     /// Most syncs at once.
@@ -107,6 +113,7 @@ impl Default for SchedulerSettings {
             awake_calendars_max: 50_000,
             idle_after: Duration::from_secs(600),
             sweep_interval: Duration::from_secs(1),
+            watched_sweep_interval: Duration::from_secs(150 * 60),
             sweep_batch_max: 100,
             syncs_at_once_max: 64,
             clean_up_interval: Duration::from_secs(600),
@@ -147,6 +154,8 @@ pub struct SchedulerParts {
     pub webhooks: Option<Webhooks>,
     /// What it takes to do what follows from bookings; `None`: it waits.
     pub jobs: Option<Jobs>,
+    /// Where providers ring; `None`: nowhere, and calendars are polled.
+    pub doorbells: Option<Doorbells>,
     /// Limits and rhythms.
     pub settings: SchedulerSettings,
 }
@@ -174,7 +183,7 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
     /// Facts older than this are renewed first; `None`: whatever is known will do.
-    pub max_age: Option<Duration>,
+    pub max_age: Option<MaxAge>,
     /// Longest wait, for waking and for renewing together.
     pub deadline: Duration,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{FactsWanted, NodeRecord, ShardMap};
@@ -52,8 +53,8 @@ impl Scheduler {
     }
 
     /// Rings a calendar.
-    pub fn bell_for_peer(&self, account_id: AccountId, calendar_id: CalendarId) -> Result<(), NotOwner> {
-        if self.context.ring(account_id, calendar_id) { Ok(()) } else { Err(NotOwner) }
+    pub fn bell_for_peer(&self, account_id: AccountId, calendar_id: CalendarId, ring: Ring) -> Result<(), NotOwner> {
+        if self.context.ring(account_id, calendar_id, ring) { Ok(()) } else { Err(NotOwner) }
     }
 
     /// Hears that an account was written, its configuration or by a commit of another node; returns once nothing older is

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::ask::{calendar_in, user_in};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::decision::Host;
-use agentcal_engine::facts::{CalendarFacts, Knowledge, UnknownReason};
+use agentcal_engine::facts::{CalendarFacts, Knowledge, MaxAge, UnknownReason};
 use agentcal_engine::ids::{AccountId, CalendarId, UserId};
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::AccountConfig;
@@ -24,7 +25,7 @@ use crate::slot::Slot;
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) calendar_id: CalendarId,
-    pub(crate) max_age: Option<Duration>,
+    pub(crate) max_age: Option<MaxAge>,
 }
 
 /// How long people wait for facts, and how old these may be.
@@ -32,7 +33,7 @@ pub(crate) struct Wanted {
 pub(crate) enum Patience {
     /// One age for all.
     Same(Freshness),
-    /// Two poll intervals of each calendar's provider.
+    /// Two poll intervals, or sweeps, of each calendar's provider.
     TwoIntervals { deadline: Duration },
 }
 
@@ -104,7 +105,7 @@ impl Context {
     }
 
     /// Age beyond which facts of a calendar count as stale; `None` where nothing ages.
-    pub(crate) fn stale_after_of(&self, config: &AccountConfig, calendar_id: CalendarId) -> Option<Duration> {
+    pub(crate) fn stale_after_of(&self, config: &AccountConfig, calendar_id: CalendarId) -> Option<MaxAge> {
         let kind = calendar_in(config, calendar_id).map_or(ProviderKind::Internal, |calendar| calendar.provider);
         self.stale_after(kind)
     }
@@ -177,7 +178,7 @@ impl Context {
             slot.facts().is_some_and(|facts| facts.knowledge != Knowledge::Unknown(UnknownReason::NotSynced))
         };
         if !is_settled(&slot) {
-            self.ring(account_id, calendar_id);
+            self.ring(account_id, calendar_id, Ring::Changed);
         }
         loop {
             let seen = changes.read();
@@ -210,16 +211,16 @@ impl Context {
 }
 
 /// Whether these facts answer the question, or waiting may bring better ones.
-pub(crate) fn is_answer(facts: &CalendarFacts, max_age: Option<Duration>, now: Timestamp) -> bool {
+pub(crate) fn is_answer(facts: &CalendarFacts, max_age: Option<MaxAge>, now: Timestamp) -> bool {
     match facts.knowledge {
         Knowledge::Internal => true,
-        Knowledge::Synced { as_of, .. } => max_age.is_none_or(|max_age| now.saturating_since(as_of) <= max_age),
+        Knowledge::Synced { .. } => max_age.is_none_or(|max_age| !facts.is_older_than(max_age, now)),
         Knowledge::Unknown(UnknownReason::NotSynced) => false,
         Knowledge::Unknown(_) => true,
     }
 }
 
 /// Whether facts are older than allowed.
-pub(crate) fn is_stale(facts: &CalendarFacts, max_age: Option<Duration>, now: Timestamp) -> bool {
-    matches!(facts.knowledge, Knowledge::Synced { .. }) && !is_answer(facts, max_age, now)
+pub(crate) fn is_stale(facts: &CalendarFacts, max_age: Option<MaxAge>, now: Timestamp) -> bool {
+    max_age.is_some_and(|max_age| facts.is_older_than(max_age, now))
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::decision::Host;
-use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::facts::{CalendarFacts, MaxAge};
 use agentcal_engine::ids::{AccountId, CalendarId, UserId, mint_uuid};
 use agentcal_engine::ports::{AccountConfig, NodeRecord, StoreError};
 use agentcal_engine::shard::NodeId;
@@ -79,11 +80,11 @@ impl Scheduler {
         self.context.store_now()
     }
 
-    /// Age beyond which facts of these calendars count as stale: two poll intervals of the slowest provider among them.
-    /// [`Duration::MAX`] where none of them ages.
-    pub fn stale_after(&self, config: &AccountConfig, calendar_ids: &[CalendarId]) -> Duration {
+    /// Ages beyond which facts of these calendars count as stale: two poll intervals of the slowest provider among them, or
+    /// two sweeps where a provider rings. `None` where none of them ages.
+    pub fn stale_after(&self, config: &AccountConfig, calendar_ids: &[CalendarId]) -> Option<MaxAge> {
         let ages = calendar_ids.iter().filter_map(|&id| self.context.stale_after_of(config, id));
-        ages.max().unwrap_or(Duration::MAX)
+        ages.reduce(MaxAge::max)
     }
 
     /// Facts of calendars, in the order asked. What is known and fresh enough comes without a message and without SQL. What
@@ -118,8 +119,13 @@ impl Scheduler {
     /// Rings a calendar: something may have changed at its provider, look now. Carries no truth; also used for calendars
     /// just connected.
     pub fn bell(&self, account_id: AccountId, calendar_id: CalendarId) {
-        if !self.context.ring(account_id, calendar_id) {
-            self.context.ring_elsewhere(account_id, calendar_id);
+        self.ring(account_id, calendar_id, Ring::Changed);
+    }
+
+    /// Rings a calendar as its provider does, which may also have something to say of the watch.
+    pub fn ring(&self, account_id: AccountId, calendar_id: CalendarId, ring: Ring) {
+        if !self.context.ring(account_id, calendar_id, ring) {
+            self.context.ring_elsewhere(account_id, calendar_id, ring);
         }
     }
 

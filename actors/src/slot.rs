@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::shard::Epoch;
@@ -212,6 +213,11 @@ impl Slot {
             }
             Door::Gone => false,
         }
+    }
+
+    /// Rings as the provider did. What it says of a watch is lost while the door is shut; the look at the calendar is not.
+    pub(crate) fn pass_on(&self, ring: Ring) -> bool {
+        if ring != Ring::Changed && self.send(Msg::Ring(ring)) { true } else { self.ring() }
     }
 
     /// The actor heard the bell: the next one is news again.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::cluster::{Moves, Scene, moves};
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
@@ -170,7 +171,7 @@ impl Context {
             if let Ok(Some(account_id)) = self.parts.store.account_of_calendar(calendar_id).await
                 && Shard::of(account_id) == shard
             {
-                self.ring(account_id, calendar_id);
+                self.ring(account_id, calendar_id, Ring::Changed);
             }
         }
     }

@@ -34,7 +34,7 @@ pub(crate) struct Access {
     pub(crate) calendar_id: CalendarId,
     pub(crate) timezone: Tz,
     connection_id: Option<ConnectionId>,
-    kind: ProviderKind,
+    pub(crate) kind: ProviderKind,
     provider: Option<Arc<dyn Provider>>,
     provider_calendar_id: String,
     owner_addresses: Vec<String>,
@@ -110,6 +110,11 @@ impl Access {
         ::metrics::counter!(metrics::PROVIDER_REQUESTS, &labels).increment(1);
     }
 
+    /// Reads the credentials, so that they are at hand when they are gone from the store.
+    pub(crate) async fn prepare(&self, context: &Context) -> Result<(), ProviderError> {
+        self.calendar_ref(context).await.map(drop)
+    }
+
     async fn calendar_ref(&self, context: &Context) -> Result<CalendarRef, ProviderError> {
         let connection_id = self.connection_id.ok_or(ProviderError::CalendarGone)?;
         let credentials = self.credentials.get_or_try_init(|| self.load_credentials(context, connection_id)).await?;
@@ -154,8 +159,6 @@ pub(crate) async fn fetch(context: Arc<Context>, access: Arc<Access>, request: S
 /// What saving a page involves besides.
 #[derive(Clone, Copy)]
 pub(crate) struct SavePlan {
-    /// Ask how changes are noticed from now on.
-    pub(crate) renews_watch: bool,
     /// The connection was not active: a success may mend it.
     pub(crate) mends: bool,
     /// The revision the actor knows.
@@ -163,14 +166,7 @@ pub(crate) struct SavePlan {
 }
 
 /// Saves a page; with the last one, reads back what it made of the facts.
-pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, mut save: SaveSync, plan: SavePlan) -> Msg {
-    if plan.renews_watch {
-        let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.watch(&calendar, None, None).await };
-        let watch = access.ask(&context, Operation::Watch, ask).await;
-        // Without it the calendar is polled as before, and the next full sync asks again.
-        let told = |error: &ProviderError| tracing::warn!(%error, "a calendar gets no watch and is polled");
-        save.watch = watch.inspect_err(told).ok().map(|watched| watched.watch);
-    }
+pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, save: SaveSync, plan: SavePlan) -> Msg {
     let revision = match context.parts.store.save_sync(&save).await {
         Ok(Some(revision)) => revision,
         Ok(None) => return not_saved(Saved::Lost),
@@ -191,7 +187,8 @@ pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, mut save: S
         return Msg::Saved { saved: Saved::Done, revision, knowledge: None, source: Some(source) };
     }
     let synced = state.synced_at.zip(state.window);
-    let knowledge = synced.map(|(as_of, window)| Knowledge::Synced { as_of, window });
+    let watched_until = state.watched_until;
+    let knowledge = synced.map(|(as_of, window)| Knowledge::Synced { as_of, window, watched_until });
     Msg::Saved { saved: Saved::Done, revision, knowledge, source: None }
 }
 
@@ -376,7 +373,7 @@ pub(crate) fn count_sync(context: &Context, end: SyncEnd) {
     }
 }
 
-fn kind_name(kind: ProviderKind) -> &'static str {
+pub(crate) fn kind_name(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::Sandbox => "sandbox",
         ProviderKind::Caldav => "caldav",

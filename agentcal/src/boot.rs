@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_actors::{Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
+use agentcal_actors::{Doorbells, Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
 use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness};
 use agentcal_delivery_mail::Outbox;
 use agentcal_delivery_webhooks::{HttpWebhookSender, WebhookSenderOptions};
@@ -275,6 +275,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         entropy: Arc::clone(&entropy),
         webhooks: Some(webhooks.clone()),
         jobs: Some(Jobs { store: Arc::clone(&job_store), mailer }),
+        doorbells: Doorbells::at(&plan.public_url, plan.dev, Arc::clone(&plan.signing)),
         settings: SchedulerSettings {
             hold_limits: plan.holds,
             address,

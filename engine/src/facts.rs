@@ -2,6 +2,8 @@
 //!
 //! Facts are versioned and written by the calendar's actor alone. They hold no titles and no addresses.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::busy::BusySet;
@@ -60,9 +62,36 @@ pub enum Knowledge {
         as_of: Timestamp,
         /// The instants synced.
         window: TimeRange,
+        /// Until when the provider rings for changes after that; `None` where it is asked at intervals.
+        #[serde(default)]
+        watched_until: Option<Timestamp>,
     },
     /// Nothing.
     Unknown(UnknownReason),
+}
+
+/// How old facts may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxAge {
+    /// Of a calendar whose provider is asked at intervals.
+    pub polled: Duration,
+    /// Of a calendar whose provider rings.
+    pub watched: Duration,
+}
+
+impl MaxAge {
+    /// The more patient of two.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { polled: self.polled.max(other.polled), watched: self.watched.max(other.watched) }
+    }
+}
+
+impl From<Duration> for MaxAge {
+    /// The same, whether or not somebody rings.
+    fn from(age: Duration) -> Self {
+        Self { polled: age, watched: age }
+    }
 }
 
 /// The published facts of one calendar, in the form the decision reads.
@@ -109,6 +138,18 @@ impl CalendarFacts {
         displaced.sort_by_key(|&(booking_id, range)| (range, booking_id));
         let external = BusySet::from_ranges(external).into_ranges();
         Self { calendar_id, account_id, epoch, revision, knowledge, external, displaced, claims }
+    }
+
+    /// Whether they are older than they may be at an instant. What has no age never is.
+    pub fn is_older_than(&self, max_age: MaxAge, now: Timestamp) -> bool {
+        match self.knowledge {
+            Knowledge::Synced { as_of, watched_until, .. } => {
+                let is_watched = watched_until.is_some_and(|until| now < until);
+                let max_age = if is_watched { max_age.watched } else { max_age.polled };
+                now.saturating_since(as_of) > max_age
+            }
+            Knowledge::Internal | Knowledge::Unknown(_) => false,
+        }
     }
 
     /// As of when these facts are true; `None` where there is no provider or nothing is known.

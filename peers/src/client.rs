@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId, RequestId};
 use agentcal_engine::ports::{Clock, Entropy, FactsWanted, NodeRecord, PeerError, Peers};
@@ -163,8 +164,14 @@ impl Peers for HttpPeers {
         }
     }
 
-    async fn bell(&self, owner: &NodeRecord, account_id: AccountId, calendar_id: CalendarId) -> Result<(), PeerError> {
-        let body = json(&BellBody { account_id, calendar_id });
+    async fn bell(
+        &self,
+        owner: &NodeRecord,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        ring: Ring,
+    ) -> Result<(), PeerError> {
+        let body = json(&BellBody { account_id, calendar_id, ring });
         self.notify(owner, Kind::Bell, body, self.settings.notice_max).await
     }
 

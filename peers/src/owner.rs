@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentcal_actors::{NotOwner, Scheduler};
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{FactsWanted, NodeRecord, ShardMap};
@@ -38,7 +39,7 @@ pub trait Owner: Send + Sync + 'static {
     ) -> Result<Vec<Arc<CalendarFacts>>, NotOwner>;
 
     /// Rings a calendar.
-    fn bell(&self, account_id: AccountId, calendar_id: CalendarId) -> Result<(), NotOwner>;
+    fn bell(&self, account_id: AccountId, calendar_id: CalendarId, ring: Ring) -> Result<(), NotOwner>;
 
     /// Hears that an account's configuration was written; returns once nothing older is answered from.
     async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner>;
@@ -65,8 +66,8 @@ impl Owner for Scheduler {
         self.facts_for_peer(account_id, wanted, deadline).await
     }
 
-    fn bell(&self, account_id: AccountId, calendar_id: CalendarId) -> Result<(), NotOwner> {
-        self.bell_for_peer(account_id, calendar_id)
+    fn bell(&self, account_id: AccountId, calendar_id: CalendarId, ring: Ring) -> Result<(), NotOwner> {
+        self.bell_for_peer(account_id, calendar_id, ring)
     }
 
     async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner> {

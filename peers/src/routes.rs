@@ -165,7 +165,7 @@ async fn facts(
 }
 
 async fn bell(State(node): Shared, Whole(body): Whole<BellBody>) -> Result<StatusCode, Problem> {
-    node.parts.owner.bell(body.account_id, body.calendar_id)?;
+    node.parts.owner.bell(body.account_id, body.calendar_id, body.ring)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

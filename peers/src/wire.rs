@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use agentcal_engine::calendar::watch::Ring;
+use agentcal_engine::facts::MaxAge;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::FactsWanted;
 use http::HeaderName;
@@ -80,18 +82,30 @@ pub(crate) struct WantedBody {
     /// Absent: whatever is known will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_age_ms: Option<u64>,
+    /// The same where the provider rings. Absent: no other age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watched_max_age_ms: Option<u64>,
 }
 
 impl From<&FactsWanted> for WantedBody {
     fn from(wanted: &FactsWanted) -> Self {
-        let max_age_ms = wanted.max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-        Self { calendar_id: wanted.calendar_id, max_age_ms }
+        let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let other = wanted.max_age.filter(|age| age.watched != age.polled);
+        Self {
+            calendar_id: wanted.calendar_id,
+            max_age_ms: wanted.max_age.map(|age| millis(age.polled)),
+            watched_max_age_ms: other.map(|age| millis(age.watched)),
+        }
     }
 }
 
 impl From<&WantedBody> for FactsWanted {
     fn from(body: &WantedBody) -> Self {
-        Self { calendar_id: body.calendar_id, max_age: body.max_age_ms.map(Duration::from_millis) }
+        let max_age = body.max_age_ms.map(|polled_ms| MaxAge {
+            polled: Duration::from_millis(polled_ms),
+            watched: Duration::from_millis(body.watched_max_age_ms.unwrap_or(polled_ms)),
+        });
+        Self { calendar_id: body.calendar_id, max_age }
     }
 }
 
@@ -100,6 +114,9 @@ impl From<&WantedBody> for FactsWanted {
 pub(crate) struct BellBody {
     pub(crate) account_id: AccountId,
     pub(crate) calendar_id: CalendarId,
+    /// What is said; absent: that something may have changed.
+    #[serde(default)]
+    pub(crate) ring: Ring,
 }
 
 /// An account whose configuration was written.
@@ -140,9 +157,9 @@ mod tests {
     #[test]
     fn ages_of_every_length_survive_the_way() {
         let calendar_id = CalendarId::from_uuid(uuid::Uuid::nil());
-        for max_age in
-            [None, Some(Duration::ZERO), Some(Duration::from_millis(1_500)), Some(Duration::from_secs(86_400))]
-        {
+        let same = |millis| Some(MaxAge::from(Duration::from_millis(millis)));
+        let apart = MaxAge { polled: Duration::from_secs(60), watched: Duration::from_secs(3_600) };
+        for max_age in [None, same(0), same(1_500), same(86_400_000), Some(apart)] {
             let wanted = FactsWanted { calendar_id, max_age };
             let text = serde_json::to_string(&WantedBody::from(&wanted)).expect("JSON");
             let body: WantedBody = serde_json::from_str(&text).expect("the same");

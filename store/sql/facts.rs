@@ -5,8 +5,8 @@ use agentcal_engine::facts::{ExternalInstance, FactSource, PendingEcho};
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId};
 use agentcal_engine::model::{Calendar, Connection, EventKind, ExternalState, Tenant};
 use agentcal_engine::ports::{
-    CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, StoreError, SyncFailure,
-    SyncState,
+    CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SaveWatch, StoreError,
+    SyncFailure, SyncState,
 };
 use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
@@ -20,7 +20,7 @@ use crate::rows::{AccountRow, CalendarRow};
 use crate::scope::Scope;
 use crate::sync;
 use crate::text::{Named, range, to_i64};
-use crate::{claims, connection, locks, revisions, words, writeback};
+use crate::{claims, connection, locks, revisions, watches, words, writeback};
 
 #[async_trait]
 impl FactStore for DbStore {
@@ -44,8 +44,9 @@ impl FactStore for DbStore {
         let facts = fact_source(&mut reader, &known, now).await?;
         let tenant = tenant_of(&mut reader, account_id).await?;
         let user_emails = emails_of(&mut reader, account_id, calendar_id).await?;
+        let watch = watches::record(&mut reader, account_id, calendar_id).await?;
         let Known { calendar, connection, sync } = known;
-        Ok(Some(CalendarRecord { calendar, tenant, connection, sync, facts, user_emails }))
+        Ok(Some(CalendarRecord { calendar, tenant, connection, sync, watch, facts, user_emails }))
     }
 
     async fn load_facts(
@@ -84,6 +85,15 @@ impl FactStore for DbStore {
             work.commit().await.map_err(store_error)?;
         }
         Ok(revision)
+    }
+
+    async fn save_watch(&self, save: &SaveWatch) -> Result<bool, StoreError> {
+        let mut work = self.begin_write(Scope::Account(save.account_id)).await?;
+        let is_saved = watches::save(&mut work, save).await?;
+        if is_saved {
+            work.commit().await.map_err(store_error)?;
+        }
+        Ok(is_saved)
     }
 
     async fn due_calendars(

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::facts::{ExternalInstance, Knowledge};
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
-use agentcal_engine::model::{Connection, ProviderKind, Watch};
+use agentcal_engine::model::{Connection, ProviderKind};
 use agentcal_engine::ports::{ResourceChange, SaveSync, SyncCursor, SyncFailure, SyncState};
 use agentcal_engine::time::{TimeRange, Timestamp};
 use sqlx::QueryBuilder;
@@ -32,6 +32,7 @@ struct StateRow {
     failures: i64,
     due_at: i64,
     quiet_syncs: i64,
+    watched_until: Option<i64>,
     last_error: Option<String>,
 }
 
@@ -46,6 +47,7 @@ impl StateRow {
             failures: to_u32(self.failures)?,
             due_at: Timestamp::from_micros(self.due_at),
             quiet_syncs: to_u32(self.quiet_syncs)?,
+            watched_until: self.watched_until.map(Timestamp::from_micros),
             last_error: self.last_error,
         })
     }
@@ -58,8 +60,8 @@ pub(crate) async fn state(
     calendar_id: CalendarId,
 ) -> Result<Option<SyncState>> {
     let select = sqlx::query_as::<_, StateRow>(
-        "SELECT sync_cursor, window_start, window_end, synced_at, generation, failures, due_at, quiet_syncs, last_error \
-         FROM sync_states WHERE account_id = $1 AND calendar_id = $2",
+        "SELECT sync_cursor, window_start, window_end, synced_at, generation, failures, due_at, quiet_syncs, \
+         watched_until, last_error FROM sync_states WHERE account_id = $1 AND calendar_id = $2",
     );
     let select = select.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     let row = select.fetch_optional(connection).await.map_err(store_error)?;
@@ -88,7 +90,7 @@ pub(crate) async fn save(work: &mut DbConnection, save: &SaveSync) -> Result<Opt
     revisions::read(work, account_id, agentcal_engine::commit::RevisionKey::Calendar(calendar_id)).await
 }
 
-/// Ends a sync: the state, the watch and the generation that counts from now on.
+/// Ends a sync: the state and the generation that counts from now on.
 async fn finish(
     work: &mut DbConnection,
     save: &SaveSync,
@@ -104,8 +106,8 @@ async fn finish(
     };
     write_state(work, account_id, calendar_id, after, Rows::Settled).await?;
     delete_other_generations(work, account_id, calendar_id, after.generation).await?;
-    if let Some(watch) = save.watch {
-        write_watch(work, account_id, calendar_id, watch).await?;
+    if before.synced_at.is_none() {
+        begin_polling(work, account_id, calendar_id).await?;
     }
     let known_otherwise = knows_otherwise(work, account_id, calendar_id, before, after).await?;
     raise_if(work, account_id, calendar_id, rows_changed || known_otherwise).await
@@ -137,7 +139,8 @@ async fn raise_if(
     revisions::read(work, account_id, agentcal_engine::commit::RevisionKey::Calendar(calendar_id)).await
 }
 
-/// Whether a calendar is known in another way, or for another window. A later `as_of` alone is not another way.
+/// Whether a calendar is known in another way, or for another window. A later `as_of`, or end of
+/// a watch, is not another way.
 async fn knows_otherwise(
     work: &mut DbConnection,
     account_id: AccountId,
@@ -156,7 +159,9 @@ async fn knows_otherwise(
         None => None,
     };
     let timeless = |state: &SyncState| match state.knowledge(provider, connection.as_ref()) {
-        Knowledge::Synced { window, .. } => Knowledge::Synced { as_of: Timestamp::default(), window },
+        Knowledge::Synced { window, .. } => {
+            Knowledge::Synced { as_of: Timestamp::default(), window, watched_until: None }
+        }
         other => other,
     };
     Ok(timeless(before) != timeless(after))
@@ -266,8 +271,8 @@ async fn write_state(
 ) -> Result<()> {
     let update = sqlx::query(
         "UPDATE sync_states SET sync_cursor = $3, window_start = $4, window_end = $5, synced_at = $6, generation = $7, \
-         failures = $8, due_at = $9, quiet_syncs = $10, last_error = $11, \
-         rows_changed = CASE WHEN $12 THEN FALSE ELSE rows_changed END WHERE account_id = $1 AND calendar_id = $2",
+         failures = $8, due_at = $9, quiet_syncs = $10, last_error = $11, watched_until = $12, \
+         rows_changed = CASE WHEN $13 THEN FALSE ELSE rows_changed END WHERE account_id = $1 AND calendar_id = $2",
     );
     let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     let update = update.bind(state.cursor.as_ref().map(|cursor| &cursor.0));
@@ -276,21 +281,18 @@ async fn write_state(
     let update = update.bind(state.synced_at.map(Timestamp::as_micros)).bind(to_i64(state.generation));
     let update =
         update.bind(i64::from(state.failures)).bind(state.due_at.as_micros()).bind(i64::from(state.quiet_syncs));
-    let update = update.bind(&state.last_error).bind(rows == Rows::Settled);
+    let update = update.bind(&state.last_error).bind(state.watched_until.map(Timestamp::as_micros));
+    let update = update.bind(rows == Rows::Settled);
     update.execute(work).await.map(drop).map_err(store_error)
 }
 
-async fn write_watch(
-    work: &mut DbConnection,
-    account_id: AccountId,
-    calendar_id: CalendarId,
-    watch: Watch,
-) -> Result<()> {
+/// What has synced is asked at intervals, until somebody watches it.
+async fn begin_polling(work: &mut DbConnection, account_id: AccountId, calendar_id: CalendarId) -> Result<()> {
     let update = sqlx::query(
-        "UPDATE calendars SET watch_state = $3, watch_expires_at = $4 WHERE account_id = $1 AND calendar_id = $2",
+        "UPDATE calendars SET watch_state = 'polling' \
+         WHERE account_id = $1 AND calendar_id = $2 AND watch_state = 'none'",
     );
-    let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(watch.state.name());
-    let update = update.bind(watch.expires_at.map(Timestamp::as_micros));
+    let update = update.bind(account_id.as_uuid()).bind(calendar_id.as_uuid());
     update.execute(work).await.map(drop).map_err(store_error)
 }
 

@@ -10,7 +10,6 @@ use agentcal_engine::time::{DAY_US, TimeRange, Timestamp};
 use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 use serde::Serialize;
-use std::time::Duration;
 
 use crate::parts::WebParts;
 use crate::trouble::Trouble;
@@ -108,8 +107,7 @@ fn times(starts: &[Timestamp], zone: Tz) -> Vec<Time> {
 async fn hosts(parts: &WebParts, visit: &Visit, ask: &DecideAsk) -> Vec<Host> {
     let users = visit.config.users.iter().filter(|(user, _)| ask.user_ids.contains(&user.id));
     let calendars: Vec<_> = users.flat_map(|(user, _)| user.calendars_read()).collect();
-    let age = parts.scheduler.stale_after(&visit.config, &calendars);
-    let max_age = (age < Duration::MAX).then_some(age);
+    let max_age = parts.scheduler.stale_after(&visit.config, &calendars);
     let need = Freshness { max_age, deadline: parts.settings.facts_deadline };
     parts.scheduler.hosts(&visit.config, &ask.user_ids, need).await
 }

@@ -11,6 +11,7 @@ mod provider;
 mod sender;
 mod stage;
 mod syncs;
+mod watches;
 mod webhooks;
 
 pub(crate) use mailer::ScriptedMailer;

@@ -1,20 +1,28 @@
 //! A provider in memory: its calendars change as told, and it fails as told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::limits::ProviderLimits;
-use agentcal_engine::model::ProviderKind;
+use agentcal_engine::model::{ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, ResourceChange,
-    SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
+    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError,
+    ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
+    WrittenEvent,
 };
+use agentcal_engine::signed::{CalendarBell, SIGNING_KEY_LEN, SigningKeys};
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+/// What doorbells are signed with in these tests.
+pub(crate) fn signing_keys() -> SigningKeys {
+    SigningKeys::new(Zeroizing::new([7; SIGNING_KEY_LEN]), [])
+}
 
 #[derive(Default)]
 struct Events {
@@ -37,20 +45,85 @@ struct Script {
     sync_errors: VecDeque<ProviderError>,
     always: Option<ProviderError>,
     write_errors: VecDeque<ProviderError>,
+    grants: Option<Grants>,
+    watch_errors: VecDeque<ProviderError>,
+    unwatch_errors: VecDeque<ProviderError>,
+    watch_log: Vec<String>,
     asked: Asked,
     busy: BTreeMap<CalendarId, u32>,
 }
 
+/// How watches are granted.
+#[derive(Clone)]
+struct Grants {
+    lasts: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+/// Answers wait at it while it is shut.
+struct Gate {
+    passes: Semaphore,
+    is_open: Mutex<bool>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { passes: Semaphore::new(0), is_open: Mutex::new(true) }
+    }
+}
+
+impl Gate {
+    fn shut(&self) {
+        *self.is_open.lock().unwrap() = false;
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.passes.add_permits(1_000);
+    }
+
+    async fn pass(&self) {
+        if !*self.is_open.lock().unwrap() {
+            self.passes.acquire().await.unwrap().forget();
+        }
+    }
+}
+
 pub(crate) struct ScriptedProvider {
+    kind: ProviderKind,
     script: Mutex<Script>,
-    gate: Semaphore,
-    open: Mutex<bool>,
+    gate: Gate,
+    watch_gate: Gate,
     limits: Mutex<ProviderLimits>,
 }
 
 impl ScriptedProvider {
-    pub(crate) fn new() -> Self {
-        Self { script: Mutex::default(), gate: Semaphore::new(0), open: Mutex::new(true), limits: Mutex::default() }
+    pub(crate) fn new(kind: ProviderKind) -> Self {
+        Self {
+            kind,
+            script: Mutex::default(),
+            gate: Gate::default(),
+            watch_gate: Gate::default(),
+            limits: Mutex::default(),
+        }
+    }
+
+    /// From now on calendars can be watched, each for so long.
+    pub(crate) fn grant_watches(&self, lasts: Duration, clock: Arc<dyn Clock>) {
+        self.script.lock().unwrap().grants = Some(Grants { lasts, clock });
+    }
+
+    pub(crate) fn fail_watches(&self, errors: impl IntoIterator<Item = ProviderError>) {
+        self.script.lock().unwrap().watch_errors.extend(errors);
+    }
+
+    pub(crate) fn fail_unwatches(&self, errors: impl IntoIterator<Item = ProviderError>) {
+        self.script.lock().unwrap().unwatch_errors.extend(errors);
+    }
+
+    /// What was asked about watches, in order.
+    pub(crate) fn watch_log(&self) -> Vec<String> {
+        self.script.lock().unwrap().watch_log.clone()
     }
 
     /// Somebody puts an event into a calendar, moves it, or with `None` deletes it.
@@ -100,18 +173,20 @@ impl ScriptedProvider {
 
     /// From now on every sync waits at the gate after it read what it will answer.
     pub(crate) fn shut_gate(&self) {
-        *self.open.lock().unwrap() = false;
+        self.gate.shut();
     }
 
     pub(crate) fn open_gate(&self) {
-        *self.open.lock().unwrap() = true;
-        self.gate.add_permits(1_000);
+        self.gate.open();
     }
 
-    async fn pass_gate(&self) {
-        if !*self.open.lock().unwrap() {
-            self.gate.acquire().await.unwrap().forget();
-        }
+    /// From now on every watch waits at its gate once it was granted.
+    pub(crate) fn shut_watch_gate(&self) {
+        self.watch_gate.shut();
+    }
+
+    pub(crate) fn open_watch_gate(&self) {
+        self.watch_gate.open();
     }
 
     /// One request at a time in a calendar; anything else is a bug of the scheduler.
@@ -121,6 +196,28 @@ impl ScriptedProvider {
         *busy += 1;
         assert_eq!(*busy, 1, "two requests at once in one calendar");
         Inside { provider: self, calendar_id }
+    }
+
+    fn grant(
+        &self,
+        calendar: &CalendarRef,
+        doorbell: Option<&Doorbell>,
+        previous: Option<&WatchHandle>,
+    ) -> Result<Watched, ProviderError> {
+        let mut script = self.script.lock().unwrap();
+        let (Some(doorbell), Some(grants)) = (doorbell, script.grants.clone()) else { return Ok(Watched::POLLING) };
+        let rings = CalendarBell { account_id: calendar.account_id, calendar_id: calendar.calendar_id };
+        assert_eq!(CalendarBell::verify(&doorbell.secret, &signing_keys()), Some(rings));
+        let number = 1 + script.watch_log.iter().filter(|line| line.starts_with("watch ")).count();
+        let name = format!("w{number}");
+        if let Some(error) = script.watch_errors.pop_front() {
+            script.watch_log.push("failed".into());
+            return Err(error);
+        }
+        let after = previous.map_or(String::new(), |previous| format!(" beside {}", previous.0));
+        script.watch_log.push(format!("watch {name}{after}"));
+        let watch = Watch { state: WatchState::Push, expires_at: Some(grants.clock.now() + grants.lasts) };
+        Ok(Watched { watch, handle: Some(WatchHandle(name)), renewed: false })
     }
 
     fn read(&self, calendar_id: CalendarId, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
@@ -174,7 +271,7 @@ pub(crate) fn event_name(booking_id: BookingId) -> String {
 #[async_trait]
 impl Provider for ScriptedProvider {
     fn kind(&self) -> ProviderKind {
-        ProviderKind::Sandbox
+        self.kind
     }
 
     async fn discover(&self, _: &Credentials) -> Result<Discovery, ProviderError> {
@@ -183,17 +280,29 @@ impl Provider for ScriptedProvider {
 
     async fn watch(
         &self,
-        _: &CalendarRef,
-        _: Option<&Doorbell>,
-        _: Option<&WatchHandle>,
+        calendar: &CalendarRef,
+        doorbell: Option<&Doorbell>,
+        previous: Option<&WatchHandle>,
     ) -> Result<Watched, ProviderError> {
-        Ok(Watched::POLLING)
+        let watched = self.grant(calendar, doorbell, previous);
+        self.watch_gate.pass().await;
+        watched
+    }
+
+    async fn unwatch(&self, _: &CalendarRef, handle: &WatchHandle) -> Result<(), ProviderError> {
+        let mut script = self.script.lock().unwrap();
+        if let Some(error) = script.unwatch_errors.pop_front() {
+            script.watch_log.push(format!("{} is not ended", handle.0));
+            return Err(error);
+        }
+        script.watch_log.push(format!("end {}", handle.0));
+        Ok(())
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
         let _inside = self.enter(calendar.calendar_id);
         let page = self.read(calendar.calendar_id, request);
-        self.pass_gate().await;
+        self.gate.pass().await;
         page
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use agentcal_actors::{Freshness, Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
+use agentcal_actors::{Doorbells, Freshness, Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
 use agentcal_engine::calendar::request::{
     BookRequest, Choice, CommitAnswer, CommitKind, CommitRequest, Intent, Made, Meeting,
 };
@@ -27,6 +27,7 @@ use agentcal_store_vault::KeyRing;
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
+use super::provider::signing_keys;
 use super::{ScriptedMailer, ScriptedProvider, ScriptedSender};
 
 /// Longest wait for anything.
@@ -148,6 +149,22 @@ impl Stage {
         terms: impl Into<Terms>,
         adjust: impl FnOnce(&mut SchedulerSettings),
     ) -> Self {
+        Self::build(user_count, terms.into(), adjust, None).await
+    }
+
+    /// The same with a provider that rings, and grants watches for so long.
+    pub(crate) async fn set_watched(user_count: usize, lasts: Duration) -> Self {
+        let stage = Self::build(user_count, SchedulingMode::Individual.into(), |_| {}, Some(lasts)).await;
+        assert!(stage.scheduler.synced(stage.account_id(), &stage.calendars(), PATIENCE).await, "first syncs end");
+        stage
+    }
+
+    async fn build(
+        user_count: usize,
+        terms: Terms,
+        adjust: impl FnOnce(&mut SchedulerSettings),
+        watches_last: Option<Duration>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(JumpingClock {
             began: Instant::now(),
@@ -170,8 +187,12 @@ impl Stage {
             ..SchedulerSettings::default()
         };
         adjust(&mut settings);
-        let (tenant, users, event_type) = seed(&store, &*entropy, user_count, terms.into()).await;
-        let provider = Arc::new(ScriptedProvider::new());
+        let kind = if watches_last.is_some() { ProviderKind::Google } else { ProviderKind::Sandbox };
+        let (tenant, users, event_type) = seed(&store, &*entropy, (kind, user_count), terms).await;
+        let provider = Arc::new(ScriptedProvider::new(kind));
+        if let Some(lasts) = watches_last {
+            provider.grant_watches(lasts, Arc::clone(&clock) as _);
+        }
         let chance = Arc::new(Chance::default());
         let sender = Arc::new(ScriptedSender::default());
         let mailer = Arc::new(ScriptedMailer::default());
@@ -199,6 +220,10 @@ impl Stage {
 
     pub(crate) fn calendars(&self) -> Vec<CalendarId> {
         self.users.iter().map(|user| user.home_calendar_id).collect()
+    }
+
+    pub(crate) fn fresh_calendar_id(&self) -> CalendarId {
+        CalendarId::mint(self.clock.now(), &*self.chance)
     }
 
     /// A new scheduler on the same store, as after a restart of the process.
@@ -292,6 +317,7 @@ async fn start(
         providers: Providers::new().with(Arc::clone(outside.provider) as _),
         clock: Arc::clone(clock) as _,
         entropy: Arc::clone(chance) as _,
+        doorbells: Doorbells::at("https://cal.example.com", false, Arc::new(signing_keys())),
         peers: None,
         webhooks: Some(Webhooks { store: Arc::new(store.clone()), sender: Arc::clone(outside.sender) as _ }),
         jobs: Some(Jobs { store: Arc::new(store.clone()), mailer: Some(Arc::clone(outside.mailer) as _) }),
@@ -304,7 +330,7 @@ async fn start(
 async fn seed(
     store: &SqliteStore,
     entropy: &dyn Entropy,
-    user_count: usize,
+    (kind, user_count): (ProviderKind, usize),
     terms: Terms,
 ) -> (Tenant, Vec<User>, EventType) {
     let now = MIDNIGHT;
@@ -324,7 +350,7 @@ async fn seed(
     let connection = Connection {
         id: ConnectionId::mint(now, entropy),
         account_id: account.id,
-        provider: ProviderKind::Sandbox,
+        provider: kind,
         display_name: "sandbox".into(),
         owner_addresses: Vec::new(),
         status: ConnectionStatus::Syncing,
@@ -351,7 +377,7 @@ fn calendar(connection: &Connection, number: usize, id: CalendarId) -> Calendar 
         id,
         account_id: connection.account_id,
         connection_id: Some(connection.id),
-        provider: ProviderKind::Sandbox,
+        provider: connection.provider,
         provider_calendar_id: format!("calendar {number}"),
         name: format!("Calendar {number}"),
         timezone: Tz::UTC,

@@ -35,7 +35,7 @@ fn facts(person: &Person, seed: u64, calendar_id: CalendarId, account_id: Accoun
         account_id,
         epoch: Epoch(1),
         revision: 1,
-        knowledge: Knowledge::Synced { as_of: FIRST_DAY, window },
+        knowledge: Knowledge::Synced { as_of: FIRST_DAY, window, watched_until: None },
         instances,
         claims: Vec::new(),
         echoes: Vec::new(),

@@ -68,7 +68,7 @@ fn host(rules: AvailabilityRules, busy: &[TimeRange]) -> Host {
         account_id,
         epoch: Epoch(1),
         revision: 1,
-        knowledge: Knowledge::Synced { as_of: NOW, window },
+        knowledge: Knowledge::Synced { as_of: NOW, window, watched_until: None },
         instances: busy.iter().map(|&range| ExternalInstance { range, booking_id: None, blocks: true }).collect(),
         claims: Vec::new(),
         echoes: Vec::new(),

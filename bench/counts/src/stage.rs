@@ -57,6 +57,7 @@ impl Stage {
             providers: providers.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            doorbells: None,
             peers: None,
             webhooks: None,
             jobs: None,

@@ -226,6 +226,7 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
         providers,
         clock: Arc::clone(clock),
         entropy: dice,
+        doorbells: None,
         peers,
         webhooks: None,
         jobs: None,

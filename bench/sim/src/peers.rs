@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agentcal_actors::Scheduler;
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, UnavailableReason};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{Clock, Entropy, FactsWanted, NodeRecord, PeerError, Peers};
@@ -121,8 +122,12 @@ impl Peers for SimPeers {
             .map(|wanted| match wanted.max_age {
                 None => json!({ "calendar_id": wanted.calendar_id }),
                 Some(age) => {
-                    let max_age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-                    json!({ "calendar_id": wanted.calendar_id, "max_age_ms": max_age_ms })
+                    let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+                    json!({
+                        "calendar_id": wanted.calendar_id,
+                        "max_age_ms": millis(age.polled),
+                        "watched_max_age_ms": millis(age.watched),
+                    })
                 }
             })
             .collect();
@@ -130,8 +135,15 @@ impl Peers for SimPeers {
         parse(&self.ask(owner, "/internal/v1/facts", &body, Within { receipt: deadline, answer: deadline }).await?)
     }
 
-    async fn bell(&self, owner: &NodeRecord, account_id: AccountId, calendar_id: CalendarId) -> Result<(), PeerError> {
-        self.notify(owner, "/internal/v1/bell", &json!({ "account_id": account_id, "calendar_id": calendar_id })).await
+    async fn bell(
+        &self,
+        owner: &NodeRecord,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        ring: Ring,
+    ) -> Result<(), PeerError> {
+        let body = json!({ "account_id": account_id, "calendar_id": calendar_id, "ring": ring });
+        self.notify(owner, "/internal/v1/bell", &body).await
     }
 
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError> {

@@ -287,7 +287,7 @@ impl Truths<'_> {
         let now = self.view.now();
         let window = TimeRange { start: now.plus_micros(-DAY_US), end: now.plus_micros(400 * DAY_US) };
         match self.world.places.iter().find(|place| place.calendar_id == calendar_id) {
-            Some(place) => self.facts_of(place, Knowledge::Synced { as_of: now, window }),
+            Some(place) => self.facts_of(place, Knowledge::Synced { as_of: now, window, watched_until: None }),
             None => self.assemble(calendar_id, Knowledge::Internal, Vec::new()),
         }
     }

@@ -150,7 +150,7 @@ mod tests {
             account_id: account(),
             epoch: Epoch(1),
             revision,
-            knowledge: Knowledge::Synced { as_of: at(0), window: hours(-48, 1_000) },
+            knowledge: Knowledge::Synced { as_of: at(0), window: hours(-48, 1_000), watched_until: None },
             instances: vec![ExternalInstance { range: hours(5, 6), booking_id: Some(booking_id(1)), blocks: true }],
             claims: Vec::new(),
             echoes: Vec::new(),
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn older_loads_and_renewals_change_nothing() {
-        let later = Knowledge::Synced { as_of: at(60), window: hours(-48, 1_000) };
+        let later = Knowledge::Synced { as_of: at(60), window: hours(-48, 1_000), watched_until: None };
         let mut keeper = FactsKeeper::new(source(7));
         keeper.handle_renewed(6, later);
         assert_eq!(keeper.facts().as_of(), Some(at(0)));

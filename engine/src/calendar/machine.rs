@@ -2,14 +2,15 @@
 //!
 //! Two lanes. Commits wait in a bounded queue and are made one at a time; whatever else would begin meanwhile steps aside
 //! for them, a few times. The provider's lane holds one sync or one batch of writebacks, never both: a sync that runs
-//! beside a write could take the event for deleted that is just being made.
+//! beside a write could take the event for deleted that is just being made. The watch is seen to beside both.
 
 use std::collections::VecDeque;
 
-use crate::ports::{Entropy, ProviderError, SyncPage};
+use crate::ports::{Entropy, ProviderError, SyncPage, Watched};
 use crate::time::Timestamp;
 
-use super::sync::{Saved, SyncEffect, SyncMachine, Why};
+use super::sync::{Saved, SyncEffect, SyncMachine, SyncOutcome, Why};
+use super::watch::{Ring, WatchEffect, WatchMachine};
 
 /// Times a due sync or writeback steps aside for commits before it takes its turn.
 pub const YIELDS_MAX: u32 = 3;
@@ -23,6 +24,8 @@ pub enum MachineEffect<C> {
     Expired(C),
     /// Carry this out for the sync.
     Sync(Box<SyncEffect>),
+    /// Carry this out for the watch.
+    Watch(Box<WatchEffect>),
     /// Write what is due to the provider; answer with [`CalendarMachine::handle_writebacks_ended`].
     WriteBack,
 }
@@ -53,6 +56,8 @@ pub struct MachinePicture {
     pub writing: bool,
     /// Failed syncs in a row.
     pub failures: u32,
+    /// Until when the provider rings, in microseconds since 1970; `None` where it does not.
+    pub watched_until_us: Option<i64>,
     /// When the next sync is due, in microseconds since 1970; `None` while one is under way, and without a provider.
     pub sync_due_at_us: Option<i64>,
 }
@@ -61,6 +66,7 @@ pub struct MachinePicture {
 #[derive(Debug)]
 pub struct CalendarMachine<C> {
     sync: Option<SyncMachine>,
+    watch: WatchMachine,
     queue: VecDeque<Waiting<C>>,
     queue_len_max: usize,
     committing: bool,
@@ -74,9 +80,15 @@ pub struct CalendarMachine<C> {
 
 impl<C> CalendarMachine<C> {
     /// A machine at rest. `sync` is `None` for internal calendars, which have no provider.
-    pub fn new(sync: Option<SyncMachine>, queue_len_max: usize) -> Self {
+    pub fn new(sync: Option<SyncMachine>, watch: WatchMachine, queue_len_max: usize, now: Timestamp) -> Self {
+        let standing = watch.standing(now);
+        let sync = sync.map(|mut sync| {
+            sync.handle_watch(standing);
+            sync
+        });
         Self {
             sync,
+            watch,
             queue: VecDeque::new(),
             queue_len_max,
             committing: false,
@@ -109,9 +121,40 @@ impl<C> CalendarMachine<C> {
     /// A bell: something may have changed at the provider. A rung sync steps aside for nobody, since a commit may be waiting
     /// for what it finds.
     pub fn handle_bell(&mut self, now: Timestamp) {
-        if let Some(sync) = &mut self.sync {
+        self.with_sync(now, |sync| sync.handle_bell(now));
+    }
+
+    /// The provider rings. What it says of the watch is seen to once a sync has succeeded.
+    pub fn handle_ring(&mut self, ring: Ring, now: Timestamp) {
+        self.watch.handle_ring(ring, now);
+        let standing = self.watch.standing(now);
+        self.with_sync(now, |sync| {
+            sync.handle_watch(standing);
             sync.handle_bell(now);
-        }
+        });
+    }
+
+    /// The provider answered whether it watches the calendar. What changed before a watch stood is looked for at once.
+    pub fn handle_watched(&mut self, answer: Result<Watched, ProviderError>, now: Timestamp, entropy: &dyn Entropy) {
+        let is_new = self.watch.handle_watched(answer, now, entropy);
+        let standing = self.watch.standing(now);
+        self.with_sync(now, |sync| {
+            sync.handle_watch(standing);
+            if is_new {
+                sync.handle_bell(now);
+            }
+        });
+    }
+
+    /// The store answered the save of a watch.
+    pub fn handle_watch_saved(&mut self, saved: Saved, now: Timestamp) {
+        self.watch.handle_saved(saved, now);
+        self.advance(now);
+    }
+
+    /// The provider ended a watch, or did not.
+    pub fn handle_watch_ended(&mut self, answer: Result<(), ProviderError>, now: Timestamp) {
+        self.watch.handle_ended(answer, now);
         self.advance(now);
     }
 
@@ -182,7 +225,8 @@ impl<C> CalendarMachine<C> {
 
     /// Whether nothing is queued, begun or under way.
     pub fn is_at_rest(&self) -> bool {
-        self.queue.is_empty() && !self.committing && self.lane == Lane::Free && self.effects.is_empty()
+        let is_free = self.queue.is_empty() && !self.committing && self.lane == Lane::Free;
+        is_free && self.watch.is_at_rest() && self.effects.is_empty()
     }
 
     /// Whether no commit is queued or being made.
@@ -193,6 +237,11 @@ impl<C> CalendarMachine<C> {
     /// The sync machine, where the calendar has a provider.
     pub fn sync(&self) -> Option<&SyncMachine> {
         self.sync.as_ref()
+    }
+
+    /// The watch machine.
+    pub fn watch(&self) -> &WatchMachine {
+        &self.watch
     }
 
     /// Commits waiting.
@@ -208,6 +257,7 @@ impl<C> CalendarMachine<C> {
             syncing: self.lane == Lane::Syncing,
             writing: self.lane == Lane::Writing,
             failures: self.sync.as_ref().map_or(0, |sync| sync.state().failures),
+            watched_until_us: self.watch.record().watch.expires_at.map(|until| until.as_micros()),
             sync_due_at_us: self.poll_timeout().map(|(at, _)| at.as_micros()),
         }
     }
@@ -221,7 +271,10 @@ impl<C> CalendarMachine<C> {
 
     fn advance(&mut self, now: Timestamp) {
         self.begin_commit(now);
-        self.drain_sync();
+        self.drain_sync(now);
+        while let Some(effect) = self.watch.poll_effect() {
+            self.effects.push_back(MachineEffect::Watch(Box::new(effect)));
+        }
         if self.lane == Lane::Free && !self.closed {
             self.begin_in_lane(now);
         }
@@ -239,9 +292,12 @@ impl<C> CalendarMachine<C> {
         }
     }
 
-    fn drain_sync(&mut self) {
+    fn drain_sync(&mut self, now: Timestamp) {
         let Some(sync) = &mut self.sync else { return };
         while let Some(effect) = sync.poll_effect() {
+            if matches!(&effect, SyncEffect::Ended(end) if end.outcome != SyncOutcome::Failed) && !self.closed {
+                self.watch.handle_synced(now);
+            }
             self.effects.push_back(MachineEffect::Sync(Box::new(effect)));
         }
         if self.lane == Lane::Syncing && !sync.is_running() {
@@ -275,7 +331,7 @@ impl<C> CalendarMachine<C> {
         self.lane = Lane::Syncing;
         self.wrote_last = false;
         self.yields = 0;
-        self.drain_sync();
+        self.drain_sync(now);
     }
 }
 

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod request;
 mod schedule;
 pub mod sync;
+pub mod watch;
 pub mod writeback;
 
 /// Failures in a row after which a calendar counts as unknown and its connection is shown as `error`.

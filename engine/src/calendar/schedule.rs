@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::facts::MaxAge;
 use crate::model::{ConnectionStatus, WINDOW_DAYS_MAX};
 use crate::ports::{Entropy, ProviderError};
 use crate::time::{DAY_US, TimeRange, Timestamp};
@@ -28,13 +29,16 @@ pub fn window_at(now: Timestamp) -> TimeRange {
     TimeRange { start, end: now.plus_micros(SYNC_DAYS_AHEAD * DAY_US) }
 }
 
-/// Time between two polls: of a calendar that changes now, and of one that has long been quiet.
+/// Time between two syncs nobody rang for: of a calendar that changes now, of one that has long been quiet, and of one whose
+/// provider rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// While it changes.
     pub fast: Duration,
     /// While it is quiet.
     pub slow: Duration,
+    /// While a watch stands.
+    pub swept: Duration,
 }
 
 impl Pace {
@@ -43,9 +47,13 @@ impl Pace {
         self.fast.saturating_mul(1 << doublings).min(self.slow).max(self.fast.min(self.slow))
     }
 
-    /// Age beyond which facts count as stale: two of the longer intervals.
-    pub fn stale_after(&self) -> Duration {
-        self.slow.max(self.fast) * 2
+    pub(crate) fn swept(&self) -> Duration {
+        self.swept.max(self.slow).max(self.fast)
+    }
+
+    /// Age beyond which facts count as stale: two of the longer intervals, or two sweeps.
+    pub fn stale_after(&self) -> MaxAge {
+        MaxAge { polled: self.slow.max(self.fast) * 2, watched: self.swept() * 2 }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::time::{TimeRange, Timestamp};
 use super::FAILURES_UNTIL_ERROR;
 use super::backoff::shorten;
 use super::schedule::{is_final, needs_wider, retry_wait, status_after};
+use super::watch::Standing;
 
 pub use super::schedule::{Pace, SYNC_DAYS_AHEAD, SYNC_DAYS_AHEAD_MIN, SYNC_DAYS_BEHIND, window_at};
 
@@ -69,14 +70,8 @@ pub struct SyncEnd {
 pub enum SyncEffect {
     /// Ask the provider; answer with [`SyncMachine::handle_page`].
     Fetch(SyncRequest),
-    /// Save a page; answer with [`SyncMachine::handle_saved`]. With the last page of a full sync, ask the provider how
-    /// changes will be noticed, and keep that too.
-    Save {
-        /// What to save.
-        save: SaveSync,
-        /// Whether to ask for the watch.
-        renews_watch: bool,
-    },
+    /// Save a page; answer with [`SyncMachine::handle_saved`].
+    Save(SaveSync),
     /// Save a failure, or a dropped cursor; answer with [`SyncMachine::handle_failure_saved`].
     SaveFailure(SyncFailure),
     /// Compare our events with what the sync saw; answer with [`SyncMachine::handle_compared`].
@@ -119,6 +114,8 @@ struct Run {
     kind: SyncKind,
     began_at: Timestamp,
     noticed_at: Timestamp,
+    /// The watch that stood when it began: it rings for whatever this run does not see any more.
+    watched: Option<Standing>,
     window: TimeRange,
     pages: u32,
     shadow_begun: bool,
@@ -156,6 +153,7 @@ pub struct SyncMachine {
     compare_due: bool,
     /// What the cursor stands for no longer counts: the next run reads everything again.
     full_wanted: bool,
+    watched: Option<Standing>,
     effects: VecDeque<SyncEffect>,
 }
 
@@ -174,6 +172,7 @@ impl SyncMachine {
             not_before,
             compare_due: true,
             full_wanted: false,
+            watched: None,
             effects: VecDeque::new(),
         }
     }
@@ -223,6 +222,11 @@ impl SyncMachine {
         self.handle_bell(now);
     }
 
+    /// A watch stands from now on, or none does any more. Runs that begin later rest on it.
+    pub fn handle_watch(&mut self, watched: Option<Standing>) {
+        self.watched = watched;
+    }
+
     /// Whether a run should begin, and why.
     pub fn wants_run(&self, now: Timestamp) -> Option<Why> {
         match self.poll_timeout() {
@@ -261,8 +265,10 @@ impl SyncMachine {
             (Some(_), Some(window)) if !needs_wider(window, now) => (SyncKind::Incremental, window),
             _ => (SyncKind::Full, window_at(now)),
         };
+        let watched = self.watched.filter(|watched| now < watched.until);
         let changed = BTreeMap::new();
-        self.fetch(Run { kind, began_at: now, noticed_at, window, pages: 0, shadow_begun: false, changed }, None);
+        let run = Run { kind, began_at: now, noticed_at, watched, window, pages: 0, shadow_begun: false, changed };
+        self.fetch(run, None);
     }
 
     /// The provider answered.
@@ -353,10 +359,20 @@ impl SyncMachine {
             synced_at: Some(run.began_at),
             generation: self.generation_of(run),
             failures: 0,
-            due_at: now + shorten(self.pace.interval(quiet_syncs), entropy),
+            due_at: self.due_after(run, quiet_syncs, now, entropy),
             quiet_syncs,
+            watched_until: run.watched.map(|watched| watched.until),
             last_error: None,
         }
+    }
+
+    /// Seldom while the provider rings, and then no later than the watch wants to be looked at, or ends.
+    fn due_after(&self, run: &Run, quiet_syncs: u32, now: Timestamp, entropy: &dyn Entropy) -> Timestamp {
+        let polled = now + shorten(self.pace.interval(quiet_syncs), entropy);
+        let Some(watched) = run.watched else { return polled };
+        let swept = (now + shorten(self.pace.swept(), entropy)).min(watched.until);
+        let swept = if now < watched.renew_at { swept.min(watched.renew_at) } else { swept };
+        if now < watched.until { swept } else { polled }
     }
 
     fn generation_of(&self, run: &Run) -> u64 {
@@ -378,15 +394,13 @@ impl SyncMachine {
                 Next::Page(_) => None,
                 Next::Finish(state) => Some((**state).clone()),
             },
-            watch: None,
         };
-        let renews_watch = run.kind == SyncKind::Full && save.finish.is_some();
         if run.kind == SyncKind::Full {
             run.shadow_begun = true;
             // A resource may come again on a later page; the store lets that one win.
             run.changed.clear();
         }
-        self.effects.push_back(SyncEffect::Save { save, renews_watch });
+        self.effects.push_back(SyncEffect::Save(save));
         self.phase = Phase::Saving(run, next);
     }
 

@@ -78,6 +78,22 @@ pub struct Watch {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Watch {
+    /// By asking at intervals.
+    pub const POLLING: Self = Self { state: WatchState::Polling, expires_at: None };
+
+    /// How changes are noticed at an instant: a push watch that ran out is none, whether or not anybody has noticed yet.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        if self.state == WatchState::Push && self.until(now).is_none() { Self::POLLING } else { self }
+    }
+
+    /// Until when the provider rings, where it does.
+    pub fn until(self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at.filter(|until| self.state == WatchState::Push && now < *until)
+    }
+}
+
 /// A calendar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {

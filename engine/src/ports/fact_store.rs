@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::FAILURES_UNTIL_ERROR;
 use crate::facts::{ExternalInstance, FactSource, Knowledge, UnknownReason};
 use crate::ids::{AccountId, BookingId, CalendarId};
-use crate::model::{Calendar, Connection, ConnectionStatus, ExternalState, ProviderKind, Tenant, Watch};
+use crate::model::{Calendar, Connection, ConnectionStatus, ExternalState, ProviderKind, Tenant, Watch, WatchState};
 use crate::shard::{Epoch, NodeId};
 use crate::time::{TimeRange, Timestamp};
 
-use super::{ResourceChange, StoreError, SyncCursor};
+use super::{ResourceChange, StoreError, SyncCursor, WatchHandle};
 
 /// Facts leave out instances and claims that ended longer ago than this by the store's clock: no decision about the future
 /// rests on them (a day in any zone and the longest buffers together are shorter), and history must cost nothing.
@@ -35,6 +35,8 @@ pub struct SyncState {
     pub due_at: Timestamp,
     /// Syncs in a row that brought no change; polling adapts to it.
     pub quiet_syncs: u32,
+    /// Until when the provider rings for what changed after `synced_at`; `None` where it does not.
+    pub watched_until: Option<Timestamp>,
     /// The last failure, in words that name nobody.
     pub last_error: Option<String>,
 }
@@ -52,6 +54,7 @@ impl SyncState {
             failures: failed.failures,
             due_at: failed.due_at,
             quiet_syncs: failed.quiet_syncs,
+            watched_until: self.watched_until,
             last_error: failed.last_error.clone(),
         }
     }
@@ -68,7 +71,7 @@ impl SyncState {
             }
             Some(_) if self.failures >= FAILURES_UNTIL_ERROR => Knowledge::Unknown(UnknownReason::ProviderError),
             Some(_) => match (self.synced_at, self.window) {
-                (Some(as_of), Some(window)) => Knowledge::Synced { as_of, window },
+                (Some(as_of), Some(window)) => Knowledge::Synced { as_of, window, watched_until: self.watched_until },
                 _ => Knowledge::Unknown(UnknownReason::NotSynced),
             },
         }
@@ -86,6 +89,8 @@ pub struct CalendarRecord {
     pub connection: Option<Connection>,
     /// Where its sync stands.
     pub sync: SyncState,
+    /// What is kept of its watch.
+    pub watch: WatchRecord,
     /// Its facts; `knowledge` follows from `connection` and `sync` (see `SyncState::knowledge`).
     pub facts: FactSource,
     /// The e-mail addresses of users whose `calendar_id` this is.
@@ -109,8 +114,6 @@ pub struct SaveSync {
     pub changes: Vec<ResourceChange>,
     /// With the last page: the state to keep. Its generation becomes the one that counts and every other's rows go.
     pub finish: Option<SyncState>,
-    /// With the last page: how changes are noticed from now on.
-    pub watch: Option<Watch>,
 }
 
 /// A sync that failed.
@@ -125,6 +128,53 @@ pub struct SyncFailure {
     /// Failures, due time, quiet syncs and last error are kept; the cursor is dropped where it has none. The rest stays as it
     /// is, since what was read is for [`SaveSync`] to say.
     pub state: SyncState,
+}
+
+/// What is kept of how changes of a calendar are noticed. None of it is secret: ending or renewing a watch takes the
+/// connection's credentials as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchRecord {
+    /// How, and until when.
+    pub watch: Watch,
+    /// Where the provider was told to ring.
+    pub url: Option<String>,
+    /// What it takes to end or renew the watch.
+    pub handle: Option<WatchHandle>,
+    /// Watches that another one took the place of, and that still have to be ended.
+    pub outdated: Vec<OutdatedWatch>,
+    /// When the provider is next asked for a watch: a renewal, or another try.
+    pub due_at: Timestamp,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+impl Default for WatchRecord {
+    fn default() -> Self {
+        let watch = Watch { state: WatchState::None, expires_at: None };
+        Self { watch, url: None, handle: None, outdated: Vec::new(), due_at: Timestamp::default(), failures: 0 }
+    }
+}
+
+/// A watch nobody needs any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutdatedWatch {
+    /// What it takes to end it.
+    pub handle: WatchHandle,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}
+
+/// What became of a calendar's watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveWatch {
+    /// The calendar's account.
+    pub account_id: AccountId,
+    /// The calendar.
+    pub calendar_id: CalendarId,
+    /// The ownership this is done under.
+    pub epoch: Epoch,
+    /// What to keep.
+    pub record: WatchRecord,
 }
 
 /// A calendar whose time has come.
@@ -167,12 +217,15 @@ pub trait FactStore: Send + Sync {
     ) -> Result<Option<FactSource>, StoreError>;
     /// Which account a calendar belongs to.
     async fn account_of_calendar(&self, calendar_id: CalendarId) -> Result<Option<AccountId>, StoreError>;
-    /// Saves a page of sync. Returns the calendar's revision, raised if the page finished a sync that changed rows of the
+    /// Saves a page of sync. With the first sync that ends, a calendar that is not watched counts as polled. Returns the calendar's revision, raised if the page finished a sync that changed rows of the
     /// generation that counts, its window or its knowledge; `None` when the epoch is superseded or the calendar is gone.
     async fn save_sync(&self, save: &SaveSync) -> Result<Option<u64>, StoreError>;
     /// Saves a failure; raises the revision only if the calendar's knowledge changes by it. Returns the revision, `None`
     /// when the calendar is gone.
     async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError>;
+    /// Keeps what became of a calendar's watch; false, and nothing is kept, when the epoch is superseded or the calendar is
+    /// gone. Facts do not change by it, so no revision is raised.
+    async fn save_watch(&self, save: &SaveWatch) -> Result<bool, StoreError>;
     /// Calendars (never internal ones) whose sync is due, most overdue first. `owner`: those in shards of this node only,
     /// where the store can tell; a store of one node need not.
     async fn due_calendars(

@@ -23,7 +23,8 @@ pub use booking_store::{BookingFilter, BookingStore, BookingStoreItem, Writeback
 pub use chance::{Clock, Entropy};
 pub use fact_cache::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache};
 pub use fact_store::{
-    CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, SaveSync, SyncFailure, SyncState,
+    CalendarRecord, DueCalendar, ExternalObservation, FACTS_PAST, FactStore, OutdatedWatch, SaveSync, SaveWatch,
+    SyncFailure, SyncState, WatchRecord,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
 pub use jobs::{ClaimedMail, ClaimedNotice, JOB_CANCELLED, JobNext, JobResult, JobStore, MailClaim};

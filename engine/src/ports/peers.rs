@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::calendar::request::{CommitAnswer, CommitRequest};
-use crate::facts::CalendarFacts;
+use crate::calendar::watch::Ring;
+use crate::facts::{CalendarFacts, MaxAge};
 use crate::ids::{AccountId, CalendarId};
 
 use super::NodeRecord;
@@ -31,7 +32,7 @@ pub struct FactsWanted {
     /// Which.
     pub calendar_id: CalendarId,
     /// Facts older than this are renewed first; `None`: whatever is known will do.
-    pub max_age: Option<Duration>,
+    pub max_age: Option<MaxAge>,
 }
 
 /// Requests to the owners of shards. Each makes one hop: an owner that is none refuses instead of passing on.
@@ -55,8 +56,14 @@ pub trait Peers: Send + Sync {
         deadline: Duration,
     ) -> Result<Vec<Arc<CalendarFacts>>, PeerError>;
 
-    /// Rings a calendar at its owner: something may have changed at its provider. Carries no truth.
-    async fn bell(&self, owner: &NodeRecord, account_id: AccountId, calendar_id: CalendarId) -> Result<(), PeerError>;
+    /// Rings a calendar at its owner: its provider says something. Carries no truth.
+    async fn bell(
+        &self,
+        owner: &NodeRecord,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        ring: Ring,
+    ) -> Result<(), PeerError>;
 
     /// Says that an account's configuration was written. Returns once the owner answers from nothing older.
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError>;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::ExternalInstance;
 use crate::ids::{AccountId, BookingId, CalendarId, ConnectionId};
 use crate::limits::{LimitKind, ProviderLimits};
-use crate::model::{ProviderKind, Watch, WatchState};
+use crate::model::{ProviderKind, Watch};
 use crate::time::{TimeRange, Timestamp};
 
 /// How to reach a provider on somebody's behalf. Kept encrypted; never logged, so `Debug` shows the kind alone.
@@ -252,11 +252,13 @@ pub struct Watched {
     pub watch: Watch,
     /// What it takes to end it; `None` where there is nothing to end.
     pub handle: Option<WatchHandle>,
+    /// Whether this is the watch that stood before, for longer. Otherwise that one goes on beside it, or is gone.
+    pub renewed: bool,
 }
 
 impl Watched {
     /// By asking at intervals.
-    pub const POLLING: Self = Self { watch: Watch { state: WatchState::Polling, expires_at: None }, handle: None };
+    pub const POLLING: Self = Self { watch: Watch::POLLING, handle: None, renewed: false };
 }
 
 /// Why a provider did not do as asked. Texts name no person and no event.

@@ -223,7 +223,8 @@ impl Builder<'_> {
         match raw {
             RawKnowledge::Internal => Knowledge::Internal,
             RawKnowledge::Synced(from, to) => {
-                Knowledge::Synced { as_of: self.base, window: TimeRange { start: self.at(from), end: self.at(to) } }
+                let window = TimeRange { start: self.at(from), end: self.at(to) };
+                Knowledge::Synced { as_of: self.base, window, watched_until: None }
             }
             RawKnowledge::Unknown(number) => Knowledge::Unknown(
                 [

@@ -224,7 +224,11 @@ fn a_collective_meets_when_all_are_free() {
 
 #[test]
 fn lesson_unknown_is_never_free() {
-    let synced = |first, last| Knowledge::Synced { as_of: at("2026-06-01 00:00"), window: span(first, last) };
+    let synced = |first, last| Knowledge::Synced {
+        as_of: at("2026-06-01 00:00"),
+        window: span(first, last),
+        watched_until: None,
+    };
     let partly = people::facts(90, synced("2026-05-20 00:00", "2026-06-03 00:00"), Vec::new());
     let gone = people::facts(91, Knowledge::Unknown(UnknownReason::CalendarGone), Vec::new());
     let hosts = [

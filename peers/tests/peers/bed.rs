@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{Clock, Entropy, FactsWanted, NodeRecord};
@@ -144,8 +145,8 @@ impl Owner for FakeOwner {
         Ok(self.facts.clone())
     }
 
-    fn bell(&self, account_id: AccountId, calendar_id: CalendarId) -> Result<(), NotOwner> {
-        self.note(format!("bell {account_id} {calendar_id}"))
+    fn bell(&self, account_id: AccountId, calendar_id: CalendarId, ring: Ring) -> Result<(), NotOwner> {
+        self.note(format!("bell {account_id} {calendar_id} {ring:?}"))
     }
 
     async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ports::Peers;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::Semaphore;
@@ -41,9 +42,9 @@ fn what_is_asked_and_answered_is_counted() {
         runtime.block_on(async {
             let bed = Bed::with(Behaviour::Answers(released())).await;
             bed.peers.commit(&bed.node, &release(LONG), LONG).await.unwrap();
-            bed.peers.bell(&bed.node, account_id(), calendar_id(1)).await.unwrap();
+            bed.peers.bell(&bed.node, account_id(), calendar_id(1), Ring::Changed).await.unwrap();
             drop(tokio::time::timeout(Duration::ZERO, bed.peers.config_changed(&bed.node, account_id())).await);
-            let gone = bed.peers.bell(&node_at(""), account_id(), calendar_id(1)).await;
+            let gone = bed.peers.bell(&node_at(""), account_id(), calendar_id(1), Ring::Changed).await;
             gone.unwrap_err();
         });
     });
@@ -76,7 +77,7 @@ async fn what_a_hop_costs() {
                     tokio::spawn(async move {
                         for _ in 0..each {
                             match kind {
-                                "bell" => peers.bell(&node, account_id(), calendar_id(1)).await.unwrap(),
+                                "bell" => peers.bell(&node, account_id(), calendar_id(1), Ring::Changed).await.unwrap(),
                                 _ => drop(peers.commit(&node, &release(LONG), LONG).await.unwrap()),
                             }
                         }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::CommitAnswer;
+use agentcal_engine::calendar::watch::Ring;
+use agentcal_engine::facts::MaxAge;
 use agentcal_engine::ports::{FactsWanted, Ownership, PeerError, Peers, ShardMap};
 use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT};
 use agentcal_peers::ShardsPicture;
@@ -41,14 +43,15 @@ async fn facts_come_in_the_order_asked() {
         FakeOwner { facts: vec![samples::facts(2), samples::facts(1)], ..FakeOwner::new(Behaviour::NeverAnswers) };
     let owner = FakeOwner { behaviour: Behaviour::Answers(CommitAnswer::IdempotencyMismatch), ..owner };
     let bed = Bed::start(owner, Setup::default()).await;
+    let max_age = MaxAge { polled: Duration::from_millis(1_500), watched: Duration::from_secs(2) };
     let wanted = [
         FactsWanted { calendar_id: calendar_id(2), max_age: None },
-        FactsWanted { calendar_id: calendar_id(1), max_age: Some(Duration::from_millis(1_500)) },
+        FactsWanted { calendar_id: calendar_id(1), max_age: Some(max_age) },
     ];
     let facts = bed.peers.facts(&bed.node, account_id(), &wanted, Duration::from_secs(10)).await;
     assert_eq!(facts, Ok(vec![samples::facts(2), samples::facts(1)]));
     let (one, two, account_id) = (calendar_id(2), calendar_id(1), account_id());
-    assert_eq!(bed.owner.notices(), [format!("facts {account_id} [({one}, None), ({two}, Some(1.5s))] 9.98s")]);
+    assert_eq!(bed.owner.notices(), [format!("facts {account_id} [({one}, None), ({two}, Some({max_age:?}))] 9.98s")]);
 }
 
 #[tokio::test]
@@ -68,12 +71,15 @@ async fn facts_of_other_calendars_are_no_answer() {
 #[tokio::test]
 async fn notices_arrive() {
     let bed = Bed::with(Behaviour::Answers(released())).await;
-    assert_eq!(bed.peers.bell(&bed.node, account_id(), calendar_id(1)).await, Ok(()));
+    assert_eq!(bed.peers.bell(&bed.node, account_id(), calendar_id(1), Ring::WatchEnded).await, Ok(()));
     assert_eq!(bed.peers.config_changed(&bed.node, account_id()).await, Ok(()));
     assert_eq!(bed.peers.shards_given(&bed.node).await, Ok(()));
     let (account_id, calendar_id) = (account_id(), calendar_id(1));
-    let expected =
-        [format!("bell {account_id} {calendar_id}"), format!("config_changed {account_id}"), "shards_given".to_owned()];
+    let expected = [
+        format!("bell {account_id} {calendar_id} WatchEnded"),
+        format!("config_changed {account_id}"),
+        "shards_given".to_owned(),
+    ];
     assert_eq!(bed.owner.notices(), expected);
 }
 

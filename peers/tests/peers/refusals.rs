@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{CommitAnswer, UnavailableReason};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ports::{FactsWanted, PeerError, Peers};
 use agentcal_peers::{Guard, PeerSecret, PeersSettings};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ async fn who_is_no_owner_says_so() {
     let wanted = [FactsWanted { calendar_id, max_age: None }];
     assert_eq!(peers.commit(node, &release(LONG), LONG).await, Err(PeerError::NotOwner));
     assert_eq!(peers.facts(node, account_id, &wanted, LONG).await, Err(PeerError::NotOwner));
-    assert_eq!(peers.bell(node, account_id, calendar_id).await, Err(PeerError::NotOwner));
+    assert_eq!(peers.bell(node, account_id, calendar_id, Ring::Changed).await, Err(PeerError::NotOwner));
     assert_eq!(peers.config_changed(node, account_id).await, Err(PeerError::NotOwner));
 }
 
@@ -32,7 +33,7 @@ async fn without_the_secret_nothing_is_heard() {
         let bed = Bed::start(FakeOwner::new(Behaviour::Answers(released())), setup).await;
         let refused = PeerError::Silent("it does not accept how this node shows who it is".to_owned());
         assert_eq!(bed.peers.commit(&bed.node, &release(LONG), LONG).await, Err(refused.clone()));
-        assert_eq!(bed.peers.bell(&bed.node, account_id(), calendar_id(1)).await, Err(refused.clone()));
+        assert_eq!(bed.peers.bell(&bed.node, account_id(), calendar_id(1), Ring::Changed).await, Err(refused.clone()));
         assert_eq!(bed.peers.shards_given(&bed.node).await, Err(refused));
         assert_eq!((bed.owner.commit_count(), bed.owner.notices()), (0, Vec::new()));
     };

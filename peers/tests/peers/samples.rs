@@ -190,7 +190,7 @@ pub(crate) fn facts(number: u128) -> Arc<CalendarFacts> {
         account_id: account_id(),
         epoch: Epoch(u64::MAX),
         revision: 11,
-        knowledge: Knowledge::Synced { as_of: NOW, window: range() },
+        knowledge: Knowledge::Synced { as_of: NOW, window: range(), watched_until: Some(NOW) },
         external: vec![range()],
         displaced: vec![(id!(BookingId, 1), range())],
         claims: vec![claim],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::calendar::request::{CommitAnswer, UnavailableReason};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ports::{NodeRecord, PeerError, Peers};
 use agentcal_peers::{HttpPeers, PeersSettings, ServeOptions};
 use axum::Router;
@@ -198,7 +199,7 @@ async fn what_was_taken_back_is_not_begun_by_an_owner_that_wakes() {
         assert!(is_silent(&heard), "{heard:?}");
     }
     relay.set(Wire::Open);
-    assert_eq!(bed.peers.bell(&node, account_id(), calendar_id(1)).await, Ok(()));
+    assert_eq!(bed.peers.bell(&node, account_id(), calendar_id(1), Ring::Changed).await, Ok(()));
     assert_eq!(bed.owner.commit_count(), 0);
     assert_eq!(relay.connections(), 1);
 }

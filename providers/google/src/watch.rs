@@ -59,6 +59,7 @@ pub(crate) async fn watch(
     Ok(Watched {
         watch: Watch { state: WatchState::Push, expires_at: Some(expires_at) },
         handle: Some(WatchHandle(serde_json::to_string(&handle).expect("a handle is plain data"))),
+        renewed: false,
     })
 }
 

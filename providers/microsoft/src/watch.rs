@@ -71,7 +71,9 @@ async fn renew(
         let body = json!({ "expirationDateTime": instant(now + lifetime) });
         let answer = session.patch(session.urls.subscription(&held.id)?, None, &body).await?;
         match answer.status {
-            status if status.is_success() => return watched(&answer, doorbell).map(Some),
+            status if status.is_success() => {
+                return watched(&answer, doorbell).map(|watched| Some(Watched { renewed: true, ..watched }));
+            }
             StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
             StatusCode::BAD_REQUEST => {}
             _ => return Err(of_writing(&answer)),
@@ -119,6 +121,7 @@ fn watched(answer: &Answer, doorbell: &Doorbell) -> Result<Watched, ProviderErro
     Ok(Watched {
         watch: Watch { state: WatchState::Push, expires_at: Some(expires_at) },
         handle: Some(WatchHandle(serde_json::to_string(&held).expect("a handle is plain data"))),
+        renewed: false,
     })
 }
 

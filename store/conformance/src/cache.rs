@@ -17,7 +17,7 @@ fn facts(calendar: u128, epoch: u64, revision: u64, as_of_seconds: i64) -> Arc<C
         account_id: AccountId::from_uuid(Uuid::from_u128(1)),
         epoch: Epoch(epoch),
         revision,
-        knowledge: Knowledge::Synced { as_of: Timestamp::from_seconds(as_of_seconds), window },
+        knowledge: Knowledge::Synced { as_of: Timestamp::from_seconds(as_of_seconds), window, watched_until: None },
         external: vec![window],
         displaced: Vec::new(),
         claims: Vec::new(),

@@ -28,6 +28,7 @@ pub mod statements;
 pub mod sync;
 pub mod tenants;
 pub mod used_commits;
+pub mod watches;
 pub mod webhooks;
 pub mod world;
 pub mod writebacks;
@@ -85,6 +86,12 @@ macro_rules! each_store_case {
                 due_calendars_come_most_overdue_first
                 facts_leave_history_out
                 own_instances_are_those_of_bookings
+            }
+            watches {
+                a_watch_comes_back_as_it_was_kept
+                a_watch_is_kept_under_the_epoch_that_counts
+                a_sync_keeps_until_when_it_is_watched
+                what_has_synced_is_polled_unless_it_is_watched
             }
             commits {
                 a_commit_is_whole

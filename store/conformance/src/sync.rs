@@ -5,7 +5,6 @@ use std::time::Duration;
 use agentcal_engine::calendar::FAILURES_UNTIL_ERROR;
 use agentcal_engine::facts::{ExternalInstance, Knowledge, UnknownReason};
 use agentcal_engine::ids::{BookingId, CalendarId};
-use agentcal_engine::model::{Watch, WatchState};
 use agentcal_engine::ports::{FACTS_PAST, ResourceChange, SaveSync, SyncFailure, SyncState};
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::TimeRange;
@@ -72,16 +71,14 @@ pub async fn the_cursor_comes_only_with_the_last_page(world: World) {
     let page = world.page(id, 1, vec![busy("a", &[world.minutes(0, 30)])]);
     assert!(save(&world, &page).await.is_some());
     assert_eq!(state(&world, id).await, before);
-    let watch = Watch { state: WatchState::Push, expires_at: Some(world.now() + Duration::from_secs(60)) };
     let last = SaveSync {
         finish: Some(world.synced(1, "second")),
-        watch: Some(watch),
         ..world.page(id, 1, vec![busy("b", &[world.minutes(60, 90)])])
     };
     assert!(save(&world, &last).await.is_some());
     assert_eq!(state(&world, id).await, world.synced(1, "second"));
     let record = world.store.load_calendar(world.tenant.account_id, id).await.expect("readable").expect("there");
-    assert_eq!((record.calendar.watch, record.calendar.last_synced_at), (watch, Some(world.now())));
+    assert_eq!(record.calendar.last_synced_at, Some(world.now()));
     assert_eq!(ranges(&world, id).await.len(), 2);
 }
 

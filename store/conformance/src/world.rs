@@ -408,7 +408,6 @@ impl World {
             begins_shadow: false,
             changes,
             finish: None,
-            watch: None,
         }
     }
 
@@ -422,6 +421,7 @@ impl World {
             failures: 0,
             due_at: self.now() + Duration::from_secs(60),
             quiet_syncs: 0,
+            watched_until: None,
             last_error: None,
         }
     }

@@ -73,6 +73,8 @@ mod text;
 mod used_commits;
 #[path = "../../sql/users.rs"]
 mod users;
+#[path = "../../sql/watches.rs"]
+mod watches;
 #[path = "../../sql/webhooks.rs"]
 mod webhooks;
 mod words;

@@ -29,6 +29,8 @@ const CHECKSUM_LEN: usize = 8;
 const INTERNAL: u8 = 0;
 const SYNCED: u8 = 1;
 const UNKNOWN: u8 = 2;
+/// Synced, and the provider rings. Appended later: a program that does not know it takes the facts for damaged, hence absent.
+const WATCHED: u8 = 3;
 
 /// Reasons by the byte that stands for them; only ever appended to.
 const REASONS: [UnknownReason; 6] = [
@@ -114,9 +116,14 @@ fn read_as_of(reader: &mut Reader<'_>) -> Option<Option<Timestamp>> {
 fn put_knowledge(out: &mut Vec<u8>, knowledge: Knowledge) {
     match knowledge {
         Knowledge::Internal => out.push(INTERNAL),
-        Knowledge::Synced { window, .. } => {
+        Knowledge::Synced { window, watched_until: None, .. } => {
             out.push(SYNCED);
             put_range(out, window);
+        }
+        Knowledge::Synced { window, watched_until: Some(until), .. } => {
+            out.push(WATCHED);
+            put_range(out, window);
+            put_signed(out, until.as_micros());
         }
         Knowledge::Unknown(reason) => {
             let byte = REASONS.iter().position(|known| *known == reason).expect("every reason is in the table");
@@ -128,7 +135,12 @@ fn put_knowledge(out: &mut Vec<u8>, knowledge: Knowledge) {
 fn read_knowledge(reader: &mut Reader<'_>, as_of: Option<Timestamp>) -> Option<Knowledge> {
     match (reader.byte()?, as_of) {
         (INTERNAL, None) => Some(Knowledge::Internal),
-        (SYNCED, Some(as_of)) => Some(Knowledge::Synced { as_of, window: read_range(reader)? }),
+        (SYNCED, Some(as_of)) => Some(Knowledge::Synced { as_of, window: read_range(reader)?, watched_until: None }),
+        (WATCHED, Some(as_of)) => {
+            let window = read_range(reader)?;
+            let watched_until = Some(Timestamp::from_micros(reader.signed()?));
+            Some(Knowledge::Synced { as_of, window, watched_until })
+        }
         (UNKNOWN, None) => REASONS.get(usize::from(reader.byte()?)).copied().map(Knowledge::Unknown),
         _ => None,
     }

@@ -44,7 +44,8 @@ fn knowledge() -> impl Strategy<Value = Knowledge> {
     ];
     prop_oneof![
         Just(Knowledge::Internal),
-        (instant(), range()).prop_map(|(as_of, window)| Knowledge::Synced { as_of, window }),
+        (instant(), range(), prop::option::of(instant()))
+            .prop_map(|(as_of, window, watched_until)| Knowledge::Synced { as_of, window, watched_until }),
         proptest::sample::select(reasons.to_vec()).prop_map(Knowledge::Unknown),
     ]
 }
@@ -169,7 +170,7 @@ fn typical(claims: usize) -> CalendarFacts {
         account_id,
         epoch: Epoch(12),
         revision: 3_456,
-        knowledge: Knowledge::Synced { as_of: minute(0), window: range(0) },
+        knowledge: Knowledge::Synced { as_of: minute(0), window: range(0), watched_until: None },
         external: (0..200).map(range).collect(),
         displaced: Vec::new(),
         claims: (0..claims).map(claim).collect(),

@@ -139,6 +139,7 @@ impl World {
             providers: Providers::new().with(Arc::new(sandbox)),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
+            doorbells: None,
             peers: None,
             webhooks: None,
             jobs: None,

@@ -27,13 +27,16 @@ pub(super) async fn delete_account(
         return Ok(Done { status: StatusCode::ACCEPTED, replayed: kept.replayed });
     }
     let cx = cx?;
-    let calendars: Vec<_> = cx.config().await?.calendars.iter().map(|calendar| calendar.id).collect();
+    let config = cx.config().await?;
+    let calendars: Vec<_> = config.calendars.iter().map(|calendar| calendar.id).collect();
+    let farewell = cx.app.parts.scheduler.farewell(config.calendars.iter()).await?;
     let write = cx.app.store().delete_account(&cx.tenant, keep(key, &())?.as_ref()).await?;
     let Settled { replayed, .. } = Settled::of(write, (), AccountId::KIND)?;
     if !replayed {
         cx.app.trust.forget_account(cx.account_id());
         cx.app.parts.scheduler.config_changed(cx.account_id()).await;
         cx.app.parts.scheduler.forget(&calendars).await;
+        farewell.say_later();
     }
     Ok(Done { status: StatusCode::ACCEPTED, replayed })
 }

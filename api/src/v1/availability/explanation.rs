@@ -297,7 +297,7 @@ impl Explained<'_> {
     fn calendar(&self, seen: &CalendarSeen) -> CalendarView {
         let (state, unknown, as_of, known) = match seen.knowledge {
             Some(Knowledge::Internal) => ("internal", None, None, None),
-            Some(Knowledge::Synced { as_of, window }) => ("synced", None, Some(as_of), Some(window)),
+            Some(Knowledge::Synced { as_of, window, .. }) => ("synced", None, Some(as_of), Some(window)),
             Some(Knowledge::Unknown(why)) => ("unknown", Some(why), None, None),
             None => ("unknown", Some(UnknownReason::DeadlineExceeded), None, None),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentcal_actors::{Freshness, Scheduler};
 use agentcal_engine::calendar::ask::user_in;
 use agentcal_engine::decision::Host;
-use agentcal_engine::facts::UnknownReason;
+use agentcal_engine::facts::{MaxAge, UnknownReason};
 use agentcal_engine::ids::{CalendarId, UserId};
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::time::Timestamp;
@@ -18,7 +18,8 @@ pub(super) struct Basis {
     pub(super) as_of: Timestamp,
 }
 
-/// Ages beyond which facts are stale: as asked for, or two poll intervals of each calendar's provider.
+/// Ages beyond which facts are stale: as asked for, or two poll intervals of each calendar's provider, or two sweeps where it
+/// rings.
 pub(super) struct Staleness<'a> {
     pub(super) scheduler: &'a Scheduler,
     pub(super) config: &'a AccountConfig,
@@ -27,14 +28,14 @@ pub(super) struct Staleness<'a> {
 
 impl Staleness<'_> {
     /// The age up to which facts of these calendars need not be renewed first.
-    fn renew_after(&self, calendar_ids: &[CalendarId]) -> Duration {
-        self.asked.unwrap_or_else(|| self.scheduler.stale_after(self.config, calendar_ids))
+    fn renew_after(&self, calendar_ids: &[CalendarId]) -> Option<MaxAge> {
+        self.asked.map(MaxAge::from).or_else(|| self.scheduler.stale_after(self.config, calendar_ids))
     }
 
     /// These users with their facts, renewed first where they are older than that, as far as the deadline allows.
     pub(super) async fn hosts(&self, user_ids: &[UserId], deadline: Duration) -> Vec<Host> {
         let max_age = self.renew_after(&self.calendars_of(user_ids));
-        let need = Freshness { max_age: (max_age < Duration::MAX).then_some(max_age), deadline };
+        let need = Freshness { max_age, deadline };
         self.scheduler.hosts(self.config, user_ids, need).await
     }
 
@@ -51,7 +52,8 @@ impl Staleness<'_> {
         for facts in known.flat_map(|host| &host.facts) {
             let Some(own) = facts.as_of() else { continue };
             as_of = Some(as_of.map_or(own, |oldest| oldest.min(own)));
-            stale |= own + self.renew_after(&[facts.calendar_id]) < asked_at;
+            let max_age = self.renew_after(&[facts.calendar_id]);
+            stale |= max_age.is_some_and(|max_age| facts.is_older_than(max_age, asked_at));
         }
         let state = match (unknown.is_empty(), stale) {
             (false, _) => FreshnessState::Partial,

@@ -34,9 +34,9 @@ pub(super) async fn create_connection(
     _: Query<NoQuery>,
     Body(body): Body<NewConnection>,
 ) -> Result<Answer<ConnectionView>, ApiError> {
-    let zone = zone_of(&cx.config().await?.account);
+    let (zone, now) = (zone_of(&cx.config().await?.account), cx.app.now());
     let answer =
-        |settled| Answer::settled(StatusCode::CREATED, settled, |connected| ConnectionView::of(connected, zone));
+        |settled| Answer::settled(StatusCode::CREATED, settled, |connected| ConnectionView::of(connected, zone, now));
     let key = cx.idempotency(&body);
     if let Some(kept) = cx.replay::<Connected>(key.as_ref()).await? {
         return Ok(answer(kept));

@@ -1,4 +1,5 @@
 use agentcal_engine::ids::{CalendarId, ConnectionId, UserId};
+use agentcal_engine::model::Calendar;
 use agentcal_engine::ports::AccountConfig;
 
 use crate::caller::Cx;
@@ -10,7 +11,7 @@ use crate::v1::lists::NoQuery;
 
 /// Delete a connection.
 ///
-/// Its credentials are destroyed and its calendars forgotten. Users lose them from `calendar_id` and
+/// Its calendars are no longer watched, its credentials are destroyed and its calendars forgotten. Users lose them from `calendar_id` and
 /// `busy_calendar_ids`; their bookings stay. Events already written to the calendars stay there.
 #[utoipa::path(
     delete, path = "/v1/accounts/{account_id}/connections/{connection_id}", tag = "connections",
@@ -30,6 +31,8 @@ pub(super) async fn delete_connection(
     let _turn = cx.app.config_turn(cx.account_id()).await;
     let config = cx.config().await?;
     let calendars = calendars_of(&config, connection_id);
+    let own = |calendar: &&Calendar| calendar.connection_id == Some(connection_id);
+    let farewell = cx.app.parts.scheduler.farewell(config.calendars.iter().filter(own)).await?;
     let homes = fresh_homes(&cx, &config);
     let write =
         cx.app.store().delete_connection(&cx.tenant, connection_id, &homes, cx.app.now(), kept.as_ref()).await?;
@@ -37,6 +40,7 @@ pub(super) async fn delete_connection(
     if !settled.replayed {
         cx.app.parts.scheduler.config_changed(cx.account_id()).await;
         cx.app.parts.scheduler.forget(&calendars).await;
+        farewell.say_later();
     }
     Ok(Done::no_content(&settled))
 }

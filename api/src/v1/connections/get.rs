@@ -19,8 +19,8 @@ pub(super) async fn get_connection(
     PathId(connection_id): PathId<ConnectionId>,
     _: Query<NoQuery>,
 ) -> Result<Answer<ConnectionView>, ApiError> {
-    let zone = zone_of(&cx.config().await?.account);
+    let (zone, now) = (zone_of(&cx.config().await?.account), cx.app.now());
     let connected = cx.app.store().connection(cx.account_id(), connection_id).await?;
     let connected = connected.ok_or_else(|| ApiError::not_found(ConnectionId::KIND))?;
-    Ok(Answer::ok(ConnectionView::of(connected, zone)))
+    Ok(Answer::ok(ConnectionView::of(connected, zone, now)))
 }

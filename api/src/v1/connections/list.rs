@@ -18,7 +18,7 @@ pub(super) async fn list_connections(
     Query(query): Query<ListQuery>,
 ) -> Result<Answer<List<ConnectionView>>, ApiError> {
     let page = query.read()?;
-    let zone = zone_of(&cx.config().await?.account);
+    let (zone, now) = (zone_of(&cx.config().await?.account), cx.app.now());
     let rows = cx.app.store().list_connections(&cx.tenant, &page).await?;
-    Ok(Answer::ok(List::of(rows, |connected| ConnectionView::of(connected, zone))))
+    Ok(Answer::ok(List::of(rows, |connected| ConnectionView::of(connected, zone, now))))
 }

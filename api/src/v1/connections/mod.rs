@@ -7,6 +7,7 @@ mod get;
 mod list;
 
 use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, ProviderKind, WatchState};
+use agentcal_engine::time::Timestamp;
 use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -105,28 +106,29 @@ pub(super) struct ConnectionView {
 }
 
 impl ConnectionView {
-    /// Instants are answered in the zone of the account.
-    fn of((connection, calendars): (Connection, Vec<Calendar>), zone: Tz) -> Self {
+    /// Instants are answered in the zone of the account. A watch that has run out is shown as none.
+    fn of((connection, calendars): (Connection, Vec<Calendar>), zone: Tz, now: Timestamp) -> Self {
         Self {
             id: connection.id.to_string(),
             provider: provider_name(connection.provider),
             display_name: connection.display_name,
             status: connection.status.into(),
             status_reason: connection.status_reason,
-            calendars: calendars.into_iter().map(|calendar| CalendarView::of(calendar, zone)).collect(),
+            calendars: calendars.into_iter().map(|calendar| CalendarView::of(calendar, zone, now)).collect(),
             created_at: rfc3339(connection.created_at, zone),
         }
     }
 }
 
 impl CalendarView {
-    fn of(calendar: Calendar, zone: Tz) -> Self {
-        let state = match calendar.watch.state {
+    fn of(calendar: Calendar, zone: Tz, now: Timestamp) -> Self {
+        let watch = calendar.watch.at(now);
+        let state = match watch.state {
             WatchState::Polling => WatchStateWire::Polling,
             WatchState::Push => WatchStateWire::Push,
             WatchState::None => WatchStateWire::None,
         };
-        let expires_at = calendar.watch.expires_at.map(|instant| rfc3339(instant, zone));
+        let expires_at = watch.expires_at.map(|instant| rfc3339(instant, zone));
         Self {
             id: calendar.id.to_string(),
             name: calendar.name,

@@ -1,3 +1,4 @@
+use agentcal_engine::calendar::watch::Ring;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
@@ -14,7 +15,7 @@ const STATE: &str = "x-goog-resource-state";
 /// A calendar changed at Google, or its notifications begin. Everything is in the headers; there is no body.
 pub(super) async fn notify(State(app): State<AppState>, headers: HeaderMap) -> Result<StatusCode, ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if !text(TOKEN).is_some_and(|token| ring(&app, token)) {
+    if !text(TOKEN).is_some_and(|token| ring(&app, token, Ring::Changed)) {
         count(PROVIDER, "forged");
         return Err(forged());
     }

@@ -1,3 +1,4 @@
+use agentcal_engine::calendar::watch::Ring;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -31,7 +32,7 @@ pub(super) struct Notifications {
     value: Vec<Value>,
 }
 
-/// Calendars changed at Microsoft, or something became of their watches: a look at the calendar answers either. Asked first
+/// Calendars changed at Microsoft, or something became of their watches: a look at the calendar answers either, and at the watch. Asked first
 /// whether anybody listens, this says yes. The sender waits three seconds at most, and for 202.
 pub(super) async fn notify(
     State(app): State<AppState>,
@@ -44,8 +45,9 @@ pub(super) async fn notify(
     // One that is not ours does not silence the others it came with.
     let [mut rang, mut strange] = [0u32, 0];
     for notification in &sent.value {
-        if notification.get(TOKEN).and_then(Value::as_str).is_some_and(|token| ring(&app, token)) {
-            count(PROVIDER, "rang");
+        let said = said(notification);
+        if notification.get(TOKEN).and_then(Value::as_str).is_some_and(|token| ring(&app, token, said)) {
+            count(PROVIDER, outcome(said));
             rang += 1;
         } else {
             count(PROVIDER, "forged");
@@ -59,6 +61,24 @@ pub(super) async fn notify(
     }
 }
 
+/// What a notification says (learn.microsoft.com/graph/change-notifications-lifecycle-events). Whatever else it may be, `missed`
+/// among it, a look at the calendar answers it.
+fn said(notification: &Value) -> Ring {
+    match notification.get("lifecycleEvent").and_then(Value::as_str) {
+        Some("subscriptionRemoved") => Ring::WatchEnded,
+        Some("reauthorizationRequired") => Ring::WatchToRenew,
+        _ => Ring::Changed,
+    }
+}
+
+fn outcome(said: Ring) -> &'static str {
+    match said {
+        Ring::Changed => "rang",
+        Ring::WatchToRenew => "renewal",
+        Ring::WatchEnded => "ended",
+    }
+}
+
 fn agree(token: String) -> Result<Response, ApiError> {
     if token.len() > HANDSHAKE_LEN_MAX {
         return Err(ApiError::field("validationToken", FieldCode::TooLong, "must be at most 2,048 bytes"));
@@ -66,4 +86,21 @@ fn agree(token: String) -> Result<Response, ApiError> {
     count(PROVIDER, "handshake");
     // As text and nothing else, since anybody may have sent it.
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")], token).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lifecycle_notifications_speak_of_the_watch() {
+        let check = |notification: Value, expected: Ring| assert_eq!(said(&notification), expected, "{notification}");
+        check(json!({"changeType": "updated"}), Ring::Changed);
+        check(json!({"lifecycleEvent": "missed"}), Ring::Changed);
+        check(json!({"lifecycleEvent": "reauthorizationRequired"}), Ring::WatchToRenew);
+        check(json!({"lifecycleEvent": "subscriptionRemoved"}), Ring::WatchEnded);
+        check(json!({"lifecycleEvent": 7}), Ring::Changed);
+        check(json!(7), Ring::Changed);
+    }
 }

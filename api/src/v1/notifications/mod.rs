@@ -6,6 +6,7 @@ mod google;
 mod microsoft;
 
 use agentcal_actors::metrics::NOTIFICATIONS;
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::signed::CalendarBell;
 use axum::Router;
 use axum::routing::post;
@@ -20,9 +21,9 @@ pub(crate) fn routes() -> Router<AppState> {
 }
 
 /// Rings whose token it is; false where it is nobody's.
-fn ring(app: &App, token: &str) -> bool {
+fn ring(app: &App, token: &str, ring: Ring) -> bool {
     let Some(bell) = CalendarBell::verify(token, &app.parts.signing) else { return false };
-    app.parts.scheduler.bell(bell.account_id, bell.calendar_id);
+    app.parts.scheduler.ring(bell.account_id, bell.calendar_id, ring);
     true
 }
 

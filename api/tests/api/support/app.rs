@@ -96,6 +96,7 @@ impl TestApp {
             providers: Providers::new().with(Arc::clone(&provider) as _).with(Arc::new(sandbox)),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy),
+            doorbells: None,
             peers: None,
             webhooks: Some(webhooks),
             jobs: None,

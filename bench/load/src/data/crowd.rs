@@ -211,6 +211,5 @@ fn synced(account_id: AccountId, calendar_id: CalendarId, epoch: Epoch, (dice, l
         begins_shadow: true,
         changes: (0..life.busy_intervals).map(meeting).collect(),
         finish: Some(state),
-        watch: None,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use agentcal_engine::facts::{ExternalInstance, FactSource};
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{
-    CalendarRecord, DueCalendar, ExternalObservation, FactStore, SaveSync, StoreError, SyncFailure,
+    CalendarRecord, DueCalendar, ExternalObservation, FactStore, SaveSync, SaveWatch, StoreError, SyncFailure,
 };
 use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
@@ -61,6 +61,10 @@ impl FactStore for SimStore {
 
     async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError> {
         self.write(|work| Ok(sync::save_failure(work, failure))).await
+    }
+
+    async fn save_watch(&self, save: &SaveWatch) -> Result<bool, StoreError> {
+        self.write(|work| Ok(sync::save_watch(work, save))).await
     }
 
     async fn due_calendars(

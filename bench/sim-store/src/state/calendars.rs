@@ -7,7 +7,7 @@ use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, UserId};
 use agentcal_engine::model::{
     Calendar, Connection, ConnectionStatus, ProviderKind, Tenant, User, Watch, WatchState, WritebackState,
 };
-use agentcal_engine::ports::{Credentials, StoreError, SyncState, Write};
+use agentcal_engine::ports::{Credentials, StoreError, SyncState, WatchRecord, Write};
 use agentcal_engine::time::Timestamp;
 
 use super::users::move_home;
@@ -59,7 +59,8 @@ fn insert(work: &mut Work<'_>, calendar: &Calendar, due_at: Timestamp) -> bool {
     }
     let state = SyncState { due_at, ..SyncState::default() };
     let sync = Some(SyncRow { state, ..SyncRow::default() });
-    insert_row(work, CalendarRow { calendar: calendar.clone(), sync, sandbox: BTreeMap::new() })
+    let watch = WatchRecord { watch: calendar.watch, ..WatchRecord::default() };
+    insert_row(work, CalendarRow { calendar: calendar.clone(), watch, sync, sandbox: BTreeMap::new() })
 }
 
 /// Makes a user's internal calendar; false when the id is another's.
@@ -77,7 +78,8 @@ pub(crate) fn insert_internal(work: &mut Work<'_>, user: &User, home: CalendarId
         last_synced_at: None,
         created_at: now,
     };
-    insert_row(work, CalendarRow { calendar, sync: None, sandbox: BTreeMap::new() })
+    let watch = WatchRecord::default();
+    insert_row(work, CalendarRow { calendar, watch, sync: None, sandbox: BTreeMap::new() })
 }
 
 fn insert_row(work: &mut Work<'_>, row: CalendarRow) -> bool {

@@ -31,7 +31,7 @@ use agentcal_engine::model::{
     ExternalState, Hold, Organization, User, WritebackState,
 };
 use agentcal_engine::ports::{
-    ChangeCounters, Credentials, NodeRecord, Ownership, SandboxEvent, SyncState, WrittenEvent,
+    ChangeCounters, Credentials, NodeRecord, Ownership, SandboxEvent, SyncState, WatchRecord, WrittenEvent,
 };
 use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT, Shard};
 use agentcal_engine::time::{TimeRange, Timestamp};
@@ -137,6 +137,7 @@ pub(crate) struct UsedCommit {
 #[derive(Clone, Debug)]
 pub(crate) struct CalendarRow {
     pub(crate) calendar: Calendar,
+    pub(crate) watch: WatchRecord,
     /// `None` for internal calendars.
     pub(crate) sync: Option<SyncRow>,
     pub(crate) sandbox: BTreeMap<String, SandboxEvent>,

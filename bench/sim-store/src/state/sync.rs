@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use agentcal_engine::commit::RevisionKey;
 use agentcal_engine::facts::{ExternalInstance, FactSource, Knowledge, PendingEcho};
 use agentcal_engine::ids::CalendarId;
-use agentcal_engine::model::{Connection, Tenant, WritebackState};
-use agentcal_engine::ports::{CalendarRecord, FACTS_PAST, ResourceChange, SaveSync, SyncFailure, SyncState};
+use agentcal_engine::model::{Connection, Tenant, Watch, WatchState, WritebackState};
+use agentcal_engine::ports::{CalendarRecord, FACTS_PAST, ResourceChange, SaveSync, SaveWatch, SyncFailure, SyncState};
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 
@@ -32,6 +32,7 @@ pub(crate) fn calendar_record(
         tenant: Tenant { organization_id: account.organization_id, mode: account.mode, account_id: account.id },
         connection: connection_of(rows, row).cloned(),
         sync: row.sync.as_ref().map(|sync| sync.state.clone()).unwrap_or_default(),
+        watch: row.watch.clone(),
         facts: fact_source(rows, row, epoch, now),
         user_emails,
     })
@@ -150,7 +151,7 @@ fn replace_resource(generation: &mut Generation, change: &ResourceChange) -> boo
     true
 }
 
-/// Ends a sync: the state, the watch and the generation that counts from now on.
+/// Ends a sync: the state and the generation that counts from now on.
 fn finish(rows: &mut AccountRows, save: &SaveSync, after: &SyncState) -> Option<u64> {
     let before = knowledge_now(rows, save.calendar_id)?;
     let row = rows.calendars.get_mut(&save.calendar_id)?;
@@ -161,10 +162,23 @@ fn finish(rows: &mut AccountRows, save: &SaveSync, after: &SyncState) -> Option<
     sync.generations.retain(|number, _| *number == after.generation);
     sync.state = after.clone();
     sync.rows_changed = false;
-    if let Some(watch) = save.watch {
-        row.calendar.watch = watch;
+    if row.calendar.watch.state == WatchState::None {
+        row.calendar.watch = Watch::POLLING;
+        row.watch.watch = Watch::POLLING;
     }
     raise_if(rows, save.calendar_id, |rows| rows_changed || knowledge_now(rows, save.calendar_id) != Some(before))
+}
+
+/// Keeps what became of a watch; false, and nothing is kept, where that is fenced or the calendar gone.
+pub(crate) fn save_watch(work: &mut Work<'_>, save: &SaveWatch) -> Done<bool> {
+    if work.state().globals.epoch_of(save.account_id) != save.epoch {
+        return Done::Undo(false);
+    }
+    let rows = work.account_mut(save.account_id);
+    let Some(row) = rows.and_then(|rows| rows.calendars.get_mut(&save.calendar_id)) else { return Done::Undo(false) };
+    row.calendar.watch = save.record.watch;
+    row.watch = save.record.clone();
+    Done::Keep(true)
 }
 
 /// Saves a failure. `None`: fenced or gone.
@@ -192,11 +206,13 @@ fn raise_if(
     if is_raised(rows) { rows.raise_calendar(calendar_id) } else { rows.revision(RevisionKey::Calendar(calendar_id)) }
 }
 
-/// In which way and for which window a calendar is known. A later `as_of` alone is not another way.
+/// In which way and for which window a calendar is known. A later `as_of`, or end of a watch, is not another way.
 fn knowledge_now(rows: &AccountRows, calendar_id: CalendarId) -> Option<Knowledge> {
     let row = rows.calendars.get(&calendar_id)?;
     Some(match knowledge(rows, row, Some(&row.sync.as_ref()?.state)) {
-        Knowledge::Synced { window, .. } => Knowledge::Synced { as_of: Timestamp::default(), window },
+        Knowledge::Synced { window, .. } => {
+            Knowledge::Synced { as_of: Timestamp::default(), window, watched_until: None }
+        }
         other => other,
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use agentcal_actors::{NotOwner, Scheduler};
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{FactsWanted, NodeRecord, PeerError, Peers};
@@ -99,8 +100,14 @@ impl Peers for Links {
         answer.unwrap_or_else(|_late| Err(PeerError::Silent("no facts".into())))
     }
 
-    async fn bell(&self, owner: &NodeRecord, account_id: AccountId, calendar_id: CalendarId) -> Result<(), PeerError> {
-        self.ask(owner, |scheduler| async move { scheduler.bell_for_peer(account_id, calendar_id) }).await
+    async fn bell(
+        &self,
+        owner: &NodeRecord,
+        account_id: AccountId,
+        calendar_id: CalendarId,
+        ring: Ring,
+    ) -> Result<(), PeerError> {
+        self.ask(owner, |scheduler| async move { scheduler.bell_for_peer(account_id, calendar_id, ring) }).await
     }
 
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError> {

@@ -191,6 +191,7 @@ impl Town {
             providers: Providers::new(),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.ids) as _,
+            doorbells: None,
             peers: Some(Arc::new(self.links.clone())),
             webhooks: None,
             jobs: None,

@@ -159,7 +159,6 @@ impl Writer<'_> {
                 begins_shadow: true,
                 changes: changes.clone(),
                 finish: (!self.dice.percent(3)).then_some(state),
-                watch: None,
             };
             assert!(self.store.save_sync(&save).await.unwrap().is_some());
             events.insert(calendar.provider_calendar_id.clone(), changes);

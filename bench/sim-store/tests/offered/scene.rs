@@ -89,6 +89,7 @@ impl Scene {
             providers: Providers::new().with(Arc::new(QuietProvider(events))),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&ids) as _,
+            doorbells: None,
             peers: None,
             webhooks: None,
             jobs: None,
@@ -107,7 +108,7 @@ impl Scene {
         let config = self.scheduler.config(self.tenant.account_id).await.unwrap().unwrap();
         let (terms, user_ids) = self.terms(&config);
         let read: Vec<_> = people(&config, &user_ids).flat_map(|(user, _)| user.calendars_read()).collect();
-        let max_age = Some(self.scheduler.stale_after(&config, &read));
+        let max_age = self.scheduler.stale_after(&config, &read);
         let hosts = self.scheduler.hosts(&config, &user_ids, Freshness { max_age, deadline: PATIENCE }).await;
         let now = self.scheduler.store_now().await;
         let question = Question { terms: &terms, hosts: &hosts, now, ignoring: None };

@@ -9,7 +9,7 @@ fn facts(external: &[TimeRange]) -> CalendarFacts {
         account_id: account(),
         epoch: Epoch(1),
         revision: 1,
-        knowledge: Knowledge::Synced { as_of: at(0), window: hours(-48, 1_000) },
+        knowledge: Knowledge::Synced { as_of: at(0), window: hours(-48, 1_000), watched_until: None },
         external: external.to_vec(),
         displaced: Vec::new(),
         claims: Vec::new(),

@@ -80,7 +80,7 @@ fn host(user: &User, external: &[TimeRange], mut claims: Vec<Claim>) -> Host {
         account_id: account(),
         epoch: Epoch(1),
         revision: user.home_calendar_id.as_uuid().as_u128() as u64 * 10,
-        knowledge: Knowledge::Synced { as_of: at(-5), window: hours(-48, 9_000) },
+        knowledge: Knowledge::Synced { as_of: at(-5), window: hours(-48, 9_000), watched_until: None },
         external: external.to_vec(),
         displaced: Vec::new(),
         claims,

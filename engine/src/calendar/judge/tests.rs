@@ -19,7 +19,7 @@ use crate::shard::Epoch;
 use crate::time::{TimeRange, Timestamp};
 
 fn facts(number: u128, external: &[TimeRange], knowledge: Option<UnknownReason>) -> Arc<CalendarFacts> {
-    let synced = Knowledge::Synced { as_of: at(0), window: hours(-48, 9_000) };
+    let synced = Knowledge::Synced { as_of: at(0), window: hours(-48, 9_000), watched_until: None };
     Arc::new(CalendarFacts {
         calendar_id: calendar(number),
         account_id: account(),

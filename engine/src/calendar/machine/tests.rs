@@ -3,10 +3,13 @@
 use super::*;
 use crate::calendar::sync::{Pace, SyncEffect};
 use crate::ids::{AccountId, CalendarId};
-use crate::ports::{SyncCursor, SyncNext, SyncState};
+use crate::model::{Watch, WatchState};
+use crate::ports::{SyncCursor, SyncNext, SyncState, WatchHandle, WatchRecord};
 use crate::shard::Epoch;
 use std::time::Duration;
 use uuid::Uuid;
+
+mod days;
 
 struct Zero;
 
@@ -21,11 +24,18 @@ const fn at(seconds: i64) -> Timestamp {
 }
 
 fn machine(queue_len_max: usize) -> CalendarMachine<u32> {
-    let pace = Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(60) };
+    let pace = Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(60), swept: Duration::from_secs(900) };
     let account_id = AccountId::from_uuid(Uuid::from_u128(1));
     let calendar_id = CalendarId::from_uuid(Uuid::from_u128(2));
     let state = SyncState { due_at: at(100), ..SyncState::default() };
-    CalendarMachine::new(Some(SyncMachine::new(account_id, calendar_id, Epoch(1), pace, state)), queue_len_max)
+    let sync = SyncMachine::new(account_id, calendar_id, Epoch(1), pace, state);
+    let watch = WatchMachine::new(Some("https://cal.example.com".into()), never_due());
+    CalendarMachine::new(Some(sync), watch, queue_len_max, at(0))
+}
+
+/// A watch that nothing is due of.
+fn never_due() -> WatchRecord {
+    WatchRecord { url: Some("https://cal.example.com".into()), due_at: Timestamp::LATEST, ..WatchRecord::default() }
 }
 
 fn names(machine: &mut CalendarMachine<u32>) -> Vec<String> {
@@ -35,9 +45,14 @@ fn names(machine: &mut CalendarMachine<u32>) -> Vec<String> {
             MachineEffect::BeginCommit(number) => format!("commit {number}"),
             MachineEffect::Expired(number) => format!("expired {number}"),
             MachineEffect::WriteBack => "write".into(),
+            MachineEffect::Watch(effect) => match *effect {
+                WatchEffect::Ask { .. } => "ask for a watch".into(),
+                WatchEffect::Save(_) => "save the watch".into(),
+                WatchEffect::End(_) | WatchEffect::Abandon(_) => "end a watch".into(),
+            },
             MachineEffect::Sync(effect) => match *effect {
                 SyncEffect::Fetch(_) => "fetch".into(),
-                SyncEffect::Save { .. } => "save".into(),
+                SyncEffect::Save(_) => "save".into(),
                 SyncEffect::Compare => "compare".into(),
                 SyncEffect::Ended(_) => "ended".into(),
                 other => format!("{other:?}"),
@@ -131,10 +146,61 @@ fn a_write_and_a_sync_never_share_the_lane() {
 
 #[test]
 fn a_calendar_without_provider_only_commits() {
-    let mut machine: CalendarMachine<u32> = CalendarMachine::new(None, 4);
+    let mut machine: CalendarMachine<u32> =
+        CalendarMachine::new(None, WatchMachine::new(None, WatchRecord::default()), 4, at(0));
     machine.handle_bell(at(0));
     machine.handle_due(at(1_000_000));
     assert_eq!(machine.poll_timeout(), None);
     machine.handle_commit(1, at(2_000_000), at(1_000_001)).expect("the queue has room");
     assert_eq!(names(&mut machine), ["commit 1"]);
+}
+
+fn pushed(until: i64) -> Result<Watched, ProviderError> {
+    let watch = Watch { state: WatchState::Push, expires_at: Some(at(until)) };
+    Ok(Watched { watch, handle: Some(WatchHandle("one".into())), renewed: false })
+}
+
+/// The first sync comes first, then the watch, and then one more sync, for what changed in between. None waits for the watch,
+/// and a failure of it is none of theirs.
+#[test]
+fn a_watch_follows_a_sync_and_is_followed_by_one() {
+    let mut machine = machine(4);
+    machine.watch = WatchMachine::new(Some("https://cal.example.com".into()), WatchRecord::default());
+    machine.handle_due(at(100));
+    assert_eq!(names(&mut machine), ["fetch"]);
+    finish_sync(&mut machine, at(101));
+    assert_eq!(names(&mut machine), ["save", "compare", "ended", "ask for a watch"]);
+    assert!(!machine.is_at_rest(), "it does not sleep over it");
+    machine.handle_bell(at(102));
+    assert_eq!(names(&mut machine), ["fetch"], "a sync does not wait for the watch");
+    finish_sync(&mut machine, at(102));
+    assert_eq!(names(&mut machine), ["save", "ended"]);
+    machine.handle_watched(pushed(10_000), at(103), &Zero);
+    assert_eq!(names(&mut machine), ["save the watch", "fetch"]);
+    machine.handle_watch_saved(Saved::Done, at(103));
+    finish_sync(&mut machine, at(104));
+    assert_eq!(names(&mut machine), ["save", "ended"]);
+    assert!(machine.is_at_rest());
+    assert_eq!(machine.poll_timeout(), Some((at(1_004), Why::Poll)));
+    assert_eq!(machine.picture().watched_until_us, Some(at(10_000).as_micros()));
+}
+
+/// Lesson: a watch that was lost, and nobody noticed.
+#[test]
+fn a_lost_watch_is_followed_by_a_sync_at_once_and_by_another_watch() {
+    let mut machine = machine(4);
+    let watch = Watch { state: WatchState::Push, expires_at: Some(at(10_000)) };
+    machine.watch = WatchMachine::new(never_due().url, WatchRecord { watch, ..never_due() });
+    machine.handle_ring(Ring::WatchEnded, at(50));
+    assert_eq!(names(&mut machine), ["fetch"]);
+    machine.handle_page(Err(ProviderError::Unavailable("away".into())), at(51), &Zero);
+    machine.handle_failure_saved(Saved::Done, at(51));
+    assert!(!names(&mut machine).contains(&"ask for a watch".to_owned()), "who does not answer is not asked for more");
+    machine.handle_due(at(60));
+    finish_sync(&mut machine, at(60));
+    assert_eq!(names(&mut machine), ["fetch", "save", "compare", "ended", "ask for a watch"]);
+    machine.handle_watched(Err(ProviderError::Unavailable("away".into())), at(61), &Zero);
+    assert_eq!(names(&mut machine), ["save the watch"]);
+    machine.handle_watch_saved(Saved::Done, at(61));
+    assert_eq!(machine.poll_timeout(), Some((at(70), Why::Poll)), "polled meanwhile");
 }

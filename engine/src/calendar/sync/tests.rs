@@ -17,7 +17,8 @@ impl Entropy for Zero {
     }
 }
 
-const PACE: Pace = Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(80) };
+const PACE: Pace =
+    Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(80), swept: Duration::from_secs(900) };
 
 const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + seconds)
@@ -65,7 +66,7 @@ fn fetched(machine: &mut SyncMachine) -> SyncRequest {
 
 fn saved(machine: &mut SyncMachine) -> SaveSync {
     match machine.poll_effect() {
-        Some(SyncEffect::Save { save, .. }) => save,
+        Some(SyncEffect::Save(save)) => save,
         other => panic!("expected a save, got {other:?}"),
     }
 }
@@ -312,4 +313,50 @@ fn a_failing_store_is_not_the_providers_fault() {
     assert_eq!(ended(&mut machine).outcome, SyncOutcome::Failed);
     assert_eq!((machine.state().failures, machine.wants_run(at(12))), (0, None));
     assert_eq!(machine.wants_run(at(13)), Some(Why::Bell));
+}
+
+fn due_after(machine: &mut SyncMachine, began: Timestamp, ends: Timestamp) -> (SyncState, Timestamp) {
+    machine.start(began);
+    fetched(machine);
+    machine.handle_page(last_page(&[], "there"), ends, &Zero);
+    let state = saved(machine).finish.expect("one page");
+    machine.handle_saved(Saved::Done, ends);
+    ended(machine);
+    (state.clone(), state.due_at)
+}
+
+/// Calendars whose provider rings are looked at seldom, yet not after the watch's own time, and as ever once it is over.
+#[test]
+fn a_watched_calendar_is_swept_and_not_polled() {
+    let check = |standing: Option<(i64, i64)>, expected_due: i64, expected_until: Option<i64>| {
+        let mut machine = machine(synced(0));
+        machine.handle_watch(standing.map(|(until, renew_at)| Standing { until: at(until), renew_at: at(renew_at) }));
+        let (state, due_at) = due_after(&mut machine, at(100), at(101));
+        assert_eq!((due_at, state.watched_until), (at(expected_due), expected_until.map(at)), "{standing:?}");
+    };
+    check(None, 111, None);
+    check(Some((10_000, 5_000)), 1_001, Some(10_000));
+    check(Some((10_000, 500)), 500, Some(10_000));
+    check(Some((10_000, 90)), 1_001, Some(10_000));
+    check(Some((600, 90)), 600, Some(600));
+    check(Some((100, 90)), 111, None);
+}
+
+/// Lesson: a watch rings for what happens after it began. A sync that began before saw less than what it rings for.
+#[test]
+fn a_sync_rests_on_the_watch_that_stood_when_it_began() {
+    let mut machine = machine(synced(0));
+    machine.start(at(100));
+    fetched(&mut machine);
+    machine.handle_watch(Some(Standing { until: at(10_000), renew_at: at(5_000) }));
+    machine.handle_page(last_page(&[], "there"), at(101), &Zero);
+    let state = saved(&mut machine).finish.expect("one page");
+    assert_eq!((state.watched_until, state.due_at), (None, at(111)));
+    machine.handle_saved(Saved::Done, at(101));
+    ended(&mut machine);
+    let (state, due_at) = due_after(&mut machine, at(111), at(112));
+    assert_eq!((state.watched_until, due_at), (Some(at(10_000)), at(1_012)));
+    machine.handle_watch(None);
+    let (state, _) = due_after(&mut machine, at(300), at(301));
+    assert_eq!(state.watched_until, None, "it was lost");
 }

@@ -56,7 +56,7 @@ pub(crate) fn facts_of(account_id: AccountId, number: u128, epoch: u64, revision
         account_id,
         epoch: Epoch(epoch),
         revision,
-        knowledge: Knowledge::Synced { as_of: Timestamp::from_seconds(7), window: range(0) },
+        knowledge: Knowledge::Synced { as_of: Timestamp::from_seconds(7), window: range(0), watched_until: None },
         external: (0..20).map(|place| range(place * 7_200)).collect(),
         displaced: Vec::new(),
         claims: Vec::new(),

@@ -180,8 +180,8 @@ impl World {
                 self.machine.handle_page(Err(error), now, &Zero);
             }
             SyncEffect::Fetch(request) => self.machine.handle_page(self.server.answer(&request), now, &Zero),
-            SyncEffect::Save { .. } if self.trouble(12) => self.machine.handle_saved(Saved::Failed, now),
-            SyncEffect::Save { save, .. } => {
+            SyncEffect::Save(_) if self.trouble(12) => self.machine.handle_saved(Saved::Failed, now),
+            SyncEffect::Save(save) => {
                 self.shelf.save(&save);
                 self.machine.handle_saved(Saved::Done, now);
             }
