@@ -1,5 +1,8 @@
 //! The sandbox as a provider: what it shows, how it changes, how it fails.
 
+#[path = "sandbox/conformance.rs"]
+mod conformance;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -22,6 +22,7 @@ const CALDAV: &str = "agentcal-provider-caldav";
 const MICROSOFT: &str = "agentcal-provider-microsoft";
 const GOOGLE: &str = "agentcal-provider-google";
 const SANDBOX: &str = "agentcal-provider-sandbox";
+const SCENARIOS: &str = "agentcal-provider-conformance";
 const MAIL: &str = "agentcal-delivery-mail";
 const WEBHOOKS: &str = "agentcal-delivery-webhooks";
 const ACTORS: &str = "agentcal-actors";
@@ -45,10 +46,11 @@ const HOUSE: &[Room] = &[
     Room { name: REDIS, imports: &[ENGINE], test_imports: &[CONFORMANCE, TESTKIT] },
     Room { name: CONFORMANCE, imports: &[ENGINE], test_imports: &[] },
     Room { name: EGRESS, imports: &[ENGINE], test_imports: &[TESTKIT] },
-    Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
-    Room { name: MICROSOFT, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_MICROSOFT] },
-    Room { name: GOOGLE, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_GOOGLE, TESTKIT] },
-    Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[MEMORY] },
+    Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[SCENARIOS, TESTKIT] },
+    Room { name: MICROSOFT, imports: &[ENGINE, EGRESS], test_imports: &[SCENARIOS, FAKE_KIT, FAKE_MICROSOFT] },
+    Room { name: GOOGLE, imports: &[ENGINE, EGRESS], test_imports: &[SCENARIOS, FAKE_KIT, FAKE_GOOGLE, TESTKIT] },
+    Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[SCENARIOS, MEMORY] },
+    Room { name: SCENARIOS, imports: &[ENGINE], test_imports: &[] },
     Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: WEBHOOKS, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
     Room { name: ACTORS, imports: &[ENGINE], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },

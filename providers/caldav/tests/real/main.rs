@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod conformance;
 mod discovery;
 #[path = "../../../egress/tests/guard/dns_server.rs"]
 mod dns_server;
