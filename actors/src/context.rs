@@ -50,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) routes: TaskTracker,
     /// Rings when something may be due for an endpoint.
     pub(crate) delivery_bell: Notify,
+    /// Rings when a service that delivers in our place may have to be told something.
+    pub(crate) relay_bell: Notify,
     /// Rings when something that follows from a booking may be due.
     pub(crate) job_bell: Notify,
     /// For commits without an owner, whose actor would make them stand in line.
@@ -85,6 +87,7 @@ impl Context {
             caught_up: Notify::new(),
             routes: TaskTracker::new(),
             delivery_bell: Notify::new(),
+            relay_bell: Notify::new(),
             job_bell: Notify::new(),
             turns: Turns::default(),
             ringing: Ringing::default(),

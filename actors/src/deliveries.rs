@@ -1,5 +1,6 @@
 //! Tells endpoints of what happened: makes deliveries of new events, takes what is due in hand, sends it, and keeps what
-//! came of it. Rows hold everything that waits; what is in hand here is given back by its lease if this node dies.
+//! came of it. Rows hold everything that waits; what is in hand here is given back by its lease if this node dies. Where a
+//! service delivers in our place, new events wait for it instead, and only what became a delivery before is sent here.
 //!
 //! One task does all of it but the sending. It wakes when a commit rings, when a message was answered, and once a sweep.
 
@@ -94,9 +95,13 @@ impl Hand {
     async fn spread(&self, owner: Option<NodeId>) -> Result<(), StoreError> {
         let mail = self.context.parts.mail_for();
         loop {
-            let events = self.webhooks.store.spread_events(owner, SPREAD_MAX, mail).await?.events;
+            let events = match &self.webhooks.relay {
+                Some(relay) => relay.store.spread_to_relay(owner, SPREAD_MAX, mail).await?.events,
+                None => self.webhooks.store.spread_events(owner, SPREAD_MAX, mail).await?.events,
+            };
             if events > 0 {
                 self.context.job_bell.notify_one();
+                self.context.relay_bell.notify_one();
             }
             if events < SPREAD_MAX {
                 return Ok(());

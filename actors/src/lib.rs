@@ -28,6 +28,7 @@ mod peer;
 mod publication;
 mod questions;
 mod refusals;
+mod relay;
 mod routing;
 mod scheduler;
 mod settled;
@@ -42,7 +43,7 @@ mod writeback;
 
 pub use calendar::CalendarPicture;
 pub use doorbells::Doorbells;
-pub use parts::{Freshness, Jobs, Providers, SchedulerParts, SchedulerSettings, StartError, Webhooks};
+pub use parts::{Freshness, Jobs, Providers, Relay, SchedulerParts, SchedulerSettings, StartError, Webhooks};
 pub use peer::NotOwner;
 pub use scheduler::Scheduler;
 pub use watching::Farewell;

@@ -44,6 +44,11 @@ pub const WEBHOOK_LATENCY: &str = "agentcal_webhook_latency_seconds";
 pub const WEBHOOKS_OVERDUE: &str = "agentcal_webhooks_overdue_seconds";
 /// Endpoints that are not spoken to any more. Labels `reason` (`gone`, `failing`), `notice` (`made`, `none`).
 pub const WEBHOOKS_ENDED: &str = "agentcal_webhooks_ended_total";
+/// Tries to tell a service that delivers webhooks in our place. Labels `what` (`endpoint`, `event`), `outcome` (`told`, `retry`,
+/// `given_up`).
+pub const RELAY_ATTEMPTS: &str = "agentcal_webhook_relay_attempts_total";
+/// Time for which the event has been due that waits longest to be told to that service, in seconds.
+pub const RELAY_OVERDUE: &str = "agentcal_webhook_relay_overdue_seconds";
 /// Tries to send a mail. Label `outcome`: `delivered`, `refused`, `later`, `unusable`, `unneeded`, `unaddressed`, `failed`.
 pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
 /// Time for which the job that waits longest has been due, in seconds. Label `kind`: `mail`, `notice`,
@@ -85,6 +90,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (ACTOR_RESTARTS, "Calendar actors restarted after a crash"),
     (WRITEBACK_ATTEMPTS, "Tries to write a booking to a calendar, by outcome"),
     (WEBHOOK_ATTEMPTS, "Tries to tell an endpoint of an event, by outcome"),
+    (RELAY_ATTEMPTS, "Tries to tell a service that delivers webhooks in our place, by what it is told and outcome"),
     (WEBHOOKS_ENDED, "Endpoints that are not spoken to any more, by reason and by whether their organization is told"),
     (MAIL_ATTEMPTS, "Tries to send a mail, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
@@ -101,6 +107,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (QUEUE_DEPTH, Unit::Count, "Booking commits waiting in calendars' queues"),
     (AWAKE_CALENDARS, Unit::Count, "Calendars awake in this process"),
     (JOBS_OVERDUE, Unit::Seconds, "Time for which the oldest due job has waited, by kind"),
+    (RELAY_OVERDUE, Unit::Seconds, "Time for which the oldest event has waited for the service that delivers webhooks"),
     (WEBHOOKS_OVERDUE, Unit::Seconds, "Time for which the oldest due delivery to an endpoint has waited"),
     (STORE_CLOCK_OFFSET, Unit::Seconds, "Offset of the store's clock from this node's"),
 ];

@@ -9,8 +9,8 @@ use agentcal_engine::facts::MaxAge;
 use agentcal_engine::followups::MailFor;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    Clock, Entropy, FactCache, JobStore, Mailer, Peers, Provider, Quotas, Store, StoreError, WebhookSender,
-    WebhookStore,
+    Clock, Entropy, FactCache, JobStore, Mailer, Peers, Provider, Quotas, RelayStore, Store, StoreError, WebhookRelay,
+    WebhookSender, WebhookStore,
 };
 use agentcal_engine::webhooks::RETRY_WAITS;
 
@@ -46,6 +46,17 @@ pub struct Webhooks {
     pub store: Arc<dyn WebhookStore>,
     /// The way out.
     pub sender: Arc<dyn WebhookSender>,
+    /// The service that delivers in our place; `None`: we do.
+    pub relay: Option<Relay>,
+}
+
+/// What it takes to have a service deliver in our place.
+#[derive(Clone)]
+pub struct Relay {
+    /// Where what it is to be told is kept: the same store everything else is in.
+    pub store: Arc<dyn RelayStore>,
+    /// The service.
+    pub service: Arc<dyn WebhookRelay>,
 }
 
 /// What it takes to do what follows from bookings.

@@ -23,7 +23,7 @@ use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
-use crate::{deliveries, followups, metrics, publication, refusals, sweep, tenure, work};
+use crate::{deliveries, followups, metrics, publication, refusals, relay, sweep, tenure, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -55,6 +55,9 @@ impl Scheduler {
         }
         context.tasks.spawn(sweep::run(Arc::clone(&context)));
         if let Some(webhooks) = context.parts.webhooks.clone() {
+            if let Some(relay) = webhooks.relay.clone() {
+                context.tasks.spawn(relay::run(Arc::clone(&context), relay));
+            }
             context.tasks.spawn(deliveries::run(Arc::clone(&context), webhooks));
         }
         if let Some(jobs) = context.parts.jobs.clone() {
@@ -129,9 +132,10 @@ impl Scheduler {
         }
     }
 
-    /// Something may be due for an endpoint: look now, and not only with the next sweep.
+    /// Something may be due for an endpoint, or an endpoint has changed: look now, and not only with the next sweep.
     pub fn deliver(&self) {
         self.context.delivery_bell.notify_one();
+        self.context.relay_bell.notify_one();
     }
 
     /// Stops the actors of calendars that are gone, and withdraws their facts. What another node keeps of them goes when it

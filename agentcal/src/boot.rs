@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_actors::{Doorbells, Jobs, Providers, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks};
+use agentcal_actors::{
+    Doorbells, Jobs, Providers, Relay, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks,
+};
 use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness};
 use agentcal_delivery_mail::Outbox;
-use agentcal_delivery_webhooks::{HttpWebhookSender, WebhookSenderOptions};
+use agentcal_delivery_webhooks::{HttpWebhookSender, Svix, SvixOptions, WebhookSenderOptions};
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ports::{
     Clock, Entropy, FactCache, MailShelf, Mailer, NodeRecord, Peers, Quotas, Store, StoreError,
@@ -27,7 +29,9 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, DatabaseConfig, LimitsConfig, MailConfig, PeersConfig, SecretText, WebhooksConfig};
+use crate::config::{
+    CaldavConfig, DatabaseConfig, LimitsConfig, MailConfig, PeersConfig, SecretText, SvixConfig, WebhooksConfig,
+};
 use crate::durable::Durable;
 use crate::looks::Looks;
 use crate::mail::{Links, Postman};
@@ -250,7 +254,8 @@ pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError>
 
 /// Starts everything but listening.
 pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError> {
-    let (webhook_store, job_store, mail_settings) = (store.webhooks(), store.jobs(), store.mail_settings());
+    let webhooks = webhooks(store, &plan.webhooks)?;
+    let (job_store, mail_settings) = (store.jobs(), store.mail_settings());
     let store = store.port();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -261,7 +266,6 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
     });
     let peers = peers.transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
-    let webhooks = Webhooks { store: webhook_store, sender: Arc::new(webhook_sender(&plan.webhooks)?) };
     let looks = Arc::new(Looks::new(Arc::clone(&mail_settings)));
     let mailer = mailer(&plan, &looks, &entropy)?;
     let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
@@ -324,8 +328,22 @@ fn shelf(folder: &Path) -> Result<Arc<dyn MailShelf>, BootError> {
     Ok(Arc::new(Shelf(Outbox::open(folder).map_err(BootError::Outbox)?)))
 }
 
+/// What endpoints are told by: ourselves, or Svix.
+fn webhooks(store: &Durable, config: &WebhooksConfig) -> Result<Webhooks, EgressError> {
+    let sender = Arc::new(webhook_sender(config)?);
+    let service = config.svix.as_ref().map(svix).transpose()?;
+    let relay = service.map(|service| Relay { store: store.relays(), service: Arc::new(service) });
+    Ok(Webhooks { store: store.webhooks(), sender, relay })
+}
+
 fn webhook_sender(config: &WebhooksConfig) -> Result<HttpWebhookSender, EgressError> {
     HttpWebhookSender::new(WebhookSenderOptions { policy: config.policy.clone(), dns: config.dns_server })
+}
+
+/// The service that delivers webhooks in our place.
+pub(crate) fn svix(config: &SvixConfig) -> Result<Svix, EgressError> {
+    let token = config.token.said().unwrap_or_default().to_owned();
+    Svix::new(SvixOptions { url: config.url.clone(), token })
 }
 
 /// The way out for mails.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agentcal_engine::ports::{
-    FactStore as _, JobStore, MailSettingsStore, NodeRecord, Store, StoreError, WebhookStore,
+    FactStore as _, JobStore, MailSettingsStore, NodeRecord, RelayStore, Store, StoreError, WebhookStore,
 };
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
@@ -72,6 +72,14 @@ impl Durable {
 
     /// As what keeps webhooks.
     pub(crate) fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),
+        }
+    }
+
+    /// As what keeps what a service for webhooks is to be told.
+    pub(crate) fn relays(&self) -> Arc<dyn RelayStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),

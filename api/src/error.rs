@@ -104,6 +104,8 @@ codes! {
     WebhookLimitReached = CONFLICT "webhook_limit_reached" "Too many webhooks";
     /// The webhook is switched off, so nothing is sent to it.
     WebhookDisabled = CONFLICT "webhook_disabled" "The webhook is switched off";
+    /// The service that delivers webhooks here will not do it, however often it is asked; `detail` says why.
+    WebhookServiceRefused = CONFLICT "webhook_service_refused" "The webhook service refuses it";
     /// The job was not given up, so there is nothing to try again.
     JobNotDead = CONFLICT "job_not_dead" "The job was not given up";
     /// The body is larger than 64 KiB.
@@ -129,6 +131,8 @@ codes! {
     DeadlineExceeded = SERVICE_UNAVAILABLE "deadline_exceeded" "The deadline passed";
     /// The store cannot be reached or is too slow.
     StoreUnavailable = SERVICE_UNAVAILABLE "store_unavailable" "The store is unavailable";
+    /// The service that delivers webhooks here cannot be asked at present.
+    WebhookServiceUnavailable = SERVICE_UNAVAILABLE "webhook_service_unavailable" "The webhook service is unavailable";
     /// The program is starting or stopping.
     NotReady = SERVICE_UNAVAILABLE "not_ready" "Not ready";
 }

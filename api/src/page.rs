@@ -28,11 +28,21 @@ impl<T> List<T> {
     pub(crate) fn of<Row>(page: ListPage<Row>, view: impl FnMut(Row) -> T) -> Self {
         Self { data: page.rows.into_iter().map(view).collect(), next_cursor: page.next.map(encode) }
     }
+
+    /// Nothing, and nothing after it.
+    pub(crate) fn empty() -> Self {
+        Self { data: Vec::new(), next_cursor: None }
+    }
+
+    /// A page somebody else made, whose cursor is theirs.
+    pub(crate) fn of_service<Row>(rows: Vec<Row>, next_cursor: Option<String>, view: impl FnMut(Row) -> T) -> Self {
+        Self { data: rows.into_iter().map(view).collect(), next_cursor }
+    }
 }
 
 /// What `limit` and `cursor` ask for.
 pub(crate) fn page_request(checks: &mut Checks, limit: Option<&str>, cursor: Option<&str>) -> PageRequest {
-    let limit = limit.map_or(LIMIT_DEFAULT, |limit| checks.query_whole("limit", limit, 1..=LIMIT_MAX));
+    let limit = limit_of(checks, limit);
     let after = cursor.and_then(|cursor| {
         let decoded = decode(cursor);
         if decoded.is_none() {
@@ -41,6 +51,11 @@ pub(crate) fn page_request(checks: &mut Checks, limit: Option<&str>, cursor: Opt
         decoded
     });
     PageRequest { limit, after }
+}
+
+/// Most rows that `limit` asks for.
+pub(crate) fn limit_of(checks: &mut Checks, limit: Option<&str>) -> u32 {
+    limit.map_or(LIMIT_DEFAULT, |limit| checks.query_whole("limit", limit, 1..=LIMIT_MAX))
 }
 
 fn encode((key, id): (i64, Uuid)) -> String {

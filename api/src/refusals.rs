@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentcal_engine::calendar::request::{Rejection, UnavailableReason};
 use agentcal_engine::commit::HoldLimit;
-use agentcal_engine::ports::{ProviderError, StoreError};
+use agentcal_engine::ports::{ProviderError, RelayError, StoreError};
 use serde_json::json;
 
 use crate::error::{ApiError, Code, FieldCode};
@@ -28,6 +28,30 @@ impl From<StoreError> for ApiError {
                 store_unavailable()
             }
             StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RelayError> for ApiError {
+    fn from(error: RelayError) -> Self {
+        match error {
+            RelayError::Away { retry_after, .. } => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a request needs the service for webhooks");
+                let says = "the service that delivers webhooks cannot be asked at present; repeat the request";
+                let refusal = Self::new(Code::WebhookServiceUnavailable, says);
+                match retry_after {
+                    Some(after) => refusal.retry_after(after),
+                    None => refusal,
+                }
+            }
+            RelayError::Missing => Self::new(
+                Code::WebhookServiceRefused,
+                "the service that delivers webhooks does not know the webhook yet; repeat the request in a moment",
+            ),
+            RelayError::Refused(says) => {
+                let says = format!("the service that delivers webhooks will not do it: {says}");
+                Self::new(Code::WebhookServiceRefused, says)
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod planted;
 pub mod ports;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+pub mod relay;
 pub mod schedule;
 pub mod shard;
 pub mod signed;

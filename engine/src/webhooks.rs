@@ -128,7 +128,8 @@ pub fn is_success(status: Option<u16>) -> bool {
     status.is_some_and(|status| (200..300).contains(&status))
 }
 
-fn lengthen(wait: Duration, entropy: &dyn Entropy) -> Duration {
+/// A wait that is up to a tenth longer by chance.
+pub(crate) fn lengthen(wait: Duration, entropy: &dyn Entropy) -> Duration {
     let mut random = [0u8; 2];
     entropy.fill(&mut random);
     let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);

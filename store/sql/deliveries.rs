@@ -26,7 +26,7 @@ use crate::events::Moment;
 use crate::rows::{before, into_page, probe};
 use crate::text::{Named, from_json, to_u32};
 use crate::work::has_tenant;
-use crate::{endpoints, event_types, jobs, words};
+use crate::{endpoints, event_types, jobs, relays, words};
 
 /// How long an event is kept.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -35,6 +35,17 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const DROP_NEW: &str = "DELETE FROM events WHERE account_id = $1 AND event_id = $2 AND state = 'new'";
 const MARK_SPREAD: &str =
     "UPDATE events SET state = 'spread' WHERE account_id = $1 AND event_id = $2 AND state = 'new'";
+const MARK_RELAYED: &str = "UPDATE events SET state = 'spread', relay_due_at = $3 \
+     WHERE account_id = $1 AND event_id = $2 AND state = 'new'";
+
+/// How endpoints hear of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From us, each by a delivery.
+    Own,
+    /// From a service that is told once.
+    Relay,
+}
 
 /// An event nobody has looked at.
 #[derive(sqlx::FromRow)]
@@ -66,6 +77,7 @@ pub(crate) async fn spread(
     new: &[NewEvent],
     moment: Moment<'_>,
     mail: MailFor,
+    way: Way,
 ) -> Result<Spread> {
     let mut known: BTreeMap<(Uuid, &str), Vec<WebhookEndpoint>> = BTreeMap::new();
     let mut spread = Spread::default();
@@ -79,7 +91,7 @@ pub(crate) async fn spread(
             Entry::Vacant(place) => place.insert(endpoints::all_of(work, owner).await?),
         };
         let kind: EventKind = Named::named(&event.kind)?;
-        if let Some(deliveries) = spread_one(work, event, kind, endpoints, moment).await? {
+        if let Some(deliveries) = spread_one(work, event, kind, endpoints, (moment, way)).await? {
             spread.deliveries += deliveries;
             if has_followers(kind) {
                 follow(work, event, kind, moment, mail.includes(owner.mode)).await?;
@@ -96,18 +108,28 @@ async fn spread_one(
     event: &NewEvent,
     kind: EventKind,
     endpoints: &[WebhookEndpoint],
-    Moment { now, entropy }: Moment<'_>,
+    (Moment { now, entropy }, way): (Moment<'_>, Way),
 ) -> Result<Option<u32>> {
     let account_id = AccountId::from_uuid(event.account_id);
     let happened_at = Timestamp::from_micros(event.happened_at);
     let heard: Vec<_> = endpoints.iter().filter(|one| hears(one, account_id, kind, happened_at)).collect();
-    let settle = if heard.is_empty() { DROP_NEW } else { MARK_SPREAD };
-    let settle = sqlx::query(settle).bind(event.account_id).bind(event.event_id);
-    if settle.execute(&mut *work).await.map_err(store_error)?.rows_affected() != 1 {
+    let settle = match way {
+        _ if heard.is_empty() => DROP_NEW,
+        Way::Own => MARK_SPREAD,
+        Way::Relay => MARK_RELAYED,
+    };
+    let mut statement = sqlx::query(settle).bind(event.account_id).bind(event.event_id);
+    if settle == MARK_RELAYED {
+        statement = statement.bind(now.as_micros());
+    }
+    if statement.execute(&mut *work).await.map_err(store_error)?.rows_affected() != 1 {
         return Ok(None);
     }
     if heard.is_empty() {
         return Ok(Some(0));
+    }
+    if way == Way::Relay {
+        return Ok(Some(1));
     }
     let mut insert = QueryBuilder::<Db>::new(
         "INSERT INTO webhook_deliveries (account_id, delivery_id, organization_id, endpoint_id, event_id, shard, state, \
@@ -226,6 +248,7 @@ pub(crate) async fn record(
     for (&endpoint_id, of_endpoint) in &of_endpoints {
         let Some(end) = judge_endpoint(work, endpoint_id, of_endpoint).await? else { continue };
         let (organization_id, standing) = (end.owner.organization_id, end.told.standing);
+        relays::changed(work, end.owner, endpoint_id, moment.now).await?;
         let is_told = mail.includes(end.owner.mode) && tell_of_end(work, end, of_endpoint, moment).await?;
         ended.push(EndedEndpoint { endpoint_id, organization_id, standing, is_told });
     }

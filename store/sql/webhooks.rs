@@ -13,12 +13,13 @@ use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
 use crate::db::{DbStore, Work};
+use crate::deliveries::Way;
 use crate::error::{Result, store_error};
 use crate::events::Moment;
 use crate::frame::Framed;
 use crate::scope::Scope;
 use crate::text::to_json;
-use crate::{deliveries, endpoints, locks};
+use crate::{deliveries, endpoints, locks, relays};
 
 /// Most endpoints of an organization in one mode.
 const ENDPOINTS_MAX: i64 = 50;
@@ -47,6 +48,7 @@ impl WebhookStore for DbStore {
         if !endpoints::insert(&mut frame.work, &endpoint, sealed).await? {
             return Ok(Write::Missing);
         }
+        relays::changed(&mut frame.work, owner, endpoint.id, frame.now).await?;
         self.finish_frame(frame, idempotency).await
     }
 
@@ -75,6 +77,8 @@ impl WebhookStore for DbStore {
         if !endpoints::update(&mut frame.work, before, after).await? {
             return Ok(Write::Stale);
         }
+        let owner = EndpointOwner { organization_id: after.organization_id, mode: after.mode };
+        relays::changed(&mut frame.work, owner, after.id, frame.now).await?;
         self.finish_frame(frame, idempotency).await
     }
 
@@ -93,6 +97,7 @@ impl WebhookStore for DbStore {
         if !endpoints::rotate(&mut frame.work, owner, id, sealed, frame.now).await? {
             return Ok(Write::Missing);
         }
+        relays::changed(&mut frame.work, owner, id, frame.now).await?;
         self.finish_frame(frame, idempotency).await
     }
 
@@ -109,6 +114,7 @@ impl WebhookStore for DbStore {
         if !endpoints::delete(&mut frame.work, owner, id).await? {
             return Ok(Write::Missing);
         }
+        relays::deleted(&mut frame.work, id, frame.now).await?;
         self.finish_frame(frame, idempotency).await
     }
 
@@ -133,16 +139,7 @@ impl WebhookStore for DbStore {
     }
 
     async fn spread_events(&self, owner: Option<NodeId>, limit: u32, mail: MailFor) -> Result<Spread, StoreError> {
-        let new = deliveries::new_events(&mut *self.reader(Scope::All).await?, owner, limit).await?;
-        if new.is_empty() {
-            return Ok(Spread::default());
-        }
-        // Lost, it is done again from the same events. What is sent was claimed first, and a claim waits for the disk.
-        let mut work = self.begin_repeatable(Scope::All).await?;
-        let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
-        let spread = deliveries::spread(&mut work, &new, moment, mail).await?;
-        work.commit().await.map_err(store_error)?;
-        Ok(spread)
+        self.spread(owner, limit, mail, Way::Own).await
     }
 
     async fn due_endpoints(&self, _: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError> {
@@ -234,6 +231,22 @@ impl WebhookStore for DbStore {
         let gone = deliveries::forget(&mut work, now, limit).await?;
         work.commit().await.map_err(store_error)?;
         Ok(gone)
+    }
+}
+
+impl DbStore {
+    /// Has new events heard of, one way or the other.
+    pub(crate) async fn spread(&self, owner: Option<NodeId>, limit: u32, mail: MailFor, way: Way) -> Result<Spread> {
+        let new = deliveries::new_events(&mut *self.reader(Scope::All).await?, owner, limit).await?;
+        if new.is_empty() {
+            return Ok(Spread::default());
+        }
+        // Lost, it is done again from the same events. What is sent was claimed first, and a claim waits for the disk.
+        let mut work = self.begin_repeatable(Scope::All).await?;
+        let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
+        let spread = deliveries::spread(&mut work, &new, moment, mail, way).await?;
+        work.commit().await.map_err(store_error)?;
+        Ok(spread)
     }
 }
 

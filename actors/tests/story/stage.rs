@@ -319,7 +319,11 @@ async fn start(
         entropy: Arc::clone(chance) as _,
         doorbells: Doorbells::at("https://cal.example.com", false, Arc::new(signing_keys())),
         peers: None,
-        webhooks: Some(Webhooks { store: Arc::new(store.clone()), sender: Arc::clone(outside.sender) as _ }),
+        webhooks: Some(Webhooks {
+            store: Arc::new(store.clone()),
+            sender: Arc::clone(outside.sender) as _,
+            relay: None,
+        }),
         jobs: Some(Jobs { store: Arc::new(store.clone()), mailer: Some(Arc::clone(outside.mailer) as _) }),
         settings: settings.clone(),
     })

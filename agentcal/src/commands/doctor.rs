@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use super::{CommandResult, Surroundings, say};
 use crate::boot;
 use crate::boot::skew::Skew;
-use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, MailConfig, SecretText};
+use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, MailConfig, SecretText, SvixConfig};
 use crate::durable::Durable;
 
 /// Longest wait for a server.
@@ -91,6 +91,9 @@ async fn examine(config: &Config) -> Vec<Finding> {
     findings.push(listen("internal", config.server.internal_listen).await);
     findings.push(caldav(config));
     findings.push(mail(config.mail.as_ref()).await);
+    if let Some(svix) = &config.webhooks.svix {
+        findings.push(webhooks(svix).await);
+    }
     if let Some(server) = config.caldav.dns_server {
         findings.push(dns(server).await);
     }
@@ -240,6 +243,19 @@ async fn mail(config: Option<&MailConfig>) -> Finding {
         Ok(Ok(())) => Finding::good("mail", "the server can be used"),
         Ok(Err(trouble)) => Finding::bad("mail", trouble.to_string()),
         Err(_) => Finding::bad("mail", format!("the server did not answer in {} s", SERVER_TIMEOUT.as_secs())),
+    }
+}
+
+/// Asks something that changes nothing.
+async fn webhooks(config: &SvixConfig) -> Finding {
+    let svix = match boot::svix(config) {
+        Ok(svix) => svix,
+        Err(error) => return Finding::bad("Svix", with_causes(&error)),
+    };
+    match tokio::time::timeout(SERVER_TIMEOUT, svix.check()).await {
+        Ok(Ok(())) => Finding::good("Svix", "it answers and knows the token"),
+        Ok(Err(says)) => Finding::bad("Svix", says),
+        Err(_) => Finding::bad("Svix", format!("it did not answer in {} s", SERVER_TIMEOUT.as_secs())),
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) use peers::PeersConfig;
 pub(crate) use secret::SecretText;
 pub(crate) use server::ServerConfig;
 pub(crate) use settings::CONFIG_VARIABLE;
-pub(crate) use webhooks::WebhooksConfig;
+pub(crate) use webhooks::{SvixConfig, WebhooksConfig};
 
 /// Everything a production node is told.
 #[derive(Debug)]

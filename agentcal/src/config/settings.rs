@@ -57,11 +57,13 @@ pub(crate) const WEBHOOKS_ALLOW_HTTP: Setting = setting("AGENTCAL_WEBHOOKS_ALLOW
 pub(crate) const WEBHOOKS_PORTS: Setting = setting("AGENTCAL_WEBHOOKS_PORTS", "webhooks", "ports");
 pub(crate) const WEBHOOKS_RETRY_SECONDS: Setting =
     setting("AGENTCAL_WEBHOOKS_RETRY_SECONDS", "webhooks", "retry_seconds");
+pub(crate) const SVIX_URL: Setting = setting("AGENTCAL_SVIX_URL", "webhooks", "svix_url");
+pub(crate) const SVIX_TOKEN: Setting = setting("AGENTCAL_SVIX_TOKEN", "webhooks", "svix_token");
 pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 34] = [
+pub(crate) const SETTINGS: [Setting; 36] = [
     DATABASE_URL,
     DATABASE_CONNECTIONS,
     REDIS_URL,
@@ -94,6 +96,8 @@ pub(crate) const SETTINGS: [Setting; 34] = [
     WEBHOOKS_ALLOW_HTTP,
     WEBHOOKS_PORTS,
     WEBHOOKS_RETRY_SECONDS,
+    SVIX_URL,
+    SVIX_TOKEN,
     LOG,
     LOG_FORMAT,
 ];

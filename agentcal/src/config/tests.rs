@@ -176,3 +176,21 @@ fn webhooks_go_to_public_addresses_unless_more_is_allowed() {
     check("AGENTCAL_WEBHOOKS_RETRY_SECONDS", "5,0", "numbers of seconds");
     check("AGENTCAL_WEBHOOKS_RETRY_SECONDS", "5;7", "numbers of seconds");
 }
+
+#[test]
+fn svix_delivers_where_both_of_its_settings_are_set() {
+    assert!(read("", &LEAST).expect("a configuration").webhooks.svix.is_none());
+    let (url, token) = (("AGENTCAL_SVIX_URL", "https://api.eu.svix.com"), ("AGENTCAL_SVIX_TOKEN", "testsk_1"));
+    let both = read("", &[&LEAST[..], &[url, token]].concat()).expect("a configuration").webhooks.svix;
+    let both = both.expect("Svix");
+    assert_eq!((both.url.as_str(), both.token.said()), ("https://api.eu.svix.com/", Some("testsk_1")));
+    let check = |variables: &[(&str, &str)], expected: &str| {
+        let said = read("", &[&LEAST[..], variables].concat()).expect_err("a refusal").to_string();
+        assert!(said.contains(expected) && !said.contains("testsk_1"), "{said}");
+    };
+    check(&[url], "AGENTCAL_SVIX_TOKEN");
+    check(&[token], "AGENTCAL_SVIX_URL");
+    for other in ["svix", "ftp://api.svix.com", "https://me:testsk_1@api.svix.com", "https://api.svix.com/?a=b"] {
+        check(&[("AGENTCAL_SVIX_URL", other), token], "AGENTCAL_SVIX_URL");
+    }
+}

@@ -6,11 +6,14 @@ use std::time::Duration;
 use agentcal_engine::webhooks::RETRY_WAITS;
 use agentcal_provider_egress::EgressPolicy;
 use serde::Deserialize;
+use url::Url;
 
 use super::egress;
 use super::error::Problem;
+use super::secret::SecretText;
 use super::settings::{
-    WEBHOOKS_ALLOW_HTTP, WEBHOOKS_ALLOW_LOOPBACK, WEBHOOKS_ALLOW_PRIVATE, WEBHOOKS_PORTS, WEBHOOKS_RETRY_SECONDS,
+    SVIX_TOKEN, SVIX_URL, WEBHOOKS_ALLOW_HTTP, WEBHOOKS_ALLOW_LOOPBACK, WEBHOOKS_ALLOW_PRIVATE, WEBHOOKS_PORTS,
+    WEBHOOKS_RETRY_SECONDS,
 };
 
 /// Ports messages are sent to.
@@ -30,13 +33,24 @@ pub(crate) struct WebhooksConfig {
     pub(crate) dns_server: Option<SocketAddr>,
     /// Waits between the tries of one delivery.
     pub(crate) retry_waits: Vec<Duration>,
+    /// The service that delivers in our place; `None`: we do.
+    pub(crate) svix: Option<SvixConfig>,
+}
+
+/// Where Svix is, and what it knows us by.
+#[derive(Clone, Debug)]
+pub(crate) struct SvixConfig {
+    /// Its address.
+    pub(crate) url: Url,
+    /// The token of an environment.
+    pub(crate) token: SecretText,
 }
 
 impl WebhooksConfig {
     /// That of `agentcal dev`: this machine may be spoken to, too, and retries come soon.
     pub(crate) fn in_dev() -> Self {
         let retry_waits = WAITS_IN_DEV.into_iter().map(Duration::from_secs).collect();
-        Self { policy: EgressPolicy::development(), dns_server: None, retry_waits }
+        Self { policy: EgressPolicy::development(), dns_server: None, retry_waits, svix: None }
     }
 }
 
@@ -48,6 +62,8 @@ pub(super) struct Raw {
     allow_http: bool,
     ports: Option<String>,
     retry_seconds: Option<String>,
+    svix_url: Option<String>,
+    svix_token: Option<SecretText>,
 }
 
 impl Raw {
@@ -59,12 +75,32 @@ impl Raw {
         let others = [&WEBHOOKS_ALLOW_PRIVATE, &WEBHOOKS_ALLOW_LOOPBACK];
         let transport = egress::check_http(self.allow_http, is_of_use, others);
         let transport = transport.map_err(|says| Problem::of(WEBHOOKS_ALLOW_HTTP, says));
-        match (ports, waits, transport) {
-            (Ok(ports), Ok(retry_waits), Ok(())) => {
-                Ok(WebhooksConfig { policy: self.policy(ports), dns_server: None, retry_waits })
+        match (ports, waits, transport, self.svix()) {
+            (Ok(ports), Ok(retry_waits), Ok(()), Ok(svix)) => {
+                Ok(WebhooksConfig { policy: self.policy(ports), dns_server: None, retry_waits, svix })
             }
-            (ports, waits, transport) => {
-                Err([ports.err(), waits.err(), transport.err()].into_iter().flatten().collect())
+            (ports, waits, transport, svix) => {
+                Err([ports.err(), waits.err(), transport.err(), svix.err()].into_iter().flatten().collect())
+            }
+        }
+    }
+
+    /// Both of its settings, or neither.
+    fn svix(&self) -> Result<Option<SvixConfig>, Problem> {
+        let url = self.svix_url.as_deref().filter(|url| !url.is_empty());
+        let token = self.svix_token.clone().filter(|token| token.said().is_some());
+        match (url, token) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => {
+                Err(Problem::of(SVIX_URL, "must be set with AGENTCAL_SVIX_TOKEN, as in https://api.eu.svix.com"))
+            }
+            (Some(_), None) => {
+                Err(Problem::of(SVIX_TOKEN, "must be set with AGENTCAL_SVIX_URL, to a token of an environment"))
+            }
+            (Some(url), Some(token)) => {
+                let says = "must be the address of a Svix server, as in https://api.eu.svix.com";
+                let url = Url::parse(url).ok().filter(is_of_a_server).ok_or_else(|| Problem::of(SVIX_URL, says))?;
+                Ok(Some(SvixConfig { url, token }))
             }
         }
     }
@@ -92,4 +128,10 @@ impl Raw {
             .ok_or("must be at most 20 numbers of seconds, 1 to 604800, as in 5,300,1800")?;
         Ok(waits.into_iter().map(Duration::from_secs).collect())
     }
+}
+
+fn is_of_a_server(url: &Url) -> bool {
+    let is_bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 pub const PAYLOAD_LEN_MAX: usize = 20_000;
 
 /// What a message is called that only looks whether messages arrive.
-const TEST: &str = "webhook.test";
+pub(crate) const TEST: &str = "webhook.test";
 
 #[derive(Serialize)]
 struct Envelope<D> {

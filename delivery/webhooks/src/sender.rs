@@ -102,7 +102,7 @@ fn request(url: Url, message: &OutboundWebhook) -> Result<EgressRequest, String>
 }
 
 /// Seconds alone are heeded: a date would be judged by a clock that is not ours.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }

@@ -15,6 +15,7 @@ mod ownership;
 mod peers;
 mod provider;
 mod quotas;
+mod relay;
 mod sandbox;
 mod store;
 mod webhooks;
@@ -41,6 +42,10 @@ pub use provider::{
     WriteOutcome, WrittenEvent,
 };
 pub use quotas::{CellsGiven, CellsWanted, Quotas};
+pub use relay::{
+    ClaimedEndpoint, ClaimedEvent, EndpointTold, EventTold, RelayClaim, RelayError, RelayMessage, RelayPage,
+    RelayPageRequest, RelayStore, RelayTest, WebhookRelay,
+};
 pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
     AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeyRecord, ListPage, PageRequest, Store,

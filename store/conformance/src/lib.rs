@@ -23,6 +23,7 @@ pub mod mail_settings;
 pub mod notices;
 pub mod ownership;
 pub mod quotas;
+pub mod relays;
 pub mod sandbox;
 pub mod statements;
 pub mod sync;
@@ -215,8 +216,8 @@ macro_rules! store_suite {
     };
 }
 
-/// Every case of the [`agentcal_engine::ports::WebhookStore`] and [`agentcal_engine::ports::JobStore`] ports, handed to
-/// another macro.
+/// Every case of the [`agentcal_engine::ports::WebhookStore`], [`agentcal_engine::ports::JobStore`] and
+/// [`agentcal_engine::ports::RelayStore`] ports, handed to another macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_webhook_case {
@@ -264,6 +265,15 @@ macro_rules! each_webhook_case {
                 nobody_is_told_where_no_mail_can_leave
                 an_endpoint_ends_without_its_account
                 a_notice_is_done_as_a_mail_is
+            }
+            relays {
+                the_service_is_told_how_endpoints_are
+                a_change_meanwhile_is_told_afterwards
+                a_refused_endpoint_waits_for_a_change
+                an_event_is_told_once
+                what_need_not_be_told_is_not
+                the_service_is_told_anew
+                racers_tell_once
             }
             dead_writebacks {
                 a_writeback_given_up_is_a_dead_job
@@ -327,6 +337,7 @@ where
     S: agentcal_engine::ports::Store
         + agentcal_engine::ports::WebhookStore
         + agentcal_engine::ports::JobStore
+        + agentcal_engine::ports::RelayStore
         + Clone
         + 'static,
     G: Send + 'static,

@@ -52,6 +52,8 @@ mod locks;
 mod mail_settings;
 mod open;
 mod ownership;
+#[path = "../../sql/relays.rs"]
+mod relays;
 #[path = "../../sql/revisions.rs"]
 mod revisions;
 #[path = "../../sql/rows.rs"]

@@ -64,6 +64,22 @@ pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempt
      AND ($5::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = d.shard AND h.owner = $5)) \
      ORDER BY d.due_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED) RETURNING account_id, delivery_id, event_id, attempts, tries";
 
+/// Takes endpoints in hand of which a service is to be told, due until `$1`, at most `$3`, until `$2`.
+pub(crate) const CLAIM_RELAYS: &str = "UPDATE webhook_relays SET tries = tries + 1, held_until = $2 \
+     WHERE endpoint_id IN (SELECT endpoint_id FROM webhook_relays WHERE due_at <= $1 AND held_until <= $1 \
+     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
+     RETURNING endpoint_id, organization_id, mode, revision, told_revision, tries";
+
+/// Takes events in hand that a service is to be told, due until `$1`, at most `$3`, until `$2`, unless it is to be told of
+/// endpoints first; of shards of the node `$4`, if one is named.
+pub(crate) const CLAIM_RELAYED_EVENTS: &str = "UPDATE events SET relay_tries = relay_tries + 1, relay_due_at = $2 \
+     WHERE (account_id, event_id) IN (SELECT e.account_id, e.event_id FROM events AS e WHERE e.relay_due_at <= $1 \
+     AND ($4::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = e.shard AND h.owner = $4)) \
+     AND NOT EXISTS (SELECT 1 FROM webhook_relays AS r \
+     WHERE r.organization_id = e.organization_id AND r.mode = e.mode AND r.due_at IS NOT NULL) \
+     ORDER BY e.relay_due_at LIMIT $3 FOR UPDATE OF e SKIP LOCKED) \
+     RETURNING account_id, event_id, organization_id, mode, kind, happened_at, subject, relay_tries";
+
 /// Timers of the kind `$1` that are due until `$2`, at most `$3`; of shards of the node `$4`, if one is named. They are nobody
 /// else's to the end.
 pub(crate) const DUE_TIMERS: &str = "SELECT j.account_id, j.job_id, j.payload FROM jobs AS j \

@@ -46,6 +46,19 @@ pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempt
      WHERE rowid IN (SELECT rowid FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' AND due_at <= $2 \
      ORDER BY due_at LIMIT $4) RETURNING account_id, delivery_id, event_id, attempts, tries";
 
+/// Takes endpoints in hand of which a service is to be told, due until `$1`, at most `$3`, until `$2`.
+pub(crate) const CLAIM_RELAYS: &str = "UPDATE webhook_relays SET tries = tries + 1, held_until = $2 \
+     WHERE rowid IN (SELECT rowid FROM webhook_relays WHERE due_at <= $1 AND held_until <= $1 ORDER BY due_at LIMIT $3) \
+     RETURNING endpoint_id, organization_id, mode, revision, told_revision, tries";
+
+/// Takes events in hand that a service is to be told, due until `$1`, at most `$3`, until `$2`, unless it is to be told of
+/// endpoints first. Here all are of the one node, `$4`.
+pub(crate) const CLAIM_RELAYED_EVENTS: &str = "UPDATE events SET relay_tries = relay_tries + 1, relay_due_at = $2 \
+     WHERE rowid IN (SELECT e.rowid FROM events AS e WHERE e.relay_due_at <= $1 AND NOT EXISTS (SELECT 1 \
+     FROM webhook_relays AS r WHERE r.organization_id = e.organization_id AND r.mode = e.mode AND r.due_at IS NOT NULL) \
+     ORDER BY e.relay_due_at LIMIT $3) \
+     RETURNING account_id, event_id, organization_id, mode, kind, happened_at, subject, relay_tries";
+
 /// Timers of the kind `$1` that are due until `$2`, at most `$3`. Here all are of the one node, `$4`.
 pub(crate) const DUE_TIMERS: &str = "SELECT account_id, job_id, payload FROM jobs WHERE kind = $1 AND state = 'pending' AND due_at <= $2 \
      ORDER BY due_at LIMIT $3";

@@ -35,6 +35,7 @@ const TESTKIT: &str = "agentcal-testkit";
 const FAKE_KIT: &str = "agentcal-fake-kit";
 const FAKE_MICROSOFT: &str = "agentcal-fake-microsoft";
 const FAKE_GOOGLE: &str = "agentcal-fake-google";
+const FAKE_SVIX: &str = "agentcal-fake-svix";
 
 /// The house, from the ground up. A new package begins with a line here.
 const HOUSE: &[Room] = &[
@@ -52,7 +53,7 @@ const HOUSE: &[Room] = &[
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[SCENARIOS, MEMORY] },
     Room { name: SCENARIOS, imports: &[ENGINE], test_imports: &[] },
     Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
-    Room { name: WEBHOOKS, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
+    Room { name: WEBHOOKS, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_SVIX, TESTKIT] },
     Room { name: ACTORS, imports: &[ENGINE], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
     Room { name: PEERS, imports: &[ENGINE, ACTORS], test_imports: &[TESTKIT] },
     Room { name: API, imports: &[ENGINE, ACTORS], test_imports: &[SQLITE, MEMORY, VAULT, SANDBOX, TESTKIT] },
@@ -63,7 +64,7 @@ const HOUSE: &[Room] = &[
             ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, MAIL, WEBHOOKS, ACTORS, PEERS,
             API, WEB,
         ],
-        test_imports: &[TESTKIT, HISTORY],
+        test_imports: &[TESTKIT, HISTORY, FAKE_KIT, FAKE_SVIX],
     },
     // The instruments. Nothing that ships imports them.
     Room { name: HISTORY, imports: &[ENGINE], test_imports: &[TESTKIT] },
@@ -88,6 +89,7 @@ const HOUSE: &[Room] = &[
     Room { name: FAKE_KIT, imports: &[], test_imports: &[] },
     Room { name: FAKE_MICROSOFT, imports: &[FAKE_KIT], test_imports: &[TESTKIT] },
     Room { name: FAKE_GOOGLE, imports: &[FAKE_KIT], test_imports: &[TESTKIT] },
+    Room { name: FAKE_SVIX, imports: &[FAKE_KIT], test_imports: &[TESTKIT] },
     Room { name: "agentcal-house", imports: &[], test_imports: &[] },
     Room { name: "xtask", imports: &[], test_imports: &[] },
 ];

@@ -27,7 +27,7 @@ pub(super) struct WebhookPatch {
     #[serde(default)]
     #[schema(value_type = Vec<EventWire>, required = false, min_items = 1, max_items = 8)]
     events: Sent<Vec<EventWire>>,
-    /// Of which accounts, none twice; null, the default: of all.
+    /// Of which accounts, none twice; null, the default: of all. Where Svix delivers, at most 9.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
     account_ids: Change<Vec<String>>,
@@ -92,7 +92,8 @@ impl WebhookPatch {
 }
 
 async fn accounts(caller: &Caller, ids: &[String], checks: &mut Checks) -> Result<BTreeSet<AccountId>, ApiError> {
-    checks.unique_list("account_ids", ids, 1..=ACCOUNTS_MAX);
+    let accounts_max = caller.relay()?.map_or(ACCOUNTS_MAX, |service| service.accounts_max());
+    checks.unique_list("account_ids", ids, 1..=accounts_max);
     let key = &caller.key.key;
     let mut read = BTreeSet::new();
     for (index, text) in ids.iter().enumerate().take(ACCOUNTS_MAX) {

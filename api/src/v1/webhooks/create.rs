@@ -35,7 +35,10 @@ pub(super) async fn create_webhook(
     let made = Made { endpoint: read(&caller, &body).await?, secret: caller.new_secret().to_vec() };
     let kept = keep(key, &made)?;
     match caller.webhooks()?.store.create_endpoint(&made.endpoint, &made.secret, kept.as_ref()).await? {
-        Write::Done => Ok(answer(Settled { value: made, replayed: false })),
+        Write::Done => {
+            caller.app.parts.scheduler.deliver();
+            Ok(answer(Settled { value: made, replayed: false }))
+        }
         Write::Replayed(kept) => read_kept(&kept).map(answer),
         Write::IdempotencyMismatch => Err(mismatch()),
         Write::Refused(reason) => Err(of_refused_write(reason)),

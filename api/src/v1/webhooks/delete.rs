@@ -23,5 +23,6 @@ pub(super) async fn delete_webhook(
     }
     let kept = keep(key, &())?;
     let write = caller.webhooks()?.store.delete_endpoint(caller.endpoint_owner(), webhook_id, kept.as_ref()).await?;
+    caller.app.parts.scheduler.deliver();
     Ok(Done::no_content(&Settled::of(write, (), WebhookId::KIND)?))
 }

@@ -1,4 +1,5 @@
 use agentcal_engine::ids::WebhookId;
+use agentcal_engine::model::WebhookStanding;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,6 +9,7 @@ use crate::checks::Checks;
 use crate::error::ApiError;
 use crate::extract::{Body, NamedParam, PathId, Query};
 use crate::idempotency::Settled;
+use crate::refusals::of_refused_write;
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 use crate::v1::wire::Sent;
@@ -53,6 +55,14 @@ pub(super) async fn replay_webhook_deliveries(
         }
     };
     checks.finish()?;
+    if let Some(service) = caller.relay()? {
+        let endpoint = caller.endpoint(webhook_id).await?;
+        if endpoint.standing != WebhookStanding::Enabled {
+            return Err(of_refused_write("endpoint_disabled"));
+        }
+        let count = service.replay(caller.endpoint_owner(), endpoint.id, since).await?;
+        return caller.keep_outcome(key, count).await.map(answer);
+    }
     let (store, owner) = (&caller.webhooks()?.store, caller.endpoint_owner());
     let replayed = store.replay_failed(owner, webhook_id, since, key.as_ref()).await?;
     let settled = Settled::of(replayed.write, replayed.count, WebhookId::KIND)?;

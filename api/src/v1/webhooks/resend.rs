@@ -1,10 +1,13 @@
 use agentcal_engine::ids::{DeliveryId, WebhookId};
+use agentcal_engine::model::WebhookStanding;
+use agentcal_engine::ports::RelayError;
 use http::StatusCode;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{NamedParam, PathId, Query};
 use crate::idempotency::{Settled, keep};
+use crate::refusals::of_refused_write;
 use crate::v1::answer::Done;
 use crate::v1::lists::NoQuery;
 
@@ -26,7 +29,18 @@ pub(super) async fn resend_webhook_delivery(
     if let Some(kept) = caller.replay::<()>(key.as_ref()).await? {
         return Ok(done(kept.replayed));
     }
-    caller.endpoint(webhook_id).await?;
+    let endpoint = caller.endpoint(webhook_id).await?;
+    if let Some(service) = caller.relay()? {
+        if endpoint.standing != WebhookStanding::Enabled {
+            return Err(of_refused_write("endpoint_disabled"));
+        }
+        let sent = service.resend(caller.endpoint_owner(), webhook_id, delivery_id).await;
+        sent.map_err(|error| match error {
+            RelayError::Missing => ApiError::not_found(DeliveryId::KIND),
+            other => other.into(),
+        })?;
+        return caller.keep_outcome(key, ()).await.map(|settled| done(settled.replayed));
+    }
     let (store, owner, kept) = (&caller.webhooks()?.store, caller.endpoint_owner(), keep(key, &())?);
     let write = store.resend_delivery(owner, webhook_id, delivery_id, kept.as_ref()).await?;
     let Settled { replayed, .. } = Settled::of(write, (), DeliveryId::KIND)?;

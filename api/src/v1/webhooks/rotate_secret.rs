@@ -29,6 +29,7 @@ pub(super) async fn rotate_webhook_secret(
     let kept = keep(key, &made)?;
     let store = &caller.webhooks()?.store;
     let write = store.rotate_secret(caller.endpoint_owner(), webhook_id, &made.secret, kept.as_ref()).await?;
+    caller.app.parts.scheduler.deliver();
     Settled::of(write, made, WebhookId::KIND).map(answer)
 }
 

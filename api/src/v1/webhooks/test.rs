@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, DeliveryId, WebhookId};
 use agentcal_engine::model::WebhookEndpoint;
-use agentcal_engine::ports::{OutboundWebhook, Write};
+use agentcal_engine::ports::{OutboundWebhook, RelayTest, WebhookRelay};
 use agentcal_engine::webhooks::is_success;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,7 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{NamedParam, PathId, Query};
-use crate::idempotency::{Settled, keep, mismatch, read_kept};
-use crate::refusals::{of_refused_write, store_unavailable};
+use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 
@@ -54,14 +53,7 @@ pub(super) async fn test_webhook(
     }
     let endpoint = caller.endpoint(webhook_id).await?;
     let view = send(&caller, &endpoint).await?;
-    let Some(kept) = keep(key, &view)? else { return Ok(answer(Settled { value: view, replayed: false })) };
-    match caller.webhooks()?.store.keep_answer(endpoint.organization_id, &kept).await? {
-        Write::Done => Ok(answer(Settled { value: view, replayed: false })),
-        Write::Replayed(kept) => read_kept(&kept).map(answer),
-        Write::IdempotencyMismatch => Err(mismatch()),
-        Write::Refused(reason) => Err(of_refused_write(reason)),
-        Write::Stale | Write::Missing => Err(store_unavailable()),
-    }
+    caller.keep_outcome(key, view).await.map(answer)
 }
 
 fn answer(settled: Settled<TestView>) -> Answer<TestView> {
@@ -69,6 +61,9 @@ fn answer(settled: Settled<TestView>) -> Answer<TestView> {
 }
 
 async fn send(caller: &Caller, endpoint: &WebhookEndpoint) -> Result<TestView, ApiError> {
+    if let Some(service) = caller.relay()? {
+        return send_by(service.as_ref(), caller, endpoint).await;
+    }
     let webhooks = caller.webhooks()?;
     let secrets = webhooks.store.secrets(endpoint.organization_id, endpoint.id).await?;
     let secrets = secrets.ok_or_else(|| ApiError::not_found(WebhookId::KIND))?;
@@ -85,7 +80,7 @@ async fn send(caller: &Caller, endpoint: &WebhookEndpoint) -> Result<TestView, A
     let began = caller.app.now();
     let sent = webhooks.sender.send(message).await;
     let duration = caller.app.now().saturating_since(began);
-    let duration_ms = u64::try_from(duration.max(Duration::ZERO).as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = in_ms(duration.max(Duration::ZERO));
     Ok(match sent {
         Ok(said) => {
             let status = Some(said.status);
@@ -95,4 +90,20 @@ async fn send(caller: &Caller, endpoint: &WebhookEndpoint) -> Result<TestView, A
             TestView { delivered: false, status: None, error: Some(error), answer: String::new(), duration_ms }
         }
     })
+}
+
+/// Has the service send it, and waits for what comes of it.
+async fn send_by(
+    service: &dyn WebhookRelay,
+    caller: &Caller,
+    endpoint: &WebhookEndpoint,
+) -> Result<TestView, ApiError> {
+    let now = caller.app.parts.scheduler.store_now().await;
+    let id = DeliveryId::mint(now, caller.app.parts.entropy.as_ref());
+    let RelayTest { status, error, answer, duration } = service.test(endpoint, id, now).await?;
+    Ok(TestView { delivered: is_success(status), status, error, answer, duration_ms: in_ms(duration) })
+}
+
+fn in_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

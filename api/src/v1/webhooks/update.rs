@@ -41,7 +41,10 @@ pub(super) async fn update_webhook(
         checks.finish()?;
         let kept = keep(key, &after)?;
         match caller.webhooks()?.store.update_endpoint(&before, &after, kept.as_ref()).await? {
-            Write::Done => return Ok(answer(Settled { value: after, replayed: false })),
+            Write::Done => {
+                caller.app.parts.scheduler.deliver();
+                return Ok(answer(Settled { value: after, replayed: false }));
+            }
             Write::Replayed(kept) => return read_kept(&kept).map(answer),
             Write::IdempotencyMismatch => return Err(mismatch()),
             Write::Refused(reason) => return Err(of_refused_write(reason)),

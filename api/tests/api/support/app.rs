@@ -88,7 +88,7 @@ impl TestApp {
         let sandbox =
             SandboxProvider::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, SandboxSettings::default());
         let sender = Arc::new(ScriptedSender::default());
-        let webhooks = Webhooks { store: Arc::clone(&store) as _, sender: Arc::clone(&sender) as _ };
+        let webhooks = Webhooks { store: Arc::clone(&store) as _, sender: Arc::clone(&sender) as _, relay: None };
         let parts = SchedulerParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             cache: Arc::new(MemoryFactCache::default()),

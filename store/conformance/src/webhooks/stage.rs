@@ -13,7 +13,7 @@ use agentcal_engine::model::{
 };
 use agentcal_engine::ports::{
     AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, JobStore, PageRequest,
-    Spread, Store, WebhookStore, Write,
+    RelayStore, Spread, Store, WebhookStore, Write,
 };
 use agentcal_engine::time::TimeRange;
 use agentcal_engine::webhooks::{Next, Tried};
@@ -31,6 +31,8 @@ pub struct WebhookWorld {
     pub webhooks: Arc<dyn WebhookStore>,
     /// The store, as what keeps jobs.
     pub jobs: Arc<dyn JobStore>,
+    /// The store, as what keeps what a service is to be told.
+    pub relays: Arc<dyn RelayStore>,
 }
 
 impl Deref for WebhookWorld {
@@ -45,7 +47,7 @@ impl WebhookWorld {
     /// A world on a store of this making.
     pub async fn new<S, G, F>(make: impl FnOnce(Arc<TestClock>) -> F) -> Self
     where
-        S: Store + WebhookStore + JobStore + Clone + 'static,
+        S: Store + WebhookStore + JobStore + RelayStore + Clone + 'static,
         G: Send + 'static,
         F: Future<Output = (S, G)>,
     {
@@ -57,7 +59,7 @@ impl WebhookWorld {
         })
         .await;
         let store = Arc::new(kept.expect("the store was made"));
-        Self { world, webhooks: Arc::clone(&store) as _, jobs: store }
+        Self { world, webhooks: Arc::clone(&store) as _, jobs: Arc::clone(&store) as _, relays: store }
     }
 
     pub(crate) fn owner(&self) -> EndpointOwner {

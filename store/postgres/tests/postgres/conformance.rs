@@ -16,6 +16,14 @@ async fn deliveries_are_their_owners() {
 }
 
 #[tokio::test]
+async fn events_are_told_by_their_owners() {
+    if is_available() {
+        let world = agentcal_store_conformance::webhooks::WebhookWorld::new(make).await;
+        agentcal_store_conformance::relays::events_are_told_by_their_owners(world).await;
+    }
+}
+
+#[tokio::test]
 async fn jobs_are_their_owners() {
     if is_available() {
         let world = agentcal_store_conformance::webhooks::WebhookWorld::new(make).await;
