@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings};
+use agentcal_actors::{Doorbells, Providers, Scheduler, SchedulerParts, SchedulerSettings};
 use agentcal_api::{ApiParts, ApiSettings, Readiness, router};
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{CLOCK_SKEW_MAX, Clock, FactCache, Peers, Store};
 use agentcal_engine::signed::SigningKeys;
@@ -26,6 +27,7 @@ use crate::cache::SharedCache;
 use crate::chance::Dice;
 use crate::clock::{SimClock, SkewedClock};
 use crate::peers::{SimPeers, internal_router};
+use crate::provider::WATCHED_SWEEP_INTERVAL;
 
 /// Most nodes there can be.
 pub const NODES_MAX: usize = 5;
@@ -181,7 +183,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         providers: parts.providers.clone(),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&parts.dice) as _,
-        signing: Arc::new(SigningKeys::new(Zeroizing::new([7; 32]), [])),
+        signing: signing(),
         webhooks: None,
         mail: None,
         jobs: None,
@@ -202,6 +204,11 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
     Ok(())
 }
 
+/// What offers and doorbells are signed with, on every node.
+fn signing() -> Arc<SigningKeys> {
+    Arc::new(SigningKeys::new(Zeroizing::new([7; 32]), []))
+}
+
 /// What a node reaches besides providers.
 type Surroundings = (Arc<dyn Store>, Arc<dyn FactCache>, Option<Arc<dyn Peers>>);
 
@@ -216,7 +223,11 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
             Some(Arc::new(SimPeers { clock: Arc::clone(clock) })),
         ),
     };
-    let settings = SchedulerSettings { address: name_of(parts.number).to_owned(), ..SchedulerSettings::default() };
+    let settings = SchedulerSettings {
+        address: name_of(parts.number).to_owned(),
+        watched_sweep_interval: WATCHED_SWEEP_INTERVAL,
+        ..SchedulerSettings::default()
+    };
     let providers = parts.providers.clone();
     let quotas = Arc::new(MemoryQuotas::new(Arc::clone(clock)));
     SchedulerParts {
@@ -226,7 +237,7 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
         providers,
         clock: Arc::clone(clock),
         entropy: dice,
-        doorbells: None,
+        doorbells: Doorbells::at("https://simulated.example.com", false, signing()),
         peers,
         webhooks: None,
         jobs: None,
@@ -272,7 +283,13 @@ async fn hear_bells(scheduler: Scheduler, parts: NodeParts) {
     loop {
         sleep(BELL_INTERVAL).await;
         for calendar_id in parts.bells.take(parts.number) {
-            scheduler.bell(parts.account_id, calendar_id);
+            // Now and then a provider has something to say of the watch, true or not.
+            let ring = match parts.dice.below(12) {
+                0 => Ring::WatchEnded,
+                1 => Ring::WatchToRenew,
+                _ => Ring::Changed,
+            };
+            scheduler.ring(parts.account_id, calendar_id, ring);
         }
     }
 }

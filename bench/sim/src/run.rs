@@ -61,6 +61,8 @@ pub struct Verdict {
     pub tally: Tally,
     /// Commits that were made without their owner.
     pub ownerless: u64,
+    /// Watches that providers granted, and those that were ended before they ran out.
+    pub watches: (u64, u64),
 }
 
 impl Verdict {
@@ -97,7 +99,7 @@ fn print_verdict(plan: &Plan, stage: &Stage<'_>, verdict: &Verdict, out: &mut dy
     writeln!(
         out,
         "sim seed={} hours={} nodes={} requests={} bookings={} holds={} confirmed={} moves={} cancels={} in_doubt={} replays={} \
-         slots={} late={} called_complete={} ownerless={} {} quiet_points={} states={} digest={:016x} verdict={}",
+         slots={} late={} called_complete={} ownerless={} watches={}/{} {} quiet_points={} states={} digest={:016x} verdict={}",
         plan.seed,
         plan.hours,
         plan.nodes,
@@ -113,6 +115,8 @@ fn print_verdict(plan: &Plan, stage: &Stage<'_>, verdict: &Verdict, out: &mut dy
         counts.offered_late,
         counts.offered_late_as_complete,
         verdict.ownerless,
+        verdict.watches.0,
+        verdict.watches.1,
         verdict.tally,
         verdict.quiet_points,
         stage.watch.looks,
@@ -293,7 +297,8 @@ impl Stage<'_> {
             if is_over || !findings.is_empty() {
                 let (counts, quiet_points, tally, ownerless) =
                     (self.counts, self.quiet_points, self.director.tally, self.ownerless);
-                return Ok(Verdict { findings, counts, quiet_points, tally, ownerless });
+                let watches = self.cloud.watches();
+                return Ok(Verdict { findings, counts, quiet_points, tally, ownerless, watches });
             }
         }
     }

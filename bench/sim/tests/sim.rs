@@ -34,6 +34,7 @@ fn five_hours_pass() {
     assert!(counts.moves_acknowledged >= 50 && counts.cancels_acknowledged >= 50, "{printed}");
     assert!(counts.in_doubt >= 20 && counts.replays >= 20 && counts.reads >= 20, "{printed}");
     assert!(counts.slots_beside_taken >= 10_000 && counts.slots_beside_truth >= 10_000, "{printed}");
+    assert!(verdict.watches.0 >= 100 && verdict.watches.1 >= 40, "{printed}");
 }
 
 /// A node was asleep and writes what is another's by now; a cache forgot and says that everybody is free; an owner is cut

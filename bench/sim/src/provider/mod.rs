@@ -2,6 +2,7 @@
 
 mod faults;
 mod shelf;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -27,6 +28,9 @@ pub(crate) use shelf::{BusySpan, Edit, Shelf};
 
 /// Time between two polls of a calendar that changes, and of a quiet one.
 pub(crate) const POLL_INTERVALS: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(60));
+
+/// Time between two looks at a calendar that is watched.
+pub(crate) const WATCHED_SWEEP_INTERVAL: Duration = POLL_INTERVALS.1;
 
 /// Longest time a node waits for a way that is broken.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -69,6 +73,13 @@ impl Cloud {
             shelf.settle(now);
             look(shelf)
         })
+    }
+
+    /// How many watches were granted so far, and how many ended, at every provider.
+    pub(crate) fn watches(&self) -> (u64, u64) {
+        let inner = self.lock();
+        let counts = inner.shelves.values().map(|shelf| shelf.watches.counts());
+        counts.fold((0, 0), |(granted, ended), (more, less)| (granted + more, ended + less))
     }
 
     pub(crate) fn set_mood(&self, kind: ProviderKind, mood: Mood) {
@@ -148,10 +159,22 @@ impl Provider for SimProvider {
     async fn watch(
         &self,
         calendar: &CalendarRef,
-        _: Option<&Doorbell>,
-        _: Option<&WatchHandle>,
+        doorbell: Option<&Doorbell>,
+        previous: Option<&WatchHandle>,
     ) -> Result<Watched, ProviderError> {
-        self.ask(calendar, false, |_, _| Ok(Watched::POLLING)).await
+        if doorbell.is_none() {
+            return Ok(Watched::POLLING);
+        }
+        let clock = &self.cloud.clock;
+        self.ask(calendar, false, |shelf, _| Ok(shelf.watches.grant(previous, clock.now()))).await
+    }
+
+    async fn unwatch(&self, calendar: &CalendarRef, handle: &WatchHandle) -> Result<(), ProviderError> {
+        self.ask(calendar, false, |shelf, _| {
+            shelf.watches.end(handle);
+            Ok(())
+        })
+        .await
     }
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {

@@ -11,6 +11,7 @@ use agentcal_engine::ports::{
 use agentcal_engine::time::{TimeRange, Timestamp};
 
 use super::Shown;
+use super::watches::Watches;
 
 /// What a person does to a calendar.
 #[derive(Clone, Debug)]
@@ -73,6 +74,7 @@ pub(crate) struct Shelf {
     edits: u64,
     truth: Vec<BusySpan>,
     touched: BTreeSet<BookingId>,
+    pub(super) watches: Watches,
 }
 
 impl Shelf {
