@@ -11,8 +11,8 @@ use std::time::Duration;
 use agentcal_engine::ids::WebhookId;
 use agentcal_engine::model::{DeliveryAttempt, WebhookStanding};
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, OutboundWebhook, StoreError,
-    WebhookAnswer,
+    AttemptRecord, CLAIMED_ENDPOINTS_MAX, ClaimedDelivery, DeliveryClaim, DueEndpoint, EndedEndpoint, OutboundWebhook,
+    StoreError, WebhookAnswer,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::webhooks::{Next, Tried, next, tries_at_once};
@@ -85,10 +85,26 @@ impl Hand {
         let due = self.webhooks.store.due_endpoints(owner, ENDPOINTS_MAX).await?;
         let oldest = due.first().map(|first| self.context.store_now().saturating_since(first.first_due_at));
         ::metrics::gauge!(metrics::WEBHOOKS_OVERDUE).set(oldest.unwrap_or_default().as_secs_f64());
-        for endpoint in due {
-            self.serve(&endpoint).await?;
+        for some in due.chunks(CLAIMED_ENDPOINTS_MAX) {
+            self.serve(some).await?;
         }
         Ok(())
+    }
+
+    /// How many more messages each endpoint may be sent at once, of those that may be sent any; the most overdue come first.
+    fn room(&self, due: &[DueEndpoint]) -> BTreeMap<WebhookId, u32> {
+        let under_way: u32 = self.under_way.values().sum();
+        let mut left = self.context.parts.settings.webhooks_at_once_max.saturating_sub(under_way);
+        let mut room = BTreeMap::new();
+        for endpoint in due {
+            let own = self.under_way.get(&endpoint.id).copied().unwrap_or_default();
+            let more = tries_at_once(endpoint.health).saturating_sub(own).min(left);
+            if more > 0 {
+                left -= more;
+                room.insert(endpoint.id, more);
+            }
+        }
+        room
     }
 
     /// Spreads what is new. Jobs may follow from it that are due at once.
@@ -124,39 +140,33 @@ impl Hand {
         Ok(())
     }
 
-    /// Sends what an endpoint may be sent at once.
-    async fn serve(&mut self, endpoint: &DueEndpoint) -> Result<(), StoreError> {
-        let settings = &self.context.parts.settings;
-        let all: u32 = self.under_way.values().sum();
-        let own = self.under_way.get(&endpoint.id).copied().unwrap_or_default();
-        let room =
-            tries_at_once(endpoint.health).saturating_sub(own).min(settings.webhooks_at_once_max.saturating_sub(all));
-        if room == 0 {
+    /// Sends what there is room for.
+    async fn serve(&mut self, due: &[DueEndpoint]) -> Result<(), StoreError> {
+        let room = self.room(due);
+        if room.is_empty() {
             return Ok(());
         }
-        let (owner, lease) = (self.context.ownership.only_own(), settings.webhook_lease);
-        let claim = EndpointClaim { endpoint_id: endpoint.id, owner, limit: room, lease };
-        let claimed = self.webhooks.store.claim_deliveries(claim).await?;
-        if claimed.is_empty() {
-            return Ok(());
-        }
-        let secrets = self.webhooks.store.secrets(endpoint.organization_id, endpoint.id).await?;
-        // An endpoint that is gone took its deliveries with it.
-        let Some(secrets) = secrets else { return Ok(()) };
+        let (owner, lease) = (self.context.ownership.only_own(), self.context.parts.settings.webhook_lease);
+        let claim = DeliveryClaim { owner, lease, room };
+        let claimed = self.webhooks.store.claim_deliveries(&claim).await?;
         let now = self.context.store_now();
-        let secrets: Vec<_> = secrets.at(now).map(|secret| secret.to_vec().into()).collect();
-        for delivery in claimed {
+        let urls: BTreeMap<WebhookId, &str> = due.iter().map(|endpoint| (endpoint.id, endpoint.url.as_str())).collect();
+        for delivery in claimed.deliveries {
+            let endpoint_id = delivery.endpoint_id;
+            // An endpoint that is gone took its deliveries with it.
+            let found = urls.get(&endpoint_id).zip(claimed.secrets.get(&endpoint_id));
+            let Some((&url, secrets)) = found else { continue };
             let message = OutboundWebhook {
-                url: endpoint.url.clone(),
+                url: url.to_owned(),
                 id: delivery.id,
                 timestamp: now,
                 account_id: delivery.account_id,
                 happened_at: delivery.happened_at,
                 event: Some(delivery.event.clone()),
-                secrets: secrets.clone(),
+                secrets: secrets.at(now).map(|secret| secret.to_vec().into()).collect(),
             };
-            *self.under_way.entry(endpoint.id).or_default() += 1;
-            self.begin(endpoint.id, delivery, message);
+            *self.under_way.entry(endpoint_id).or_default() += 1;
+            self.begin(endpoint_id, delivery, message);
         }
         Ok(())
     }

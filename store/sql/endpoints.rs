@@ -1,6 +1,7 @@
 //! Webhook endpoints, as rows, and what their messages are signed with.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentcal_engine::ids::{AccountId, OrganizationId, WebhookId};
 use agentcal_engine::model::{EventKind, WebhookEndpoint, WebhookHealth, WebhookSecrets, WebhookStanding};
@@ -8,14 +9,15 @@ use agentcal_engine::ports::{DueEndpoint, EndpointOwner, ListPage, PageRequest, 
 use agentcal_engine::time::Timestamp;
 use agentcal_engine::webhooks::PREVIOUS_SECRET_FOR;
 use agentcal_store_vault::{Binding, DataKey, KeyOwner, Purpose};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::answers::no_data_key;
-use crate::db::{DbConnection, DbStore};
+use crate::db::{Db, DbConnection, DbStore};
 use crate::error::{Result, Violation, sealed_error, store_error, violation};
 use crate::locks;
-use crate::rows::{before, into_page, probe};
+use crate::rows::{before, in_powers_of_two, into_page, probe};
 use crate::text::{Named, from_json, to_json, to_u32};
 
 #[derive(sqlx::FromRow)]
@@ -173,11 +175,22 @@ pub(crate) async fn held(connection: &mut DbConnection, id: WebhookId) -> Result
     row.map(EndpointRow::into_engine).transpose()
 }
 
-/// Whether an endpoint has failed since it last took a message.
-pub(crate) async fn has_failed(connection: &mut DbConnection, id: WebhookId) -> Result<bool> {
-    let select = sqlx::query_scalar("SELECT failures FROM webhook_endpoints WHERE endpoint_id = $1");
-    let failures: Option<i64> = select.bind(id.as_uuid()).fetch_optional(connection).await.map_err(store_error)?;
-    Ok(failures.is_some_and(|failures| failures > 0))
+/// Which of some endpoints have failed since they last took a message.
+pub(crate) async fn failed_of(connection: &mut DbConnection, ids: &[WebhookId]) -> Result<BTreeSet<WebhookId>> {
+    let mut failed = BTreeSet::new();
+    for some in in_powers_of_two(ids) {
+        let mut select = QueryBuilder::<Db>::new(
+            "SELECT endpoint_id FROM webhook_endpoints WHERE failures > 0 AND endpoint_id IN (",
+        );
+        let mut listed = select.separated(", ");
+        some.iter().for_each(|id| {
+            listed.push_bind(id.as_uuid());
+        });
+        select.push(")");
+        let ids: Vec<Uuid> = select.build_query_scalar().fetch_all(&mut *connection).await.map_err(store_error)?;
+        failed.extend(ids.into_iter().map(WebhookId::from_uuid));
+    }
+    Ok(failed)
 }
 
 /// Writes how an endpoint has been of late.
@@ -256,9 +269,23 @@ impl DueRow {
 
 #[derive(sqlx::FromRow)]
 struct SecretsRow {
+    organization_id: Uuid,
+    endpoint_id: Uuid,
     secret: Vec<u8>,
     previous_secret: Option<Vec<u8>>,
     previous_until: Option<i64>,
+}
+
+impl SecretsRow {
+    fn open(&self, key: &DataKey) -> Result<WebhookSecrets> {
+        let organization_id = OrganizationId::from_uuid(self.organization_id);
+        let open = |sealed: &[u8]| -> Result<Zeroizing<Vec<u8>>> {
+            key.open(&secret_binding(organization_id, &self.endpoint_id), sealed).map_err(sealed_error)
+        };
+        let previous = self.previous_secret.as_deref().zip(self.previous_until);
+        let previous = previous.map(|(sealed, until)| Ok((open(sealed)?, Timestamp::from_micros(until))));
+        Ok(WebhookSecrets { present: open(&self.secret)?, previous: previous.transpose()? })
+    }
 }
 
 fn secret_binding(organization_id: OrganizationId, id: &Uuid) -> Binding<'_> {
@@ -290,19 +317,50 @@ impl DbStore {
         id: WebhookId,
     ) -> Result<Option<WebhookSecrets>, StoreError> {
         let select = sqlx::query_as::<_, SecretsRow>(
-            "SELECT secret, previous_secret, previous_until FROM webhook_endpoints \
+            "SELECT organization_id, endpoint_id, secret, previous_secret, previous_until FROM webhook_endpoints \
              WHERE organization_id = $1 AND endpoint_id = $2",
         );
         let select = select.bind(organization_id.as_uuid()).bind(id.as_uuid());
         let Some(row) = select.fetch_optional(&mut *connection).await.map_err(store_error)? else { return Ok(None) };
-        let key = self.organization_key(connection, organization_id).await?;
-        let id = id.as_uuid();
-        let open = |sealed: &[u8]| -> Result<Zeroizing<Vec<u8>>> {
-            key.open(&secret_binding(organization_id, &id), sealed).map_err(sealed_error)
-        };
-        let previous = row.previous_secret.zip(row.previous_until);
-        let previous = previous.map(|(sealed, until)| Ok((open(&sealed)?, Timestamp::from_micros(until))));
-        Ok(Some(WebhookSecrets { present: open(&row.secret)?, previous: previous.transpose()? }))
+        row.open(&self.organization_key(connection, organization_id).await?).map(Some)
+    }
+
+    /// What messages to some endpoints are signed with. Of one that cannot be opened nothing is said, since the others are not
+    /// to wait for it.
+    pub(crate) async fn secrets_of(
+        &self,
+        connection: &mut DbConnection,
+        ids: &[Uuid],
+    ) -> Result<BTreeMap<WebhookId, WebhookSecrets>, StoreError> {
+        let (mut keys, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+        for some in in_powers_of_two(ids) {
+            let mut select = QueryBuilder::<Db>::new(
+                "SELECT organization_id, endpoint_id, secret, previous_secret, previous_until FROM webhook_endpoints \
+                 WHERE endpoint_id IN (",
+            );
+            let mut listed = select.separated(", ");
+            some.iter().for_each(|id| {
+                listed.push_bind(*id);
+            });
+            select.push(")");
+            let rows: Vec<SecretsRow> =
+                select.build_query_as().fetch_all(&mut *connection).await.map_err(store_error)?;
+            for row in rows {
+                let organization_id = OrganizationId::from_uuid(row.organization_id);
+                let key = match keys.entry(organization_id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(self.organization_key(connection, organization_id).await?),
+                };
+                match row.open(key) {
+                    Ok(opened) => {
+                        secrets.insert(WebhookId::from_uuid(row.endpoint_id), opened);
+                    }
+                    Err(StoreError::Corrupt(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(secrets)
     }
 }
 

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::db::{DbConnection, DbStore};
-use crate::deliveries::Way;
 use crate::error::{Result, corrupt, store_error};
 use crate::scope::Scope;
+use crate::spreading::Way;
 use crate::text::{Named, from_json, to_u32};
 use crate::{endpoints, words};
 

@@ -163,3 +163,18 @@ pub(crate) fn into_page<T>(mut rows: Vec<T>, page: &PageRequest, place: impl Fn(
     let next = if more { rows.last().map(place) } else { None };
     ListPage { rows, next }
 }
+
+/// Most rows that one statement is about.
+const ROWS_MAX: usize = 1_024;
+
+/// A list in parts whose lengths are powers of two, the longest first: statements are kept by their words, and so there are
+/// few of them, however long lists are.
+pub(crate) fn in_powers_of_two<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = all;
+    std::iter::from_fn(move || {
+        let exponent = rest.len().checked_ilog2()?;
+        let (part, left) = rest.split_at(ROWS_MAX.min(1 << exponent));
+        rest = left;
+        Some(part)
+    })
+}

@@ -5,7 +5,7 @@ use agentcal_engine::followups::MailFor;
 use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
 use agentcal_engine::model::{DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookSecrets, WebhookStanding};
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, ListPage, PageRequest,
+    AttemptRecord, ClaimedDeliveries, DeliveryClaim, DueEndpoint, EndedEndpoint, EndpointOwner, ListPage, PageRequest,
     Replayed, Spread, StoreError, WebhookStore, Write,
 };
 use agentcal_engine::shard::NodeId;
@@ -13,13 +13,13 @@ use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
 use crate::db::{DbStore, Work};
-use crate::deliveries::Way;
 use crate::error::{Result, store_error};
 use crate::events::Moment;
 use crate::frame::Framed;
 use crate::scope::Scope;
+use crate::spreading::Way;
 use crate::text::to_json;
-use crate::{deliveries, endpoints, locks, relays};
+use crate::{attempts, deliveries, endpoints, locks, relays, spreading};
 
 /// Most endpoints of an organization in one mode.
 const ENDPOINTS_MAX: i64 = 50;
@@ -148,10 +148,10 @@ impl WebhookStore for DbStore {
         endpoints::due(&mut reader, now, limit).await
     }
 
-    async fn claim_deliveries(&self, claim: EndpointClaim) -> Result<Vec<ClaimedDelivery>, StoreError> {
+    async fn claim_deliveries(&self, claim: &DeliveryClaim) -> Result<ClaimedDeliveries, StoreError> {
         let mut work = self.begin_write(Scope::All).await?;
         let now = self.now_on(&mut work).await?;
-        let claimed = deliveries::claim(&mut work, claim, now).await?;
+        let claimed = self.claim_due(&mut work, claim, now).await?;
         work.commit().await.map_err(store_error)?;
         Ok(claimed)
     }
@@ -164,7 +164,7 @@ impl WebhookStore for DbStore {
         // Lost, the messages are sent again, by the same ids.
         let mut work = self.begin_repeatable(Scope::All).await?;
         let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
-        let ended = deliveries::record(&mut work, records, moment, mail).await?;
+        let ended = attempts::record(&mut work, records, moment, mail).await?;
         work.commit().await.map_err(store_error)?;
         Ok(ended)
     }
@@ -237,14 +237,14 @@ impl WebhookStore for DbStore {
 impl DbStore {
     /// Has new events heard of, one way or the other.
     pub(crate) async fn spread(&self, owner: Option<NodeId>, limit: u32, mail: MailFor, way: Way) -> Result<Spread> {
-        let new = deliveries::new_events(&mut *self.reader(Scope::All).await?, owner, limit).await?;
+        let new = spreading::new_events(&mut *self.reader(Scope::All).await?, owner, limit).await?;
         if new.is_empty() {
             return Ok(Spread::default());
         }
         // Lost, it is done again from the same events. What is sent was claimed first, and a claim waits for the disk.
         let mut work = self.begin_repeatable(Scope::All).await?;
         let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
-        let spread = deliveries::spread(&mut work, &new, moment, mail, way).await?;
+        let spread = spreading::spread(&mut work, &new, moment, mail, way).await?;
         work.commit().await.map_err(store_error)?;
         Ok(spread)
     }

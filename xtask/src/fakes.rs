@@ -1,4 +1,4 @@
-//! `cargo xtask fakes`: calendar providers on this machine, to try things out with.
+//! `cargo xtask fakes`: calendar providers and Svix on this machine, to try things out with.
 
 use std::process::{Child, Command};
 
@@ -15,7 +15,7 @@ struct Fake {
 }
 
 /// Each says itself where it serves, and as whom.
-const FAKES: [Fake; 2] = [
+const FAKES: [Fake; 3] = [
     Fake {
         package: "agentcal-fake-google",
         arguments: &["--port", "8090"],
@@ -37,12 +37,17 @@ const FAKES: [Fake; 2] = [
             ("AGENTCAL_MICROSOFT_CLIENT_SECRET", "any"),
         ],
     },
+    Fake {
+        package: "agentcal-fake-svix",
+        arguments: &["--port", "8071"],
+        settings: &[("AGENTCAL_SVIX_URL", "http://127.0.0.1:8071/"), ("AGENTCAL_SVIX_TOKEN", "testsk_agentcal")],
+    },
 ];
 
 /// What to do with them.
 #[derive(Subcommand)]
 pub(crate) enum FakesTask {
-    /// Builds and starts Google's and Microsoft's, and prints their base URLs and how AgentCal is pointed at them; they end
+    /// Builds and starts Google's, Microsoft's and Svix's, and prints their base URLs and how AgentCal is pointed at them; they end
     /// with this, and forget everything.
     Up,
 }

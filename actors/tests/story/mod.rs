@@ -1,6 +1,7 @@
 //! Helpers, and one file per subject.
 
 mod bookings;
+mod counted;
 mod crashes;
 mod external;
 mod followups;
@@ -14,6 +15,7 @@ mod syncs;
 mod watches;
 mod webhooks;
 
+pub(crate) use counted::CountedStore;
 pub(crate) use mailer::ScriptedMailer;
 pub(crate) use provider::ScriptedProvider;
 pub(crate) use sender::ScriptedSender;

@@ -28,7 +28,7 @@ use chrono_tz::Tz;
 use tokio::time::Instant;
 
 use super::provider::signing_keys;
-use super::{ScriptedMailer, ScriptedProvider, ScriptedSender};
+use super::{CountedStore, ScriptedMailer, ScriptedProvider, ScriptedSender};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -125,6 +125,8 @@ pub(crate) struct Stage {
     pub(crate) store: SqliteStore,
     pub(crate) provider: Arc<ScriptedProvider>,
     pub(crate) sender: Arc<ScriptedSender>,
+    /// Transactions of what delivers to endpoints.
+    pub(crate) delivery_writes: Arc<AtomicU64>,
     pub(crate) mailer: Arc<ScriptedMailer>,
     pub(crate) clock: Arc<JumpingClock>,
     pub(crate) chance: Arc<Chance>,
@@ -196,13 +198,16 @@ impl Stage {
         let chance = Arc::new(Chance::default());
         let sender = Arc::new(ScriptedSender::default());
         let mailer = Arc::new(ScriptedMailer::default());
-        let outside = Outside { provider: &provider, sender: &sender, mailer: &mailer };
+        let delivery_writes = Arc::new(AtomicU64::new(0));
+        let outside =
+            Outside { provider: &provider, sender: &sender, mailer: &mailer, delivery_writes: &delivery_writes };
         let scheduler = start(&store, outside, &clock, &chance, &settings).await;
         Self {
             scheduler,
             store,
             provider,
             sender,
+            delivery_writes,
             mailer,
             clock,
             chance,
@@ -229,7 +234,12 @@ impl Stage {
     /// A new scheduler on the same store, as after a restart of the process.
     pub(crate) async fn restart(&mut self) {
         self.scheduler.shutdown().await;
-        let outside = Outside { provider: &self.provider, sender: &self.sender, mailer: &self.mailer };
+        let outside = Outside {
+            provider: &self.provider,
+            sender: &self.sender,
+            mailer: &self.mailer,
+            delivery_writes: &self.delivery_writes,
+        };
         self.scheduler = start(&self.store, outside, &self.clock, &self.chance, &self.settings).await;
     }
 
@@ -301,6 +311,7 @@ struct Outside<'a> {
     provider: &'a Arc<ScriptedProvider>,
     sender: &'a Arc<ScriptedSender>,
     mailer: &'a Arc<ScriptedMailer>,
+    delivery_writes: &'a Arc<AtomicU64>,
 }
 
 async fn start(
@@ -320,7 +331,7 @@ async fn start(
         doorbells: Doorbells::at("https://cal.example.com", false, Arc::new(signing_keys())),
         peers: None,
         webhooks: Some(Webhooks {
-            store: Arc::new(store.clone()),
+            store: Arc::new(CountedStore::new(Arc::new(store.clone()), outside.delivery_writes)),
             sender: Arc::clone(outside.sender) as _,
             relay: None,
         }),

@@ -1,6 +1,7 @@
 //! Who is told, when, and how often.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use agentcal_engine::ids::WebhookId;
@@ -68,6 +69,25 @@ async fn a_slow_endpoint_holds_up_nobody() {
         let ids: BTreeSet<_> = stage.sender.sent_to(url).into_iter().map(|message| message.id).collect();
         assert_eq!((ids.len(), stage.sender.sent_to(url).len()), (20, 20), "{url}");
     }
+}
+
+/// A booking that twenty endpoints hear of costs a few transactions, not twenty and one for each answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_endpoints_cost_few_transactions() {
+    let stage = stage().await;
+    let mut ids = Vec::new();
+    for number in 0..20 {
+        ids.push(endpoint(&stage, &format!("well-{number}")).await);
+    }
+    for hour in 0..10 {
+        stage.booked(hours(24 + hour, 25 + hour).start).await;
+    }
+    for id in ids {
+        when_all_are(&stage, id, 10, DeliveryState::Delivered).await;
+    }
+    let writes = stage.delivery_writes.load(Ordering::SeqCst);
+    // A claim for each endpoint alone would come to forty: one has eight places.
+    assert!(writes < 40, "{writes} transactions for 200 messages");
 }
 
 #[tokio::test(flavor = "multi_thread")]

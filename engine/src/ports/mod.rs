@@ -52,6 +52,6 @@ pub use store::{
     StoreError, TenantStore, Write,
 };
 pub use webhooks::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, OutboundWebhook,
-    Replayed, Spread, WebhookAnswer, WebhookSender, WebhookStore,
+    AttemptRecord, CLAIMED_ENDPOINTS_MAX, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DueEndpoint,
+    EndedEndpoint, EndpointOwner, OutboundWebhook, Replayed, Spread, WebhookAnswer, WebhookSender, WebhookStore,
 };

@@ -1,5 +1,6 @@
 //! Events on their way out: who wants to hear of them, what is due, and what was tried.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -51,22 +52,34 @@ pub struct DueEndpoint {
     pub first_due_at: Timestamp,
 }
 
-/// What to take in hand of one endpoint's deliveries.
-#[derive(Clone, Copy, Debug)]
-pub struct EndpointClaim {
-    /// Which endpoint.
-    pub endpoint_id: WebhookId,
+/// What to take in hand of endpoints' deliveries.
+#[derive(Clone, Debug)]
+pub struct DeliveryClaim {
     /// In shards of this node, if one is named.
     pub owner: Option<NodeId>,
-    /// Most deliveries.
-    pub limit: u32,
     /// When they are due again, if nothing is heard of them.
     pub lease: Duration,
+    /// Of which endpoints, and most deliveries of each; at most [`CLAIMED_ENDPOINTS_MAX`].
+    pub room: BTreeMap<WebhookId, u32>,
+}
+
+/// Most endpoints of one claim.
+pub const CLAIMED_ENDPOINTS_MAX: usize = 128;
+
+/// What was taken in hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimedDeliveries {
+    /// The deliveries, those of each endpoint the most overdue first.
+    pub deliveries: Vec<ClaimedDelivery>,
+    /// What messages to their endpoints are signed with.
+    pub secrets: BTreeMap<WebhookId, WebhookSecrets>,
 }
 
 /// A delivery that is to be tried now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedDelivery {
+    /// Where to.
+    pub endpoint_id: WebhookId,
     /// In which account.
     pub account_id: AccountId,
     /// Its id.
@@ -183,9 +196,10 @@ pub trait WebhookStore: Send + Sync {
     async fn spread_events(&self, owner: Option<NodeId>, limit: u32, mail: MailFor) -> Result<Spread, StoreError>;
     /// Endpoints with deliveries that are due by the store's clock, the most overdue first; of `owner` as above.
     async fn due_endpoints(&self, owner: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError>;
-    /// Takes deliveries of an endpoint in hand, the most overdue first: they count as tried once more, and are due again
-    /// when the lease is over. No two callers get the same one within a lease.
-    async fn claim_deliveries(&self, claim: EndpointClaim) -> Result<Vec<ClaimedDelivery>, StoreError>;
+    /// Takes deliveries of endpoints in hand, of each the most overdue first and as many as there is room for, all in one
+    /// transaction: they count as tried once more, and are due again when the lease is over. No two callers get the same
+    /// one within a lease.
+    async fn claim_deliveries(&self, claim: &DeliveryClaim) -> Result<ClaimedDeliveries, StoreError>;
     /// Keeps what tries came to, and what follows for their endpoints. Of a try that was overtaken by a later one only a
     /// success counts. Of an endpoint that ends by it there is a notice to its organization, once, in a mode for which mails
     /// are made.

@@ -13,7 +13,7 @@ use agentcal_engine::model::{
     WebhookStanding, WritebackState,
 };
 use agentcal_engine::ports::{
-    EndpointClaim, EndpointOwner, ExternalObservation, PageRequest, Spread, Write, WritebackResult,
+    ClaimedDeliveries, DeliveryClaim, EndpointOwner, ExternalObservation, PageRequest, Spread, Write, WritebackResult,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
@@ -416,7 +416,7 @@ pub async fn deliveries_are_their_owners(world: WebhookWorld) {
     let stranger = Some(NodeId(world.uuid()));
     assert_eq!(world.webhooks.spread_events(stranger, 10, MailFor::NOBODY).await.expect("answered"), Spread::default());
     assert_eq!(world.spread().await.deliveries, 1);
-    let claim = EndpointClaim { endpoint_id: endpoint, owner: stranger, limit: 10, lease: LEASE };
-    assert_eq!(world.webhooks.claim_deliveries(claim).await.expect("answered"), []);
+    let claim = DeliveryClaim { owner: stranger, lease: LEASE, room: BTreeMap::from([(endpoint, 10)]) };
+    assert_eq!(world.webhooks.claim_deliveries(&claim).await.expect("answered"), ClaimedDeliveries::default());
     assert_eq!(world.claim(endpoint).await.len(), 1);
 }

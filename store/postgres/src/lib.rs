@@ -9,6 +9,8 @@
 
 #[path = "../../sql/answers.rs"]
 mod answers;
+#[path = "../../sql/attempts.rs"]
+mod attempts;
 mod batch;
 mod book;
 #[path = "../../sql/booking.rs"]
@@ -27,6 +29,8 @@ mod dead_writebacks;
 mod decisions;
 #[path = "../../sql/deliveries.rs"]
 mod deliveries;
+#[path = "../../sql/delivery_claims.rs"]
+mod delivery_claims;
 mod durability;
 #[path = "../../sql/endpoints.rs"]
 mod endpoints;
@@ -65,6 +69,8 @@ mod schema;
 mod scope;
 #[path = "../../sql/secrets.rs"]
 mod secrets;
+#[path = "../../sql/spreading.rs"]
+mod spreading;
 #[path = "../../sql/sync.rs"]
 mod sync;
 #[path = "../../sql/tenant.rs"]

@@ -1,6 +1,13 @@
 //! Statements whose words differ between the engines. What sweeps may run on many nodes at once: each skips what another
 //! has in hand.
 
+use agentcal_engine::shard::NodeId;
+use agentcal_engine::time::Timestamp;
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::db::Db;
+
 /// Deletes an account and what is in it, children first: the checks of foreign keys between children would not wait for
 /// each other's cascades.
 pub(crate) const DELETE_ACCOUNT: [&str; 9] = [
@@ -56,13 +63,31 @@ pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_i
      AND strpos($3, ' ' || e.kind || ' ') > 0 AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = e.shard AND h.owner = $2)) \
      ORDER BY e.happened_at LIMIT $1";
 
-/// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`; of shards of the
-/// node `$5`, if one is named.
-pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempts = attempts + 1, tries = tries + 1, due_at = $3 \
-     WHERE (account_id, delivery_id) IN (SELECT d.account_id, d.delivery_id FROM webhook_deliveries AS d \
-     WHERE d.endpoint_id = $1 AND d.state = 'pending' AND d.due_at <= $2 \
-     AND ($5::uuid IS NULL OR EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = d.shard AND h.owner = $5)) \
-     ORDER BY d.due_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED) RETURNING account_id, delivery_id, event_id, attempts, tries";
+/// Words which deliveries are due until an instant, of endpoints as many as there is room for; of shards of a node, if one is
+/// named.
+pub(crate) fn push_due_deliveries(
+    statement: &mut QueryBuilder<Db>,
+    room: &[(Uuid, i64)],
+    now: Timestamp,
+    owner: Option<NodeId>,
+) {
+    statement.push("(account_id, delivery_id) IN (SELECT due.account_id, due.delivery_id FROM (");
+    statement.push_values(room, |mut values, &(endpoint_id, room)| {
+        values.push_bind(endpoint_id).push_bind(room);
+    });
+    statement.push(
+        ") AS wanted (endpoint_id, room) CROSS JOIN LATERAL (SELECT d.account_id, d.delivery_id FROM webhook_deliveries AS d \
+         WHERE d.endpoint_id = wanted.endpoint_id AND d.state = 'pending' AND d.due_at <= ",
+    );
+    statement.push_bind(now.as_micros());
+    if let Some(owner) = owner {
+        statement
+            .push(" AND EXISTS (SELECT 1 FROM shards AS h WHERE h.shard = d.shard AND h.owner = ")
+            .push_bind(owner.0);
+        statement.push(")");
+    }
+    statement.push(" ORDER BY d.due_at LIMIT wanted.room FOR UPDATE OF d SKIP LOCKED) AS due)");
+}
 
 /// Takes endpoints in hand of which a service is to be told, due until `$1`, at most `$3`, until `$2`.
 pub(crate) const CLAIM_RELAYS: &str = "UPDATE webhook_relays SET tries = tries + 1, held_until = $2 \

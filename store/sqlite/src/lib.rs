@@ -10,6 +10,8 @@
 
 #[path = "../../sql/answers.rs"]
 mod answers;
+#[path = "../../sql/attempts.rs"]
+mod attempts;
 #[path = "../../sql/booking.rs"]
 mod booking;
 #[path = "../../sql/claims.rs"]
@@ -26,6 +28,8 @@ mod dead_writebacks;
 mod decisions;
 #[path = "../../sql/deliveries.rs"]
 mod deliveries;
+#[path = "../../sql/delivery_claims.rs"]
+mod delivery_claims;
 mod durability;
 #[path = "../../sql/endpoints.rs"]
 mod endpoints;
@@ -64,6 +68,8 @@ mod schema;
 mod scope;
 #[path = "../../sql/secrets.rs"]
 mod secrets;
+#[path = "../../sql/spreading.rs"]
+mod spreading;
 #[path = "../../sql/sync.rs"]
 mod sync;
 #[path = "../../sql/tenant.rs"]

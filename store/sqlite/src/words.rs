@@ -1,5 +1,12 @@
 //! Statements whose words differ between the engines.
 
+use agentcal_engine::shard::NodeId;
+use agentcal_engine::time::Timestamp;
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::db::Db;
+
 /// Deletes an account; what is in it follows.
 pub(crate) const DELETE_ACCOUNT: [&str; 1] = ["DELETE FROM accounts WHERE account_id = $1"];
 
@@ -40,11 +47,22 @@ pub(crate) const DUE_WRITEBACKS: &str = "SELECT account_id, calendar_id FROM (SE
 pub(crate) const NEW_EVENTS: &str = "SELECT account_id, event_id, organization_id, mode, kind, happened_at, subject FROM events WHERE state = 'new' \
      AND instr($3, ' ' || kind || ' ') > 0 ORDER BY happened_at LIMIT $1";
 
-/// Takes deliveries of the endpoint `$1` that are due until `$2` in hand, at most `$4` of them, until `$3`. Here all are of
-/// the one node, `$5`.
-pub(crate) const CLAIM_DELIVERIES: &str = "UPDATE webhook_deliveries SET attempts = attempts + 1, tries = tries + 1, due_at = $3 \
-     WHERE rowid IN (SELECT rowid FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'pending' AND due_at <= $2 \
-     ORDER BY due_at LIMIT $4) RETURNING account_id, delivery_id, event_id, attempts, tries";
+/// Words which deliveries are due until an instant, of endpoints as many as there is room for. Here all are of the one node.
+pub(crate) fn push_due_deliveries(
+    statement: &mut QueryBuilder<Db>,
+    room: &[(Uuid, i64)],
+    now: Timestamp,
+    _: Option<NodeId>,
+) {
+    statement.push("rowid IN (");
+    for (index, &(endpoint_id, room)) in room.iter().enumerate() {
+        statement.push(if index == 0 { "" } else { " UNION ALL " });
+        statement.push("SELECT rowid FROM (SELECT rowid FROM webhook_deliveries WHERE endpoint_id = ");
+        statement.push_bind(endpoint_id).push(" AND state = 'pending' AND due_at <= ").push_bind(now.as_micros());
+        statement.push(" ORDER BY due_at LIMIT ").push_bind(room).push(")");
+    }
+    statement.push(")");
+}
 
 /// Takes endpoints in hand of which a service is to be told, due until `$1`, at most `$3`, until `$2`.
 pub(crate) const CLAIM_RELAYS: &str = "UPDATE webhook_relays SET tries = tries + 1, held_until = $2 \

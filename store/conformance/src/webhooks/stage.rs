@@ -12,8 +12,8 @@ use agentcal_engine::model::{
     WebhookHealth, WebhookStanding,
 };
 use agentcal_engine::ports::{
-    AttemptRecord, ClaimedDelivery, DueEndpoint, EndedEndpoint, EndpointClaim, EndpointOwner, JobStore, PageRequest,
-    RelayStore, Spread, Store, WebhookStore, Write,
+    AttemptRecord, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DueEndpoint, EndedEndpoint, EndpointOwner,
+    JobStore, PageRequest, RelayStore, Spread, Store, WebhookStore, Write,
 };
 use agentcal_engine::time::TimeRange;
 use agentcal_engine::webhooks::{Next, Tried};
@@ -104,10 +104,15 @@ impl WebhookWorld {
     }
 
     pub(crate) async fn claim(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
-        let claim = EndpointClaim { endpoint_id, owner: None, limit: 10, lease: LEASE };
-        let mut claimed = self.webhooks.claim_deliveries(claim).await.expect("the store answers");
+        let mut claimed = self.claim_some(&[(endpoint_id, 10)]).await.deliveries;
         claimed.sort_by_key(|delivery| (delivery.happened_at, delivery.event.sequence()));
         claimed
+    }
+
+    /// Takes as many deliveries of endpoints in hand as there is room for.
+    pub(crate) async fn claim_some(&self, room: &[(WebhookId, u32)]) -> ClaimedDeliveries {
+        let claim = DeliveryClaim { owner: None, lease: LEASE, room: room.iter().copied().collect() };
+        self.webhooks.claim_deliveries(&claim).await.expect("the store answers")
     }
 
     /// Spreads what is new, and claims what an endpoint shall hear.
