@@ -76,6 +76,11 @@ impl FakeGoogle {
         self.world().grants.revoke_user(user);
     }
 
+    /// The next access tokens count for so many seconds each; those after them as long as ever.
+    pub fn set_lifetimes(&self, seconds: impl IntoIterator<Item = i64>) {
+        self.world().grants.lifetimes = seconds.into_iter().collect();
+    }
+
     /// Every access token is refused from now on; refresh tokens are not.
     pub fn expire_access_tokens(&self) {
         self.world().grants.expire_access();

@@ -1,7 +1,8 @@
 //! Google's OAuth 2.0: consent, codes, tokens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use agentcal_fake_kit::tokens;
 use axum::Json;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
@@ -46,6 +47,8 @@ pub(crate) struct Grants {
     pub(crate) consent: Consent,
     /// Secrets by client; a client that is not here needs none.
     pub(crate) clients: BTreeMap<String, String>,
+    /// Seconds for which the next access tokens count; those after them count as long as ever.
+    pub(crate) lifetimes: VecDeque<i64>,
     codes: BTreeMap<String, Code>,
     access: BTreeMap<String, Access>,
     refresh: BTreeMap<String, Grant>,
@@ -73,6 +76,7 @@ struct Access {
     grant: Grant,
     refresh_token: Option<String>,
     until: DateTime<Utc>,
+    seconds: i64,
 }
 
 /// Whose token it is, and what it is good for.
@@ -91,8 +95,9 @@ impl Grants {
 
     fn grant_access(&mut self, grant: Grant, refresh_token: Option<String>, now: DateTime<Utc>) -> String {
         let token = self.mint("ya29");
-        let until = now + TimeDelta::seconds(ACCESS_SECONDS);
-        self.access.insert(token.clone(), Access { grant, refresh_token, until });
+        let seconds = self.lifetimes.pop_front().unwrap_or(ACCESS_SECONDS);
+        let until = now + TimeDelta::seconds(seconds);
+        self.access.insert(token.clone(), Access { grant, refresh_token, until, seconds });
         token
     }
 
@@ -197,7 +202,7 @@ pub(crate) async fn token(State(google): State<FakeGoogle>, Form(params): Form<P
             Some(grant) if grant.client_id == of("client_id") => {
                 let refresh = Some(of("refresh_token").to_owned());
                 let access = grants.grant_access(grant.clone(), refresh, now);
-                Json(answer(&access, &grant, None)).into_response()
+                Json(answer(grants, &access, &grant, None)).into_response()
             }
             _ => refused(StatusCode::BAD_REQUEST, "invalid_grant", "Token has been expired or revoked."),
         },
@@ -227,13 +232,16 @@ fn exchange(grants: &mut Grants, params: &Params, now: DateTime<Utc>) -> Respons
         grants.refresh.insert(refresh.clone(), code.grant.clone());
     }
     let access = grants.grant_access(code.grant.clone(), refresh.clone(), now);
-    Json(answer(&access, &code.grant, refresh)).into_response()
+    Json(answer(grants, &access, &code.grant, refresh)).into_response()
 }
 
-fn answer(access: &str, grant: &Grant, refresh: Option<String>) -> Value {
+fn answer(grants: &Grants, access: &str, grant: &Grant, refresh: Option<String>) -> Value {
     let scope = grant.scopes.iter().cloned().collect::<Vec<_>>().join(" ");
-    let mut answer =
-        json!({"access_token": access, "expires_in": ACCESS_SECONDS, "scope": scope, "token_type": "Bearer"});
+    let seconds = grants.access.get(access).map_or(ACCESS_SECONDS, |access| access.seconds);
+    let mut answer = json!({"access_token": access, "expires_in": seconds, "scope": scope, "token_type": "Bearer"});
+    if grant.scopes.contains("openid") {
+        answer["id_token"] = tokens::id_token(&grant.client_id, &grant.user).into();
+    }
     if let Some(refresh) = refresh {
         answer["refresh_token"] = refresh.into();
     }

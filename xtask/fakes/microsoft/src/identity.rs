@@ -1,7 +1,8 @@
 //! The Microsoft identity platform, as far as an application that acts for people meets it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use agentcal_fake_kit::tokens;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,6 +26,8 @@ pub(crate) struct Identity {
     pub(crate) revoked: BTreeSet<String>,
     /// Whether a refresh token works once.
     pub(crate) refresh_once: bool,
+    /// Seconds for which the next access tokens count; those after them count as long as ever.
+    pub(crate) lifetimes: VecDeque<i64>,
     codes: BTreeMap<String, Code>,
     access: BTreeMap<String, Access>,
     refresh: BTreeMap<String, Grant>,
@@ -139,14 +142,18 @@ fn is_application(store: &Store, client_id: &str) -> bool {
 }
 
 fn granted(store: &mut Store, grant: Grant) -> Reply {
-    let access = issue(store, &grant.address, &grant.client_id);
+    let seconds = store.identity.lifetimes.pop_front().unwrap_or(ACCESS_SECONDS);
+    let access = issue_for(store, &grant.address, &grant.client_id, seconds);
     let refresh = format!("fake-refresh-{}", store.next());
     let scope = grant.scopes.join(" ");
     let renewable = grant.scopes.iter().any(|scope| scope == "offline_access");
     let mut body = json!({
-        "token_type": "Bearer", "scope": scope, "expires_in": ACCESS_SECONDS, "ext_expires_in": ACCESS_SECONDS,
+        "token_type": "Bearer", "scope": scope, "expires_in": seconds, "ext_expires_in": seconds,
         "access_token": access,
     });
+    if grant.scopes.iter().any(|scope| scope == "openid") {
+        body["id_token"] = json!(tokens::id_token(&grant.client_id, &grant.address));
+    }
     if renewable {
         body["refresh_token"] = json!(refresh);
         store.identity.refresh.insert(refresh, grant);
@@ -156,11 +163,20 @@ fn granted(store: &mut Store, grant: Grant) -> Reply {
 
 /// An access token for somebody's mailbox.
 pub(crate) fn issue(store: &mut Store, address: &str, client_id: &str) -> String {
+    issue_for(store, address, client_id, ACCESS_SECONDS)
+}
+
+fn issue_for(store: &mut Store, address: &str, client_id: &str, seconds: i64) -> String {
     let token = format!("fake-access-{}", store.next());
-    let expires_at = store.now() + TimeDelta::seconds(ACCESS_SECONDS);
+    let expires_at = store.now() + TimeDelta::seconds(seconds);
     let access = Access { address: address.to_owned(), client_id: client_id.to_owned(), expires_at };
     store.identity.access.insert(token.clone(), access);
     token
+}
+
+/// Refresh tokens keep counting; access tokens do not.
+pub(crate) fn expire_access(store: &mut Store) {
+    store.identity.access.clear();
 }
 
 /// Whose mailbox a request is about, by its token.

@@ -136,6 +136,16 @@ impl FakeGraph {
         self.shared.store().identity.refresh_once = once;
     }
 
+    /// The next access tokens count for so many seconds each; those after them as long as ever.
+    pub fn set_lifetimes(&self, seconds: impl IntoIterator<Item = i64>) {
+        self.shared.store().identity.lifetimes = seconds.into_iter().collect();
+    }
+
+    /// Every access token is refused from now on; refresh tokens are not.
+    pub fn expire_access_tokens(&self) {
+        identity::expire_access(&mut self.shared.store());
+    }
+
     /// Most requests in ten minutes about one mailbox, from now on.
     pub fn set_quota(&self, requests_max: usize) {
         self.shared.store().quota.set_max(requests_max);

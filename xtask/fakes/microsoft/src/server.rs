@@ -229,6 +229,7 @@ fn identity_answer(shared: &Shared, path: &str, query: &[(String, String)], body
         return Some(identity::authorize(&mut store, &query).unwrap_or_else(|refusal| refusal));
     }
     if path.ends_with("/oauth2/v2.0/token") {
+        shared.calls.count("", "POST /token");
         let form: Parameters = parameters(std::str::from_utf8(body).unwrap_or_default()).into_iter().collect();
         return Some(identity::token(&mut store, &form).unwrap_or_else(|refusal| refusal));
     }
