@@ -29,6 +29,7 @@ use crate::publication::Arrears;
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::supervisor;
+use crate::tokens::Tokens;
 use crate::turns::{Said, Turns};
 
 /// Age beyond which facts of a calendar count as stale whose provider this process does not have.
@@ -54,6 +55,10 @@ pub(crate) struct Context {
     pub(crate) relay_bell: Notify,
     /// Rings when something that follows from a booking may be due.
     pub(crate) job_bell: Notify,
+    /// Rings when a grant may have to be given back.
+    pub(crate) revocation_bell: Notify,
+    /// How the grants of connections fare.
+    pub(crate) tokens: Tokens,
     /// For commits without an owner, whose actor would make them stand in line.
     pub(crate) turns: Turns,
     /// Bells on their way to other nodes.
@@ -89,6 +94,8 @@ impl Context {
             delivery_bell: Notify::new(),
             relay_bell: Notify::new(),
             job_bell: Notify::new(),
+            revocation_bell: Notify::new(),
+            tokens: Tokens::default(),
             turns: Turns::default(),
             ringing: Ringing::default(),
             outbound: Outbound::default(),

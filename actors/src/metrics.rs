@@ -56,6 +56,8 @@ pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
 pub const JOBS_OVERDUE: &str = "agentcal_jobs_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
+/// Access tokens asked for, by provider and outcome.
+pub const TOKEN_REFRESHES: &str = "agentcal_token_refreshes_total";
 /// Notifications from providers. Labels `provider`, `outcome` (`rang`, `began`, `renewal`, `ended`,
 /// `handshake`, `forged`).
 pub const NOTIFICATIONS: &str = "agentcal_notifications_total";
@@ -94,6 +96,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (WEBHOOKS_ENDED, "Endpoints that are not spoken to any more, by reason and by whether their organization is told"),
     (MAIL_ATTEMPTS, "Tries to send a mail, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
+    (TOKEN_REFRESHES, "Access tokens asked for, by provider and outcome"),
     (NOTIFICATIONS, "Notifications from calendar providers, by provider and outcome"),
     (WATCHES, "Answers of calendar providers asked to watch a calendar, by provider and outcome"),
     (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),

@@ -9,8 +9,8 @@ use agentcal_engine::facts::MaxAge;
 use agentcal_engine::followups::MailFor;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    Clock, Entropy, FactCache, JobStore, Mailer, Peers, Provider, Quotas, RelayStore, Store, StoreError, WebhookRelay,
-    WebhookSender, WebhookStore,
+    Clock, Entropy, FactCache, JobStore, Mailer, OauthStore, Peers, Provider, Quotas, RelayStore, Store, StoreError,
+    TokenIssuer, WebhookRelay, WebhookSender, WebhookStore,
 };
 use agentcal_engine::webhooks::RETRY_WAITS;
 
@@ -66,6 +66,15 @@ pub struct Jobs {
     pub store: Arc<dyn JobStore>,
     /// The way out for mails; `None`: none are made, and those that were made wait.
     pub mailer: Option<Arc<dyn Mailer>>,
+}
+
+/// What it takes to act for people who consented.
+#[derive(Clone)]
+pub struct Oauth {
+    /// Where clients and grants that are to be given back are kept: the same store everything else is in.
+    pub store: Arc<dyn OauthStore>,
+    /// The way to their servers.
+    pub issuer: Arc<dyn TokenIssuer>,
 }
 
 /// Limits and rhythms.
@@ -167,6 +176,8 @@ pub struct SchedulerParts {
     pub jobs: Option<Jobs>,
     /// Where providers ring; `None`: nowhere, and calendars are polled.
     pub doorbells: Option<Doorbells>,
+    /// What it takes to act for people who consented; `None`: access tokens are used as they are.
+    pub oauth: Option<Oauth>,
     /// Limits and rhythms.
     pub settings: SchedulerSettings,
 }

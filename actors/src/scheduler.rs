@@ -23,7 +23,7 @@ use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
-use crate::{deliveries, followups, metrics, publication, refusals, relay, sweep, tenure, work};
+use crate::{deliveries, followups, metrics, publication, refusals, relay, revocations, sweep, tenure, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -63,6 +63,9 @@ impl Scheduler {
         if let Some(jobs) = context.parts.jobs.clone() {
             context.tasks.spawn(followups::run(Arc::clone(&context), jobs));
         }
+        if let Some(oauth) = context.parts.oauth.clone() {
+            context.tasks.spawn(revocations::run(Arc::clone(&context), oauth));
+        }
         context.tasks.spawn(refusals::run(Arc::clone(&context)));
         Ok(Self { context })
     }
@@ -76,6 +79,13 @@ impl Scheduler {
     /// and returns once no calendar answers from facts older than the write (claims of a user move with its home).
     pub async fn config_changed(&self, account_id: AccountId) {
         self.context.config_changed(account_id).await;
+    }
+
+    /// Call and await after a connection got other credentials: its calendars look at them, wherever they are awake, and no
+    /// longer wait for good ones.
+    pub async fn reconnected(&self, account_id: AccountId) {
+        self.context.configs.forget(account_id);
+        self.context.tell_config_changed(account_id).await;
     }
 
     /// The store's clock: this node's plus the offset last measured.
@@ -136,6 +146,11 @@ impl Scheduler {
     pub fn deliver(&self) {
         self.context.delivery_bell.notify_one();
         self.context.relay_bell.notify_one();
+    }
+
+    /// A grant is to be given back: look now, and not only when it is time again.
+    pub fn give_back(&self) {
+        self.context.revocation_bell.notify_one();
     }
 
     /// Stops the actors of calendars that are gone, and withdraws their facts. What another node keeps of them goes when it

@@ -1,7 +1,7 @@
 //! The IO of one calendar's sync: what its actor has done beside it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agentcal_engine::calendar::FAILURES_UNTIL_ERROR;
@@ -11,11 +11,10 @@ use agentcal_engine::facts::{CalendarFacts, FactSource, Knowledge, UnknownReason
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Calendar, ConnectionStatus, ExternalState, ProviderKind};
 use agentcal_engine::ports::{
-    CalendarRecord, CalendarRef, Credentials, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
-    SyncRequest, SyncState,
+    CalendarRecord, CalendarRef, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode, SyncRequest,
+    SyncState,
 };
 use chrono_tz::Tz;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use crate::calendar::Msg;
@@ -24,6 +23,7 @@ use crate::metrics;
 use crate::outbound::{Asker, Operation};
 use crate::slot::Slot;
 use crate::supervisor::unknown;
+use crate::tokens::{Bearer, Usable};
 
 /// Longest wait for one answer of a provider, whatever the provider itself allows.
 const PROVIDER_DEADLINE: Duration = Duration::from_secs(90);
@@ -38,7 +38,7 @@ pub(crate) struct Access {
     provider: Option<Arc<dyn Provider>>,
     provider_calendar_id: String,
     owner_addresses: Vec<String>,
-    credentials: OnceCell<Arc<Credentials>>,
+    credentials: Mutex<Option<Usable>>,
 }
 
 impl Access {
@@ -58,7 +58,7 @@ impl Access {
             provider: context.parts.providers.get(calendar.provider).cloned(),
             provider_calendar_id: calendar.provider_calendar_id.clone(),
             owner_addresses,
-            credentials: OnceCell::new(),
+            credentials: Mutex::default(),
         }
     }
 
@@ -80,7 +80,9 @@ impl Access {
         let Some(provider) = &self.provider else {
             return Err(ProviderError::Unavailable("this process does not have the provider".into()));
         };
-        let calendar = self.calendar_ref(context).await?;
+        let bearer = self.bearer()?;
+        let usable = self.usable_credentials(context, bearer).await?;
+        let calendar = self.calendar_ref(bearer, &usable);
         let asker = Asker {
             provider: self.kind,
             connection_id: calendar.connection_id,
@@ -99,6 +101,12 @@ impl Access {
         if let Err(ProviderError::RateLimited { retry_after, of }) = &answer {
             context.slow_down(&asker, *retry_after, *of).await;
         }
+        if let Err(ProviderError::Unauthorized(_)) = &answer
+            && let Some(instead) = context.after_refusal(bearer, &usable).await
+        {
+            *self.last_credentials() = None;
+            return Err(instead);
+        }
         answer
     }
 
@@ -112,33 +120,39 @@ impl Access {
 
     /// Reads the credentials, so that they are at hand when they are gone from the store.
     pub(crate) async fn prepare(&self, context: &Context) -> Result<(), ProviderError> {
-        self.calendar_ref(context).await.map(drop)
+        self.usable_credentials(context, self.bearer()?).await.map(drop)
     }
 
-    async fn calendar_ref(&self, context: &Context) -> Result<CalendarRef, ProviderError> {
+    fn bearer(&self) -> Result<Bearer, ProviderError> {
         let connection_id = self.connection_id.ok_or(ProviderError::CalendarGone)?;
-        let credentials = self.credentials.get_or_try_init(|| self.load_credentials(context, connection_id)).await?;
-        Ok(CalendarRef {
+        Ok(Bearer { account_id: self.account_id, connection_id, provider: self.kind })
+    }
+
+    fn calendar_ref(&self, bearer: Bearer, usable: &Usable) -> CalendarRef {
+        CalendarRef {
             account_id: self.account_id,
-            connection_id,
+            connection_id: bearer.connection_id,
             calendar_id: self.calendar_id,
             provider_calendar_id: self.provider_calendar_id.clone(),
             timezone: self.timezone,
             owner_addresses: self.owner_addresses.clone(),
-            credentials: Arc::clone(credentials),
-        })
+            credentials: Arc::clone(&usable.credentials),
+        }
     }
 
-    async fn load_credentials(
-        &self,
-        context: &Context,
-        connection_id: ConnectionId,
-    ) -> Result<Arc<Credentials>, ProviderError> {
-        match context.parts.store.credentials(self.account_id, connection_id).await {
-            Ok(Some(credentials)) => Ok(Arc::new(credentials)),
-            Ok(None) => Err(ProviderError::Unauthorized("no credentials are kept".into())),
-            Err(error) => Err(ProviderError::Unavailable(error.to_string())),
+    /// The credentials last used, while they are good.
+    async fn usable_credentials(&self, context: &Context, bearer: Bearer) -> Result<Usable, ProviderError> {
+        let known = self.last_credentials().clone();
+        if let Some(known) = known.filter(|known| !known.is_due(context.store_now())) {
+            return Ok(known);
         }
+        let usable = context.usable_credentials(bearer).await?;
+        *self.last_credentials() = Some(usable.clone());
+        Ok(usable)
+    }
+
+    fn last_credentials(&self) -> MutexGuard<'_, Option<Usable>> {
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,19 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_actors::{
-    Doorbells, Jobs, Providers, Relay, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks,
+    Doorbells, Jobs, Oauth, Providers, Relay, Scheduler, SchedulerParts, SchedulerSettings, StartError, Webhooks,
 };
-use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness};
+use agentcal_api::{ApiParts, ApiSettings, MailSettings, OauthSettings, Readiness};
 use agentcal_delivery_mail::Outbox;
 use agentcal_delivery_webhooks::{HttpWebhookSender, Svix, SvixOptions, WebhookSenderOptions};
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ports::{
-    Clock, Entropy, FactCache, MailShelf, Mailer, NodeRecord, Peers, Quotas, Store, StoreError,
+    Clock, Entropy, FactCache, MailShelf, Mailer, NodeRecord, OauthStore, Peers, Quotas, Store, StoreError,
 };
 use agentcal_engine::signed::SigningKeys;
 use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
 use agentcal_provider_egress::EgressError;
+use agentcal_provider_google::{GoogleOptions, GoogleProvider};
+use agentcal_provider_microsoft::{MicrosoftError, MicrosoftOptions, MicrosoftProvider};
+use agentcal_provider_oauth::{OauthError, OauthServers};
 use agentcal_provider_sandbox::{SandboxProvider, SandboxSettings};
 use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use agentcal_store_redis::{ConfigError as RedisConfigError, RedisConfig, RedisFactCache};
@@ -30,7 +33,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{
-    CaldavConfig, DatabaseConfig, LimitsConfig, MailConfig, PeersConfig, SecretText, SvixConfig, WebhooksConfig,
+    CaldavConfig, DatabaseConfig, LimitsConfig, MailConfig, PeersConfig, SecretText, SvixConfig, VendorsConfig,
+    WebhooksConfig,
 };
 use crate::durable::Durable;
 use crate::looks::Looks;
@@ -90,15 +94,23 @@ pub(crate) enum BootError {
     /// The folder of mails that are not sent could not be made.
     #[error("failed to make the outbox folder")]
     Outbox(#[source] std::io::Error),
-    /// A client for addresses that customers name could not be made.
-    #[error("failed to make the clients for CalDAV and webhooks")]
+    /// A client for calendars or webhooks could not be made.
+    #[error("failed to make the clients for calendar providers and webhooks")]
     Egress(#[from] EgressError),
+    /// Microsoft 365 cannot be spoken to.
+    #[error("failed to make the client for Microsoft 365")]
+    Microsoft(#[from] MicrosoftError),
+    /// Identity servers cannot be spoken to.
+    #[error("failed to make the clients for identity servers")]
+    Oauth(#[from] OauthError),
 }
 
 /// What a node is made of, besides its store.
 pub(crate) struct Plan {
     /// How it speaks to CalDAV servers.
     pub(crate) caldav: CaldavConfig,
+    /// Where Google and Microsoft 365 are, and who it is to them.
+    pub(crate) vendors: VendorsConfig,
     /// How it tells webhook endpoints.
     pub(crate) webhooks: WebhooksConfig,
     /// How mails leave; `None`: not at all.
@@ -137,6 +149,11 @@ impl Cluster {
     /// Who may ask this node as a node.
     fn guard(&self) -> Guard {
         if self.peers.tls.is_some() { Guard::MutualTls } else { Guard::Secrets(self.peers.secrets.clone()) }
+    }
+
+    /// The same, to be shared.
+    fn client(&self, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<HttpPeers>, PeersError> {
+        Self::peers(&self.peers, Arc::clone(clock), Arc::clone(entropy)).map(Arc::new)
     }
 
     /// How other nodes are asked.
@@ -256,16 +273,13 @@ pub(crate) async fn require_right_keys(store: &Durable) -> Result<(), BootError>
 pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError> {
     let webhooks = webhooks(store, &plan.webhooks)?;
     let (job_store, mail_settings) = (store.jobs(), store.mail_settings());
-    let store = store.port();
+    let (oauth_store, store) = (store.oauth(), store.port());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let providers = providers(&store, &clock, &plan)?;
-    let peers = plan.cluster.as_ref().map(|cluster| {
-        let peers = Cluster::peers(&cluster.peers, Arc::clone(&clock), Arc::clone(&entropy));
-        peers.map(Arc::new)
-    });
-    let peers = peers.transpose()?;
+    let providers = providers(&store, &clock, &entropy, &plan)?;
+    let peers = plan.cluster.as_ref().map(|cluster| cluster.client(&clock, &entropy)).transpose()?;
     let address = plan.cluster.as_ref().map(|cluster| cluster.address.clone()).unwrap_or_default();
+    let oauth = oauth(oauth_store, &plan.vendors, &clock)?;
     let looks = Arc::new(Looks::new(Arc::clone(&mail_settings)));
     let mailer = mailer(&plan, &looks, &entropy)?;
     let (cache, quotas) = shared(plan.redis_url.as_ref(), &clock)?;
@@ -280,6 +294,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         webhooks: Some(webhooks.clone()),
         jobs: Some(Jobs { store: Arc::clone(&job_store), mailer }),
         doorbells: Doorbells::at(&plan.public_url, plan.dev, Arc::clone(&plan.signing)),
+        oauth: Some(oauth.clone()),
         settings: SchedulerSettings {
             hold_limits: plan.holds,
             address,
@@ -315,6 +330,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         webhooks: Some(webhooks),
         jobs: Some(job_store),
         mail: Some(MailSettings { store: mail_settings, press: looks }),
+        oauth: Some(oauth_settings(oauth, plan.vendors)),
         settings: api_settings,
         metrics: Some(plan.metrics),
         readiness: readiness.clone(),
@@ -386,9 +402,45 @@ async fn say_what_hurts(cache: RedisFactCache) {
     }
 }
 
-fn providers(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, plan: &Plan) -> Result<Providers, BootError> {
+fn providers(
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    plan: &Plan,
+) -> Result<Providers, BootError> {
     let sandbox = SandboxProvider::new(Arc::clone(store) as _, Arc::clone(clock), plan.sandbox);
     let CaldavConfig { policy, dns_server, poll_min, poll_max } = plan.caldav.clone();
     let caldav = CaldavProvider::new(CaldavOptions { egress: policy, poll_min, poll_max, dns: dns_server })?;
-    Ok(Providers::new().with(Arc::new(sandbox)).with(Arc::new(caldav)))
+    let google = GoogleProvider::new(google_options(&plan.vendors, entropy))?;
+    let microsoft = MicrosoftProvider::new(microsoft_options(&plan.vendors), Arc::clone(clock))?;
+    let providers = Providers::new().with(Arc::new(sandbox)).with(Arc::new(caldav));
+    Ok(providers.with(Arc::new(google)).with(Arc::new(microsoft)))
+}
+
+/// Identity servers, and what is kept of them.
+fn oauth(store: Arc<dyn OauthStore>, vendors: &VendorsConfig, clock: &Arc<dyn Clock>) -> Result<Oauth, OauthError> {
+    let issuer = Arc::new(OauthServers::new(vendors.oauth.clone(), Arc::clone(clock))?);
+    Ok(Oauth { store, issuer })
+}
+
+fn oauth_settings(oauth: Oauth, vendors: VendorsConfig) -> OauthSettings {
+    OauthSettings { store: oauth.store, issuer: oauth.issuer, redirect_urls: vendors.redirect_urls }
+}
+
+/// Google itself, or what stands in for it on this machine.
+fn google_options(vendors: &VendorsConfig, entropy: &Arc<dyn Entropy>) -> GoogleOptions {
+    let url = vendors.google_api_url.clone();
+    match url.scheme() {
+        "http" => GoogleOptions::development(url, Arc::clone(entropy)),
+        _ => GoogleOptions { api_url: url, ..GoogleOptions::production(Arc::clone(entropy)) },
+    }
+}
+
+/// Microsoft Graph itself, or what stands in for it on this machine.
+fn microsoft_options(vendors: &VendorsConfig) -> MicrosoftOptions {
+    let url = vendors.microsoft_graph_url.clone();
+    match url.scheme() {
+        "http" => MicrosoftOptions::development(url),
+        _ => MicrosoftOptions { graph_url: url, ..MicrosoftOptions::production() },
+    }
 }

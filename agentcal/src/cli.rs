@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use agentcal_engine::ids::{JobId, KeyId, OrganizationId};
-use agentcal_engine::model::{JobKind, JobState, KeyKind, Mode};
+use agentcal_engine::model::{JobKind, JobState, KeyKind, Mode, ProviderKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Scheduling infrastructure for software that talks.
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Migrate(StoreArgs),
     /// Say that the database was restored from a backup: whatever still runs on what it was before is refused
     Restored(StoreArgs),
+    /// Protect everything by the first of AGENTCAL_ENCRYPTION_KEYS, so that the others may go; stopped, it goes on where it was
+    RotateKeys(StoreArgs),
     /// Check the configuration and every server it names
     Doctor,
     /// Organizations: who holds keys
@@ -96,6 +98,97 @@ pub(crate) enum OrgCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// Addresses that browsers may come back to when somebody connected a calendar by consent
+    #[command(subcommand)]
+    RedirectUrl(RedirectUrlCommand),
+    /// OAuth clients of its own, in place of the installation's
+    #[command(subcommand)]
+    OauthClient(OauthClientCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RedirectUrlCommand {
+    /// List an address; what counts are scheme, host, port and path
+    Add {
+        /// Whose list
+        #[arg(long)]
+        organization: OrganizationId,
+        /// The address, as in https://app.example.com/calendars
+        url: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Take an address out of the list
+    Remove {
+        /// Whose list
+        #[arg(long)]
+        organization: OrganizationId,
+        /// The address, as `list` shows it
+        url: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// List an organization's addresses
+    List {
+        /// Whose list
+        #[arg(long)]
+        organization: OrganizationId,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OauthClientCommand {
+    /// Bring a client: its secret is read from standard input, and kept sealed
+    Set {
+        /// Whose client
+        #[arg(long)]
+        organization: OrganizationId,
+        /// At which provider
+        #[arg(long)]
+        provider: VendorArg,
+        /// Its id
+        #[arg(long)]
+        client_id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Forget a client; connections granted to it have to be connected again
+    Remove {
+        /// Whose client
+        #[arg(long)]
+        organization: OrganizationId,
+        /// At which provider
+        #[arg(long)]
+        provider: VendorArg,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// List an organization's clients, by provider and id
+    List {
+        /// Whose clients
+        #[arg(long)]
+        organization: OrganizationId,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// A provider that calendars are connected to by consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VendorArg {
+    Google,
+    Microsoft,
+}
+
+impl From<VendorArg> for ProviderKind {
+    fn from(vendor: VendorArg) -> Self {
+        match vendor {
+            VendorArg::Google => Self::Google,
+            VendorArg::Microsoft => Self::Microsoft,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agentcal_engine::ports::{
-    FactStore as _, JobStore, MailSettingsStore, NodeRecord, RelayStore, Store, StoreError, WebhookStore,
+    FactStore as _, JobStore, MailSettingsStore, NodeRecord, OauthStore, RelayStore, Store, StoreError, WebhookStore,
 };
 use agentcal_store_postgres::PostgresStore;
 use agentcal_store_sqlite::SqliteStore;
@@ -102,6 +102,14 @@ impl Durable {
         }
     }
 
+    /// As what keeps connecting by consent.
+    pub(crate) fn oauth(&self) -> Arc<dyn OauthStore> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(PostgresStore::clone(store)),
+        }
+    }
+
     /// Brings the schema up to date.
     pub(crate) async fn migrate(&self) -> Result<(), Box<dyn Error>> {
         match self {
@@ -162,6 +170,22 @@ impl Durable {
         match self {
             Self::Sqlite(store) => store.rewrap_keys().await,
             Self::Postgres(store) => store.rewrap_keys().await,
+        }
+    }
+
+    /// The same for some of them, in one transaction; none: there are none left.
+    pub(crate) async fn rewrap_some_keys(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.rewrap_some_keys().await,
+            Self::Postgres(store) => store.rewrap_some_keys().await,
+        }
+    }
+
+    /// The id of the first encryption key.
+    pub(crate) fn active_key_id(&self) -> &str {
+        match self {
+            Self::Sqlite(store) => store.active_key_id(),
+            Self::Postgres(store) => store.active_key_id(),
         }
     }
 

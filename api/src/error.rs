@@ -106,6 +106,8 @@ codes! {
     WebhookDisabled = CONFLICT "webhook_disabled" "The webhook is switched off";
     /// The service that delivers webhooks here will not do it, however often it is asked; `detail` says why.
     WebhookServiceRefused = CONFLICT "webhook_service_refused" "The webhook service refuses it";
+    /// The installation has no OAuth client at this provider, and the organization brought none.
+    ProviderNotConfigured = CONFLICT "provider_not_configured" "The provider is not set up";
     /// The job was not given up, so there is nothing to try again.
     JobNotDead = CONFLICT "job_not_dead" "The job was not given up";
     /// The body is larger than 64 KiB.
@@ -203,6 +205,8 @@ field_codes! {
     Expired = "expired";
     /// The address is one this installation does not speak to.
     AddressNotAllowed = "address_not_allowed";
+    /// The address is not in the list of those browsers may come back to.
+    NotListed = "not_listed";
     /// The provider refuses user name and password, or the token.
     CredentialsRefused = "credentials_refused";
     /// The server did not answer, or not in time.

@@ -33,7 +33,7 @@ use axum::routing::get;
 
 pub use error_document::errors_markdown;
 pub use openapi::{openapi, openapi_json};
-pub use parts::{ApiParts, ApiSettings, KEY_BURST, KEY_PER_MINUTE, MailSettings, Readiness};
+pub use parts::{ApiParts, ApiSettings, KEY_BURST, KEY_PER_MINUTE, MailSettings, OauthSettings, Readiness};
 
 use app::{App, AppState};
 
@@ -44,6 +44,7 @@ pub fn router(parts: ApiParts) -> Router {
     let mut routes = health()
         .merge(api)
         .merge(v1::notifications::routes())
+        .merge(v1::oauth::callback_routes())
         .route("/v1/openapi.json", get(ops::openapi_json))
         .route("/docs", get(ops::docs_root))
         .route("/docs/", get(ops::docs_index))

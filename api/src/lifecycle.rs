@@ -27,6 +27,10 @@ const CORS_REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key
 /// Headers a page's script may read.
 const CORS_ANSWER_HEADERS: &str = "idempotent-replayed, ratelimit, ratelimit-policy, retry-after, x-request-id";
 
+/// Marks an answer as a page for people, which stays what it is whatever its status.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForPeople;
+
 /// Wraps a request.
 pub(crate) async fn wrap(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
@@ -71,6 +75,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 fn refusal_in(response: &mut Response) -> Option<ApiError> {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         return Some(error);
+    }
+    if response.extensions().get::<ForPeople>().is_some() {
+        return None;
     }
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => Some(method_not_allowed()),

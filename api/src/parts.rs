@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, Webhooks};
 use agentcal_engine::limits::Rate;
-use agentcal_engine::ports::{Clock, Entropy, JobStore, MailPress, MailSettingsStore, Quotas, Store};
+use agentcal_engine::oauth::RedirectUrl;
+use agentcal_engine::ports::{
+    Clock, Entropy, JobStore, MailPress, MailSettingsStore, OauthStore, Quotas, Store, TokenIssuer,
+};
 use agentcal_engine::signed::SigningKeys;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -79,6 +82,17 @@ pub struct MailSettings {
     pub press: Arc<dyn MailPress>,
 }
 
+/// What it takes to connect by consent.
+#[derive(Clone)]
+pub struct OauthSettings {
+    /// Where attempts and what organizations set are kept: the same store everything else is in.
+    pub store: Arc<dyn OauthStore>,
+    /// The way to the providers' identity servers.
+    pub issuer: Arc<dyn TokenIssuer>,
+    /// Addresses that browsers may come back to, whatever organization sent them.
+    pub redirect_urls: Vec<RedirectUrl>,
+}
+
 /// All the api needs.
 #[derive(Clone)]
 pub struct ApiParts {
@@ -102,6 +116,8 @@ pub struct ApiParts {
     pub jobs: Option<Arc<dyn JobStore>>,
     /// What mails look like; `None`: nothing is known of mail here, as in simulations.
     pub mail: Option<MailSettings>,
+    /// What it takes to connect by consent; `None`: nobody can, as in simulations.
+    pub oauth: Option<OauthSettings>,
     /// Where the api is reached, and how long it waits.
     pub settings: ApiSettings,
     /// Renders the metrics; `None` where no recorder is installed.

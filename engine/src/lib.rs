@@ -17,6 +17,7 @@ pub mod ids;
 pub mod invariants;
 pub mod limits;
 pub mod model;
+pub mod oauth;
 #[cfg(feature = "planted")]
 pub mod planted;
 pub mod ports;
@@ -27,6 +28,7 @@ pub mod schedule;
 pub mod shard;
 pub mod signed;
 pub mod time;
+pub mod tokens;
 pub mod webhooks;
 pub mod windows;
 

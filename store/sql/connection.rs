@@ -3,18 +3,21 @@
 use agentcal_engine::commit::{IdempotentAnswer, RevisionKey};
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, UserId};
 use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, EventKind, EventSubject, Tenant};
-use agentcal_engine::ports::{ConnectionStore, Credentials, ListPage, PageRequest, StoreError, Write};
+use agentcal_engine::ports::{
+    ConnectionStore, Credentials, KeptCredentials, ListPage, Mailbox, PageRequest, StoreError, Write,
+};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{Binding, KeyOwner, Purpose};
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::answers::no_data_key;
 use crate::db::{DbConnection, DbStore};
 use crate::error::{Result, Violation, corrupt, sealed_error, store_error, violation};
 use crate::events::{self, Moment};
 use crate::rows::{CalendarRow, ConnectionRow, before, into_page, probe};
 use crate::scope::Scope;
-use crate::text::{Named, to_json};
+use crate::text::{Named, to_i64, to_json, to_u64};
 use crate::work::{Begun, Expected};
 use crate::{locks, revisions, users};
 
@@ -41,7 +44,7 @@ impl ConnectionStore for DbStore {
             Begun::Fresh(work) => work,
             Begun::Ended(write) => return Ok(write),
         };
-        let sealed = self.seal_credentials(work.connection(), connection, credentials).await?;
+        let sealed = self.seal_credentials(work.connection(), tenant.account_id, connection.id, credentials).await?;
         insert_connection(work.connection(), connection, sealed).await?;
         for calendar in calendars {
             if !insert_calendar(work.connection(), calendar, connection.created_at).await? {
@@ -86,22 +89,48 @@ impl ConnectionStore for DbStore {
         Ok(into_page(connections, page, |(connection, _)| (connection.created_at.as_micros(), connection.id.as_uuid())))
     }
 
+    async fn connect_mailbox(
+        &self,
+        tenant: &Tenant,
+        mailbox: &Mailbox,
+    ) -> Result<Option<(Connection, Vec<Calendar>)>, StoreError> {
+        self.connect(tenant, mailbox).await
+    }
+
     async fn credentials(
         &self,
         account_id: AccountId,
         connection_id: ConnectionId,
-    ) -> Result<Option<Credentials>, StoreError> {
+    ) -> Result<Option<KeptCredentials>, StoreError> {
         let mut reader = self.begin_read(Scope::Account(account_id)).await?;
-        let select =
-            sqlx::query_scalar("SELECT credentials FROM connections WHERE account_id = $1 AND connection_id = $2");
+        let select = sqlx::query_as::<_, (Vec<u8>, i64)>(
+            "SELECT credentials, credentials_version FROM connections WHERE account_id = $1 AND connection_id = $2",
+        );
         let select = select.bind(account_id.as_uuid()).bind(connection_id.as_uuid());
-        let sealed: Option<Vec<u8>> = select.fetch_optional(&mut *reader).await.map_err(store_error)?;
-        let owner = KeyOwner::Account(account_id);
-        let (Some(sealed), Some(key)) = (sealed, self.data_key(&mut reader, owner).await?) else { return Ok(None) };
-        let id = connection_id.as_uuid();
-        let plain = key.open(&credentials_binding(account_id, &id), &sealed).map_err(sealed_error)?;
-        // The parser's own words could repeat a secret; where it stopped says enough.
-        serde_json::from_slice(&plain).map(Some).map_err(|error| corrupt("credentials at column", error.column()))
+        let row = select.fetch_optional(&mut *reader).await.map_err(store_error)?;
+        let Some((sealed, version)) = row else { return Ok(None) };
+        let opened = self.open_credentials(&mut reader, account_id, &connection_id.as_uuid(), &sealed).await?;
+        let version = to_u64(version)?;
+        Ok(opened.map(|credentials| KeptCredentials { credentials, version }))
+    }
+
+    async fn replace_credentials(
+        &self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        version: u64,
+        credentials: &Credentials,
+    ) -> Result<bool, StoreError> {
+        let mut work = self.begin_write(Scope::Account(account_id)).await?;
+        let sealed = self.seal_credentials(&mut work, account_id, connection_id, credentials).await?;
+        let update = sqlx::query(
+            "UPDATE connections SET credentials = $4, credentials_version = credentials_version + 1 \
+             WHERE account_id = $1 AND connection_id = $2 AND credentials_version = $3",
+        );
+        let update = update.bind(account_id.as_uuid()).bind(connection_id.as_uuid()).bind(to_i64(version)).bind(sealed);
+        let done = update.execute(&mut *work).await.map_err(store_error)?.rows_affected() == 1;
+        work.commit().await.map_err(store_error)?;
+        Ok(done)
     }
 
     async fn set_connection_status(
@@ -163,6 +192,7 @@ impl ConnectionStore for DbStore {
             }
             delete_calendar(work.connection(), account_id, calendar.id).await?;
         }
+        self.give_back_one(work.connection(), tenant, connection_id.as_uuid()).await?;
         let delete = sqlx::query("DELETE FROM connections WHERE account_id = $1 AND connection_id = $2");
         let delete = delete.bind(account_id.as_uuid()).bind(connection_id.as_uuid());
         delete.execute(work.connection()).await.map_err(store_error)?;
@@ -173,17 +203,33 @@ impl ConnectionStore for DbStore {
 }
 
 impl DbStore {
-    async fn seal_credentials(
+    /// Credentials as they are kept.
+    pub(crate) async fn seal_credentials(
         &self,
         connection: &mut DbConnection,
-        of: &Connection,
+        account_id: AccountId,
+        connection_id: ConnectionId,
         credentials: &Credentials,
     ) -> Result<Vec<u8>> {
-        let key = self.data_key(connection, KeyOwner::Account(of.account_id)).await?;
-        let key = key.ok_or_else(|| StoreError::Corrupt("an account without a data key".to_owned()))?;
-        let id = of.id.as_uuid();
-        let binding = credentials_binding(of.account_id, &id);
+        let key = self.data_key(connection, KeyOwner::Account(account_id)).await?;
+        let key = key.ok_or_else(no_data_key)?;
+        let id = connection_id.as_uuid();
+        let binding = credentials_binding(account_id, &id);
         Ok(key.seal(&binding, to_json(credentials).as_bytes(), self.entropy.as_ref()))
+    }
+
+    /// Credentials that were kept; `None`: the account is gone, and its key with it.
+    pub(crate) async fn open_credentials(
+        &self,
+        connection: &mut DbConnection,
+        account_id: AccountId,
+        connection_id: &Uuid,
+        sealed: &[u8],
+    ) -> Result<Option<Credentials>> {
+        let Some(key) = self.data_key(connection, KeyOwner::Account(account_id)).await? else { return Ok(None) };
+        let plain = key.open(&credentials_binding(account_id, connection_id), sealed).map_err(sealed_error)?;
+        // The parser's own words could repeat a secret; where it stopped says enough.
+        serde_json::from_slice(&plain).map(Some).map_err(|error| corrupt("credentials at column", error.column()))
     }
 }
 
@@ -193,7 +239,7 @@ fn credentials_binding(account_id: AccountId, connection_id: &Uuid) -> Binding<'
 }
 
 /// The one status that makes a connection's calendars unknown by itself.
-fn refuses_credentials(status: ConnectionStatus) -> bool {
+pub(crate) fn refuses_credentials(status: ConnectionStatus) -> bool {
     status == ConnectionStatus::ReauthorizationRequired
 }
 
@@ -212,7 +258,8 @@ pub(crate) async fn lookup(
     row.map(ConnectionRow::into_engine).transpose()
 }
 
-async fn calendars_of(
+/// The calendars of a connection.
+pub(crate) async fn calendars_of(
     connection: &mut DbConnection,
     account_id: AccountId,
     connection_id: ConnectionId,
@@ -228,7 +275,12 @@ async fn calendars_of(
     rows.into_iter().map(CalendarRow::into_engine).collect()
 }
 
-async fn insert_connection(connection: &mut DbConnection, new: &Connection, sealed_credentials: Vec<u8>) -> Result<()> {
+/// Writes a connection.
+pub(crate) async fn insert_connection(
+    connection: &mut DbConnection,
+    new: &Connection,
+    sealed_credentials: Vec<u8>,
+) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO connections (account_id, connection_id, provider, display_name, owner_addresses, status, \
          status_reason, credentials, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -240,7 +292,11 @@ async fn insert_connection(connection: &mut DbConnection, new: &Connection, seal
 }
 
 /// Writes a calendar that is due for a full sync at once; false when its id is another's.
-async fn insert_calendar(connection: &mut DbConnection, calendar: &Calendar, due_at: Timestamp) -> Result<bool> {
+pub(crate) async fn insert_calendar(
+    connection: &mut DbConnection,
+    calendar: &Calendar,
+    due_at: Timestamp,
+) -> Result<bool> {
     let insert = sqlx::query(
         "INSERT INTO calendars (account_id, calendar_id, connection_id, provider, provider_calendar_id, name, timezone, \
          writable, watch_state, watch_expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

@@ -75,20 +75,30 @@ impl DbStore {
     /// wrapped anew; run again after a crash it does what is left.
     pub async fn rewrap_keys(&self) -> Result<u64> {
         let mut rewrapped = 0;
-        for table in [&ACCOUNT_KEYS, &ORGANIZATION_KEYS] {
-            loop {
-                match self.rewrap_batch(table).await? {
-                    0 => break,
-                    count => rewrapped += count,
-                }
+        loop {
+            match self.rewrap_some_keys().await? {
+                0 => return Ok(rewrapped),
+                count => rewrapped += count,
             }
         }
-        Ok(rewrapped)
+    }
+
+    /// The same for some of them, in one transaction; none: there are none left.
+    pub async fn rewrap_some_keys(&self) -> Result<u64> {
+        match self.rewrap_batch(&ACCOUNT_KEYS).await? {
+            0 => self.rewrap_batch(&ORGANIZATION_KEYS).await,
+            count => Ok(count),
+        }
+    }
+
+    /// The id of the key that protects what is written.
+    pub fn active_key_id(&self) -> &str {
+        self.keyring.key_ids().next().unwrap_or_default()
     }
 
     async fn rewrap_batch(&self, table: &KeyTable) -> Result<u64> {
         let mut work = self.begin_write(Scope::All).await?;
-        let active = self.keyring.key_ids().next().unwrap_or_default().to_owned();
+        let active = self.active_key_id().to_owned();
         let select = sqlx::query_as::<_, (Uuid, String, Vec<u8>)>(table.wrapped_by_others);
         let rows = select.bind(active).bind(REWRAP_BATCH).fetch_all(&mut *work).await.map_err(store_error)?;
         let mut count = 0;

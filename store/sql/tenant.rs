@@ -194,6 +194,7 @@ impl TenantStore for DbStore {
             return Ok(Write::Missing);
         }
         locks::account(&mut work, tenant.account_id).await?;
+        self.give_back_all(&mut work, tenant).await?;
         for delete in words::DELETE_ACCOUNT {
             let delete = sqlx::query(delete).bind(tenant.account_id.as_uuid());
             delete.execute(&mut *work).await.map_err(store_error)?;

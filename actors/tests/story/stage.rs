@@ -336,6 +336,7 @@ async fn start(
             relay: None,
         }),
         jobs: Some(Jobs { store: Arc::new(store.clone()), mailer: Some(Arc::clone(outside.mailer) as _) }),
+        oauth: None,
         settings: settings.clone(),
     })
     .await

@@ -22,7 +22,7 @@ use super::{CommandResult, say};
 use crate::boot::{self, DATABASE_FILE, KEYRING_FILE, Node, OUTBOX_FOLDER, Plan};
 use crate::cli::DevArgs;
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{CaldavConfig, LimitsConfig, MailConfig, WebhooksConfig};
+use crate::config::{CaldavConfig, LimitsConfig, MailConfig, VendorsConfig, WebhooksConfig};
 use crate::demo::{self, Manifest};
 use crate::durable::Durable;
 use crate::server::{self, Limits, Server};
@@ -31,7 +31,12 @@ use crate::{files, metrics};
 /// Longest wait for the demo calendars' first syncs. They are in this process, so this never passes in good health.
 const FIRST_SYNCS_MAX: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(args: DevArgs, holds: HoldLimits, limits: LimitsConfig) -> CommandResult {
+pub(super) async fn run(
+    args: DevArgs,
+    holds: HoldLimits,
+    limits: LimitsConfig,
+    vendors: VendorsConfig,
+) -> CommandResult {
     let stopped = server::stop_signal()?;
     files::make_folder(&args.data_dir)?;
     let _lock = DataFolderLock::acquire(&args.data_dir)?;
@@ -42,7 +47,7 @@ pub(super) async fn run(args: DevArgs, holds: HoldLimits, limits: LimitsConfig) 
     let base_url = base_url(listener.address()?);
     let plan = Plan {
         outbox: Some(args.data_dir.join(OUTBOX_FOLDER)),
-        ..plan(&args.data_dir, base_url.clone(), signing, holds, limits)?
+        ..plan(&args.data_dir, base_url.clone(), signing, holds, limits, vendors)?
     };
     let node = boot::start(&store, plan).await?;
     let (stop, stopping) = watch::channel(false);
@@ -114,6 +119,7 @@ fn plan(
     signing: Arc<SigningKeys>,
     holds: HoldLimits,
     limits: LimitsConfig,
+    vendors: VendorsConfig,
 ) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         caldav: CaldavConfig::in_dev(),
@@ -123,6 +129,7 @@ fn plan(
         cluster: None,
         holds,
         limits,
+        vendors,
         sandbox: SandboxSettings::default(),
         public_url,
         outbox: None,

@@ -10,15 +10,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use agentcal_delivery_mail::SmtpTransport;
-use agentcal_engine::ports::CacheError;
+use agentcal_engine::ports::{CacheError, OauthClient};
 use agentcal_provider_egress::Dns;
+use agentcal_provider_oauth::OauthOptions;
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use tokio::net::TcpListener;
 
 use super::{CommandResult, Surroundings, say};
 use crate::boot;
 use crate::boot::skew::Skew;
-use crate::config::{Config, ConfigError, DatabaseConfig, EncryptionConfig, MailConfig, SecretText, SvixConfig};
+use crate::config::{
+    Config, ConfigError, DatabaseConfig, EncryptionConfig, MailConfig, SecretText, SvixConfig, VendorsConfig,
+};
 use crate::durable::Durable;
 
 /// Longest wait for a server.
@@ -90,6 +93,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
     findings.push(listen("listen", config.server.listen).await);
     findings.push(listen("internal", config.server.internal_listen).await);
     findings.push(caldav(config));
+    findings.extend(vendors(&config.vendors));
     findings.push(mail(config.mail.as_ref()).await);
     if let Some(svix) = &config.webhooks.svix {
         findings.push(webhooks(svix).await);
@@ -232,6 +236,16 @@ fn caldav(config: &Config) -> Finding {
         return Finding::good("CalDAV", "customers may name public https servers alone");
     }
     Finding::warning("CalDAV", format!("customers may also name servers over: {}", opened.join(", ")))
+}
+
+/// Who the installation is to vendors; asked for consent, they would say more.
+fn vendors(config: &VendorsConfig) -> [Finding; 2] {
+    let finding = |about, client: Option<&OauthClient>| match client {
+        Some(client) => Finding::good(about, format!("the installation's OAuth client is {}", client.client_id)),
+        None => Finding::good(about, "no OAuth client of the installation's: organizations bring their own"),
+    };
+    let OauthOptions { google_client, microsoft_client, .. } = &config.oauth;
+    [finding("Google", google_client.as_ref()), finding("Microsoft 365", microsoft_client.as_ref())]
 }
 
 /// Connects, encrypts and logs in, and sends nothing.

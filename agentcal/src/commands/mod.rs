@@ -8,7 +8,9 @@ mod key;
 mod migrate;
 mod openapi;
 mod org;
+mod org_oauth;
 mod restored;
+mod rotate;
 mod serve;
 mod store;
 
@@ -38,8 +40,9 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             let raw = surroundings.raw_dev_config()?;
             let holds = raw.check_holds()?;
             let limits = raw.check_limits()?;
+            let vendors = raw.check_vendors_in_dev()?;
             telemetry::start(&raw.check_log()?)?;
-            on_runtime(DEV_WORKERS_MAX, dev::run(args, holds, limits))
+            on_runtime(DEV_WORKERS_MAX, dev::run(args, holds, limits, vendors))
         }
         Command::Serve => {
             let raw = surroundings.raw_config()?;
@@ -49,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         }
         Command::Migrate(args) => on_runtime(1, migrate::run(&surroundings, args)),
         Command::Restored(args) => on_runtime(1, restored::run(&surroundings, args)),
+        Command::RotateKeys(args) => on_runtime(1, rotate::run(&surroundings, &args)),
         Command::Doctor => on_runtime(1, doctor::run(&surroundings)),
         Command::Org(command) => on_runtime(1, org::run(&surroundings, command)),
         Command::Key(command) => on_runtime(1, key::run(&surroundings, command)),
@@ -80,7 +84,9 @@ impl Surroundings {
 
     /// The few variables that `agentcal dev` reads. It must start wherever it is typed, so others do not disturb it.
     fn raw_dev_config(&self) -> Result<RawConfig, crate::config::ConfigError> {
-        let is_read = |name: &str| name.starts_with("AGENTCAL_LOG") || name.starts_with("AGENTCAL_HOLDS_");
+        const READ: [&str; 5] =
+            ["AGENTCAL_LOG", "AGENTCAL_HOLDS_", "AGENTCAL_GOOGLE_", "AGENTCAL_MICROSOFT_", "AGENTCAL_OAUTH_"];
+        let is_read = |name: &str| READ.iter().any(|beginning| name.starts_with(beginning));
         let variables = self.variables.iter().filter(|(name, _)| is_read(name));
         RawConfig::read(None, &variables.map(|(name, value)| (name.clone(), value.clone())).collect())
     }

@@ -7,7 +7,7 @@ use agentcal_engine::ids::OrganizationId;
 use agentcal_engine::model::{Mode, Organization};
 use agentcal_engine::ports::Clock;
 
-use super::{CommandResult, Surroundings, say, store};
+use super::{CommandResult, Surroundings, org_oauth, say, store};
 use crate::cli::{OrgCommand, StoreArgs};
 use crate::clock::{OsEntropy, SystemClock};
 
@@ -21,6 +21,8 @@ pub(super) async fn run(surroundings: &Surroundings, command: OrgCommand) -> Com
             update(surroundings, id, email.as_deref(), &store).await
         }
         OrgCommand::List { store } => list(surroundings, &store).await,
+        OrgCommand::RedirectUrl(command) => org_oauth::redirect_url(surroundings, command).await,
+        OrgCommand::OauthClient(command) => org_oauth::oauth_client(surroundings, command).await,
     }
 }
 

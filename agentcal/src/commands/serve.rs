@@ -45,6 +45,7 @@ pub(super) async fn run(config: Config) -> CommandResult {
         cluster: cluster(&config.database, config.peers, internal_address),
         holds: config.holds,
         limits: config.limits,
+        vendors: config.vendors,
         sandbox: SandboxSettings::default(),
         public_url,
         outbox: None,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentcal_engine::ports::{JobStore, MailSettingsStore, Store};
+use agentcal_engine::ports::{JobStore, MailSettingsStore, OauthStore, Store, StoreError};
 use agentcal_store_vault::KeyRing;
 
 use super::Surroundings;
@@ -46,6 +46,21 @@ impl Opened {
     /// The store, as what keeps what mails look like and whom notices reach.
     pub(crate) fn mail_settings(&self) -> Arc<dyn MailSettingsStore> {
         self.durable.mail_settings()
+    }
+
+    /// The store, as what keeps connecting by consent.
+    pub(crate) fn oauth(&self) -> Arc<dyn OauthStore> {
+        self.durable.oauth()
+    }
+
+    /// Protects some tenants' keys by the first encryption key; how many were protected by another, none: all are done.
+    pub(crate) async fn rewrap_some_keys(&self) -> Result<u64, StoreError> {
+        self.durable.rewrap_some_keys().await
+    }
+
+    /// The id of the first encryption key.
+    pub(crate) fn active_key_id(&self) -> &str {
+        self.durable.active_key_id()
     }
 
     /// Ends all connections.

@@ -13,6 +13,7 @@ mod peers;
 mod secret;
 mod server;
 mod settings;
+mod vendors;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(crate) use peers::PeersConfig;
 pub(crate) use secret::SecretText;
 pub(crate) use server::ServerConfig;
 pub(crate) use settings::CONFIG_VARIABLE;
+pub(crate) use vendors::VendorsConfig;
 pub(crate) use webhooks::{SvixConfig, WebhooksConfig};
 
 /// Everything a production node is told.
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) mail: Option<MailConfig>,
     /// How it speaks to webhook endpoints.
     pub(crate) webhooks: WebhooksConfig,
+    /// Google and Microsoft 365.
+    pub(crate) vendors: VendorsConfig,
 }
 
 /// What commands need that touch nothing but the store.
@@ -84,6 +88,9 @@ pub(crate) struct RawConfig {
     mail: mail::Raw,
     webhooks: webhooks::Raw,
     peers: peers::Raw,
+    google: vendors::RawGoogle,
+    microsoft: vendors::RawMicrosoft,
+    oauth: vendors::Raw,
     log: log::Raw,
 }
 
@@ -116,16 +123,29 @@ impl RawConfig {
         let caldav = keep(self.caldav.check(), &mut problems);
         let holds = keep(self.holds.check(), &mut problems).zip(keep(self.limits.check(), &mut problems));
         let mail = keep(self.mail.check(), &mut problems).zip(keep(self.webhooks.check(), &mut problems));
+        let vendors = keep(vendors::check(&self.google, &self.microsoft, &self.oauth, false), &mut problems);
         keep(self.log.check(), &mut problems);
-        let store = database.zip(redis_url).zip(peers).zip(mail);
+        let store = database.zip(redis_url).zip(peers).zip(mail).zip(vendors);
         match (store, server, encryption, caldav, holds) {
             (Some(store), Some(server), Some(encryption), Some(caldav), Some((holds, limits)))
                 if problems.is_empty() =>
             {
-                let (((database, redis_url), peers), (mail, webhooks)) = store;
+                let ((((database, redis_url), peers), (mail, webhooks)), vendors) = store;
                 // One name server is asked about all servers that customers name.
                 let webhooks = WebhooksConfig { dns_server: caldav.dns_server, ..webhooks };
-                Ok(Config { database, redis_url, peers, server, encryption, caldav, holds, limits, mail, webhooks })
+                Ok(Config {
+                    database,
+                    redis_url,
+                    peers,
+                    server,
+                    encryption,
+                    caldav,
+                    holds,
+                    limits,
+                    mail,
+                    webhooks,
+                    vendors,
+                })
             }
             _ => Err(ConfigError::Problems(problems)),
         }
@@ -150,6 +170,11 @@ impl RawConfig {
     /// Checks how often keys may ask.
     pub(crate) fn check_limits(&self) -> Result<LimitsConfig, ConfigError> {
         self.limits.check().map_err(ConfigError::Problems)
+    }
+
+    /// Checks where Google and Microsoft 365 are, for `agentcal dev`.
+    pub(crate) fn check_vendors_in_dev(&self) -> Result<VendorsConfig, ConfigError> {
+        vendors::check(&self.google, &self.microsoft, &self.oauth, true).map_err(ConfigError::Problems)
     }
 
     /// Checks how to log.

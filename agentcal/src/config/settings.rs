@@ -39,6 +39,19 @@ pub(crate) const CALDAV_ALLOW_LOOPBACK: Setting = setting("AGENTCAL_CALDAV_ALLOW
 pub(crate) const CALDAV_ALLOW_HTTP: Setting = setting("AGENTCAL_CALDAV_ALLOW_HTTP", "caldav", "allow_http");
 pub(crate) const CALDAV_PORTS: Setting = setting("AGENTCAL_CALDAV_PORTS", "caldav", "ports");
 pub(crate) const DNS_SERVER: Setting = setting("AGENTCAL_DNS_SERVER", "caldav", "dns_server");
+pub(crate) const GOOGLE_CLIENT_ID: Setting = setting("AGENTCAL_GOOGLE_CLIENT_ID", "google", "client_id");
+pub(crate) const GOOGLE_CLIENT_SECRET: Setting = setting("AGENTCAL_GOOGLE_CLIENT_SECRET", "google", "client_secret");
+pub(crate) const GOOGLE_API_ADDRESS: Setting = setting("AGENTCAL_GOOGLE_API_URL", "google", "api_url");
+pub(crate) const GOOGLE_CONSENT_ADDRESS: Setting = setting("AGENTCAL_GOOGLE_CONSENT_URL", "google", "consent_url");
+pub(crate) const GOOGLE_OAUTH_ADDRESS: Setting = setting("AGENTCAL_GOOGLE_OAUTH_URL", "google", "oauth_url");
+pub(crate) const MICROSOFT_CLIENT_ID: Setting = setting("AGENTCAL_MICROSOFT_CLIENT_ID", "microsoft", "client_id");
+pub(crate) const MICROSOFT_CLIENT_SECRET: Setting =
+    setting("AGENTCAL_MICROSOFT_CLIENT_SECRET", "microsoft", "client_secret");
+pub(crate) const MICROSOFT_TENANT_NAME: Setting = setting("AGENTCAL_MICROSOFT_TENANT", "microsoft", "tenant");
+pub(crate) const MICROSOFT_GRAPH_ADDRESS: Setting = setting("AGENTCAL_MICROSOFT_GRAPH_URL", "microsoft", "graph_url");
+pub(crate) const MICROSOFT_LOGIN_ADDRESS: Setting = setting("AGENTCAL_MICROSOFT_LOGIN_URL", "microsoft", "login_url");
+pub(crate) const OAUTH_ALLOW_LOOPBACK: Setting = setting("AGENTCAL_OAUTH_ALLOW_LOOPBACK", "oauth", "allow_loopback");
+pub(crate) const OAUTH_REDIRECT_URLS: Setting = setting("AGENTCAL_OAUTH_REDIRECT_URLS", "oauth", "redirect_urls");
 pub(crate) const HOLDS_PER_ORGANIZATION_MAX: Setting =
     setting("AGENTCAL_HOLDS_PER_ORGANIZATION_MAX", "holds", "per_organization_max");
 pub(crate) const HOLDS_PER_SESSION_MAX: Setting = setting("AGENTCAL_HOLDS_PER_SESSION_MAX", "holds", "per_session_max");
@@ -63,7 +76,7 @@ pub(crate) const LOG: Setting = setting("AGENTCAL_LOG", "log", "filter");
 pub(crate) const LOG_FORMAT: Setting = setting("AGENTCAL_LOG_FORMAT", "log", "format");
 
 /// All of them.
-pub(crate) const SETTINGS: [Setting; 36] = [
+pub(crate) const SETTINGS: [Setting; 48] = [
     DATABASE_URL,
     DATABASE_CONNECTIONS,
     REDIS_URL,
@@ -82,6 +95,18 @@ pub(crate) const SETTINGS: [Setting; 36] = [
     CALDAV_ALLOW_HTTP,
     CALDAV_PORTS,
     DNS_SERVER,
+    GOOGLE_CLIENT_ID,
+    GOOGLE_CLIENT_SECRET,
+    GOOGLE_API_ADDRESS,
+    GOOGLE_CONSENT_ADDRESS,
+    GOOGLE_OAUTH_ADDRESS,
+    MICROSOFT_CLIENT_ID,
+    MICROSOFT_CLIENT_SECRET,
+    MICROSOFT_TENANT_NAME,
+    MICROSOFT_GRAPH_ADDRESS,
+    MICROSOFT_LOGIN_ADDRESS,
+    OAUTH_ALLOW_LOOPBACK,
+    OAUTH_REDIRECT_URLS,
     HOLDS_PER_ORGANIZATION_MAX,
     HOLDS_PER_SESSION_MAX,
     HOLDS_PER_USER_MAX,

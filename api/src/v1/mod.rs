@@ -16,6 +16,7 @@ mod jobs;
 mod lists;
 mod mail;
 pub(crate) mod notifications;
+pub(crate) mod oauth;
 mod users;
 mod wanted;
 mod webhooks;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(accounts::routes())
         .merge(connections::routes())
+        .merge(oauth::routes())
         .merge(users::routes())
         .merge(availability_rules::routes())
         .merge(event_types::routes())

@@ -61,6 +61,7 @@ impl Stage {
             peers: None,
             webhooks: None,
             jobs: None,
+            oauth: None,
             settings: SchedulerSettings::default(),
         });
         let scheduler = scheduler.await.expect("a scheduler starts");
@@ -76,6 +77,7 @@ impl Stage {
             entropy,
             signing,
             webhooks: None,
+            oauth: None,
             mail: None,
             jobs: None,
             settings: ApiSettings::default(),

@@ -185,6 +185,7 @@ pub(crate) async fn live(parts: NodeParts) -> turmoil::Result {
         entropy: Arc::clone(&parts.dice) as _,
         signing: signing(),
         webhooks: None,
+        oauth: None,
         mail: None,
         jobs: None,
         settings: ApiSettings::default(),
@@ -241,6 +242,7 @@ fn scheduler_parts(parts: &NodeParts, clock: &Arc<dyn Clock>) -> SchedulerParts 
         peers,
         webhooks: None,
         jobs: None,
+        oauth: None,
         settings,
     }
 }

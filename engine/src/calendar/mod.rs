@@ -3,7 +3,7 @@
 
 pub mod ask;
 pub mod attempt;
-mod backoff;
+pub(crate) mod backoff;
 pub mod compare;
 #[cfg(test)]
 pub(crate) mod fixtures;

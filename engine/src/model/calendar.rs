@@ -22,6 +22,18 @@ pub enum ProviderKind {
     Internal,
 }
 
+impl ProviderKind {
+    /// Whether calendars are connected by their owner's consent, and requests made with what was granted.
+    pub fn needs_consent(self) -> bool {
+        matches!(self, Self::Google | Self::Microsoft)
+    }
+
+    /// Whether the provider has a way to give a grant back. Microsoft has none: its owner takes it back there.
+    pub fn takes_grants_back(self) -> bool {
+        self == Self::Google
+    }
+}
+
 /// How a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

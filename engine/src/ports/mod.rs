@@ -11,6 +11,7 @@ mod jobs;
 mod mail_settings;
 mod mail_shelf;
 mod mailer;
+mod oauth_store;
 mod ownership;
 mod peers;
 mod provider;
@@ -18,6 +19,7 @@ mod quotas;
 mod relay;
 mod sandbox;
 mod store;
+mod token_issuer;
 mod webhooks;
 
 pub use booking_store::{BookingFilter, BookingStore, BookingStoreItem, WritebackJob, WritebackResult, WritebackStore};
@@ -34,6 +36,9 @@ pub use mail_settings::{
 };
 pub use mail_shelf::{MailShelf, ShelvedMail};
 pub use mailer::{MailSent, Mailer, OutboundMail, OutboundNotice};
+pub use oauth_store::{
+    ATTEMPTS_PER_ACCOUNT_MAX, OauthAttempt, OauthStore, REDIRECT_URLS_MAX, REVOCATION_GRACE, Revocation, TakenAttempt,
+};
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{
@@ -48,9 +53,10 @@ pub use relay::{
 };
 pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
-    AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeyRecord, ListPage, PageRequest, Store,
-    StoreError, TenantStore, Write,
+    AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeptCredentials, KeyRecord, ListPage,
+    Mailbox, PageRequest, Store, StoreError, TenantStore, Write,
 };
+pub use token_issuer::{ConsentRequest, Consented, OauthClient, TokenError, TokenIssuer};
 pub use webhooks::{
     AttemptRecord, CLAIMED_ENDPOINTS_MAX, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DueEndpoint,
     EndedEndpoint, EndpointOwner, OutboundWebhook, Replayed, Spread, WebhookAnswer, WebhookSender, WebhookStore,

@@ -19,7 +19,7 @@ use crate::schedule::Schedule;
 use crate::time::Timestamp;
 use uuid::Uuid;
 
-use super::{BookingStore, Credentials, DecisionStore, FactStore, HoldStore, WritebackStore};
+use super::{BookingStore, Credentials, DecisionStore, FactStore, HoldStore, OauthGrant, WritebackStore};
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,28 @@ pub struct KeyRecord {
     pub key: ApiKey,
     /// Its organization.
     pub organization: Organization,
+}
+
+/// Credentials as they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCredentials {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// Raised each time they are replaced.
+    pub version: u64,
+}
+
+/// What consenting brought: a mailbox, with all it takes to keep it as a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The connection, if the mailbox has none yet.
+    pub connection: Connection,
+    /// Who owns it, by a name the provider never changes.
+    pub subject: String,
+    /// What it is reached with.
+    pub grant: OauthGrant,
+    /// The calendars found in it, each with an id for the case that it is new.
+    pub calendars: Vec<Calendar>,
 }
 
 /// Counters that tell another process's writes, polled each second (SQLite) or brought by the lease renewal (PostgreSQL).
@@ -270,12 +292,30 @@ pub trait ConnectionStore: Send + Sync {
         tenant: &Tenant,
         page: &PageRequest,
     ) -> Result<ListPage<(Connection, Vec<Calendar>)>, StoreError>;
+    /// Keeps what the owner of a mailbox consented to: for the connection of the same mailbox, if the account has one, else
+    /// for a new one. One that is there already keeps its id and its calendars with theirs, is active again, has its
+    /// calendars synced at once, and gets those that are new. Returns what is there afterwards; `None`: there is no such
+    /// account. A mailbox is the same where the provider says so of its owner, else where it is called by the same address.
+    async fn connect_mailbox(
+        &self,
+        tenant: &Tenant,
+        mailbox: &Mailbox,
+    ) -> Result<Option<(Connection, Vec<Calendar>)>, StoreError>;
     /// A connection's credentials, decrypted.
     async fn credentials(
         &self,
         account_id: AccountId,
         connection_id: ConnectionId,
-    ) -> Result<Option<Credentials>, StoreError>;
+    ) -> Result<Option<KeptCredentials>, StoreError>;
+    /// Replaces a connection's credentials if they are still of this version; false, and nothing done, where somebody else
+    /// was faster, or the connection is gone.
+    async fn replace_credentials(
+        &self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        version: u64,
+        credentials: &Credentials,
+    ) -> Result<bool, StoreError>;
     /// Changes how a connection is; the same status again changes nothing.
     async fn set_connection_status(
         &self,

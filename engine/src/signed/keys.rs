@@ -15,6 +15,7 @@ pub(super) enum Purpose {
     Offer,
     ManageLink,
     CalendarBell,
+    ConsentState,
 }
 
 impl Purpose {
@@ -23,6 +24,7 @@ impl Purpose {
             Self::Offer => b"agentcal offer 1",
             Self::ManageLink => b"agentcal manage link 1",
             Self::CalendarBell => b"agentcal calendar bell 1",
+            Self::ConsentState => b"agentcal consent state 1",
         }
     }
 }

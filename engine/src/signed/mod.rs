@@ -1,14 +1,17 @@
-//! Tokens others carry for us: offers of slots, links for attendees, and what providers ring with. Signed, so that nothing need be kept.
+//! Tokens others carry for us: offers of slots, links for attendees, what providers ring
+//! with, and what comes back from consenting. Signed, so that nothing need be kept.
 //!
 //! A token says what it is about in a few bytes; the signature covers that and everything it must not be used for: another
 //! account, another purpose, other terms.
 
+mod attempt;
 mod bell;
 mod keys;
 mod link;
 mod offer;
 mod pair;
 
+pub use attempt::ConsentState;
 pub use bell::CalendarBell;
 pub use keys::{SIGNING_KEY_LEN, SigningKeys};
 pub use link::ManageLink;

@@ -22,7 +22,10 @@ pub async fn credentials_come_back_and_only_here(world: World) {
     let write = world.store.create_connection(&world.tenant, &connection, &credentials, &calendars, None).await;
     assert_eq!(write.expect("answered"), Write::Done);
     let account_id = world.tenant.account_id;
-    let read = async |account_id, id| world.store.credentials(account_id, id).await.expect("readable");
+    let read = async |account_id, id| {
+        let kept = world.store.credentials(account_id, id).await.expect("readable");
+        kept.map(|kept| kept.credentials)
+    };
     assert_eq!(read(account_id, connection.id).await, Some(credentials));
     assert_eq!(read(account_id, ConnectionId::from_uuid(world.uuid())).await, None);
     assert_eq!(read(world.another_account().await.account_id, connection.id).await, None);

@@ -21,7 +21,9 @@ pub mod holds;
 pub mod isolation;
 pub mod jobs;
 pub mod mail_settings;
+pub mod mailboxes;
 pub mod notices;
+pub mod oauth;
 pub mod ownership;
 pub mod quotas;
 pub mod relays;
@@ -74,6 +76,12 @@ macro_rules! each_store_case {
                 refused_credentials_raise_the_calendars
                 disconnecting_rehomes_users_and_keeps_bookings
                 disconnecting_without_a_home_for_a_user_is_stale
+            }
+            mailboxes {
+                a_mailbox_becomes_a_connection
+                the_same_mailbox_again_is_healed
+                mailboxes_are_told_apart
+                credentials_are_replaced_by_the_first
             }
             sync {
                 facts_begin_unknown
@@ -330,43 +338,6 @@ macro_rules! cache_suite_where_there {
         async fn $case() {
             if let Some(cache) = $make().await {
                 $crate::cache::$case(cache).await;
-            }
-        }
-    )*};
-}
-
-/// Every case of the [`agentcal_engine::ports::Quotas`] port, handed to another macro.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! each_quota_case {
-    ($then:ident, $make:path) => {
-        $crate::$then! { $make;
-            a_bucket_gives_what_it_holds
-            many_cells_are_taken_at_once
-            cells_come_back_at_the_rate
-            after_the_wait_there_is_a_cell
-            spared_cells_are_left_for_others
-            every_key_has_its_bucket
-            a_pause_holds_everybody_off
-            an_unknown_bucket_is_paused
-            racers_share_a_bucket
-            a_fast_bucket_is_soon_full
-        }
-    };
-}
-
-/// Makes a test of every case of the quotas port. `$make` is an async function to full buckets and what lets their time
-/// pass, or to `None` where there is nothing to keep them in.
-#[macro_export]
-macro_rules! quota_suite {
-    ($make:path) => {
-        $crate::each_quota_case! { quota_suite, $make }
-    };
-    ($make:path; $($case:ident)*) => {$(
-        #[tokio::test]
-        async fn $case() {
-            if let Some((quotas, passing)) = $make().await {
-                $crate::quotas::$case(quotas, passing).await;
             }
         }
     )*};

@@ -137,3 +137,40 @@ pub async fn a_fast_bucket_is_soon_full(quotas: impl Quotas, passing: impl Passi
     passing.pass(Duration::from_millis(1_100)).await;
     assert_eq!(take(&quotas, rate, 1_000_000).await.cells, 1_000_000);
 }
+
+/// Every case of the [`agentcal_engine::ports::Quotas`] port, handed to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_quota_case {
+    ($then:ident, $make:path) => {
+        $crate::$then! { $make;
+            a_bucket_gives_what_it_holds
+            many_cells_are_taken_at_once
+            cells_come_back_at_the_rate
+            after_the_wait_there_is_a_cell
+            spared_cells_are_left_for_others
+            every_key_has_its_bucket
+            a_pause_holds_everybody_off
+            an_unknown_bucket_is_paused
+            racers_share_a_bucket
+            a_fast_bucket_is_soon_full
+        }
+    };
+}
+
+/// Makes a test of every case of the quotas port. `$make` is an async function to full buckets and what lets their time
+/// pass, or to `None` where there is nothing to keep them in.
+#[macro_export]
+macro_rules! quota_suite {
+    ($make:path) => {
+        $crate::each_quota_case! { quota_suite, $make }
+    };
+    ($make:path; $($case:ident)*) => {$(
+        #[tokio::test]
+        async fn $case() {
+            if let Some((quotas, passing)) = $make().await {
+                $crate::quotas::$case(quotas, passing).await;
+            }
+        }
+    )*};
+}

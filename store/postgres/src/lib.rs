@@ -54,6 +54,10 @@ mod lanes;
 mod locks;
 #[path = "../../sql/mail_settings.rs"]
 mod mail_settings;
+#[path = "../../sql/mailbox.rs"]
+mod mailbox;
+#[path = "../../sql/oauth.rs"]
+mod oauth;
 mod open;
 mod ownership;
 #[path = "../../sql/relays.rs"]

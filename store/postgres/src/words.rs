@@ -121,6 +121,12 @@ pub(crate) const CLAIM_MAILS: &str = "UPDATE jobs SET attempts = attempts + 1, d
      ORDER BY j.due_at LIMIT $3 FOR UPDATE OF j SKIP LOCKED) \
      RETURNING account_id, job_id, organization_id, mode, attempts, payload";
 
+/// Takes grants in hand that are due to be given back until `$1`, at most `$3` of them, until `$2`.
+pub(crate) const CLAIM_REVOCATIONS: &str = "UPDATE oauth_revocations SET attempts = attempts + 1, due_at = $2 \
+     WHERE revocation_id IN (SELECT revocation_id FROM oauth_revocations WHERE due_at <= $1 \
+     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
+     RETURNING revocation_id, organization_id, provider, subject, client_id, credentials, attempts";
+
 /// Deletes jobs that ended and were due until `$1`.
 pub(crate) const FORGET_JOBS: &str = "DELETE FROM jobs WHERE (account_id, job_id) IN \
      (SELECT account_id, job_id FROM jobs WHERE state <> 'pending' AND due_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";

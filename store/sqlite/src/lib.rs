@@ -53,6 +53,10 @@ mod lock;
 mod locks;
 #[path = "../../sql/mail_settings.rs"]
 mod mail_settings;
+#[path = "../../sql/mailbox.rs"]
+mod mailbox;
+#[path = "../../sql/oauth.rs"]
+mod oauth;
 mod open;
 mod ownership;
 #[path = "../../sql/relays.rs"]

@@ -61,6 +61,12 @@ pub enum Purpose {
     KeptAnswer,
     /// What messages to a webhook endpoint are signed with.
     WebhookSecret,
+    /// What proves at the exchange of a code that it was us who asked for it.
+    OauthVerifier,
+    /// The client an organization brought to an OAuth server.
+    OauthClient,
+    /// A grant that is to be given back.
+    OauthRevocation,
 }
 
 impl Purpose {
@@ -70,6 +76,9 @@ impl Purpose {
             Self::Credentials => 2,
             Self::KeptAnswer => 3,
             Self::WebhookSecret => 4,
+            Self::OauthVerifier => 5,
+            Self::OauthClient => 6,
+            Self::OauthRevocation => 7,
         }
     }
 }

@@ -143,6 +143,7 @@ impl World {
             peers: None,
             webhooks: None,
             jobs: None,
+            oauth: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

@@ -21,6 +21,7 @@ const EGRESS: &str = "agentcal-provider-egress";
 const CALDAV: &str = "agentcal-provider-caldav";
 const MICROSOFT: &str = "agentcal-provider-microsoft";
 const GOOGLE: &str = "agentcal-provider-google";
+const OAUTH: &str = "agentcal-provider-oauth";
 const SANDBOX: &str = "agentcal-provider-sandbox";
 const SCENARIOS: &str = "agentcal-provider-conformance";
 const MAIL: &str = "agentcal-delivery-mail";
@@ -50,6 +51,7 @@ const HOUSE: &[Room] = &[
     Room { name: CALDAV, imports: &[ENGINE, EGRESS], test_imports: &[SCENARIOS, TESTKIT] },
     Room { name: MICROSOFT, imports: &[ENGINE, EGRESS], test_imports: &[SCENARIOS, FAKE_KIT, FAKE_MICROSOFT] },
     Room { name: GOOGLE, imports: &[ENGINE, EGRESS], test_imports: &[SCENARIOS, FAKE_KIT, FAKE_GOOGLE, TESTKIT] },
+    Room { name: OAUTH, imports: &[ENGINE, EGRESS], test_imports: &[FAKE_KIT, FAKE_GOOGLE, FAKE_MICROSOFT] },
     Room { name: SANDBOX, imports: &[ENGINE], test_imports: &[SCENARIOS, MEMORY] },
     Room { name: SCENARIOS, imports: &[ENGINE], test_imports: &[] },
     Room { name: MAIL, imports: &[ENGINE, EGRESS], test_imports: &[TESTKIT] },
@@ -61,10 +63,10 @@ const HOUSE: &[Room] = &[
     Room {
         name: "agentcal",
         imports: &[
-            ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, SANDBOX, MAIL, WEBHOOKS, ACTORS, PEERS,
-            API, WEB,
+            ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, REDIS, EGRESS, CALDAV, GOOGLE, MICROSOFT, OAUTH, SANDBOX, MAIL,
+            WEBHOOKS, ACTORS, PEERS, API, WEB,
         ],
-        test_imports: &[TESTKIT, HISTORY, FAKE_KIT, FAKE_SVIX],
+        test_imports: &[TESTKIT, HISTORY, FAKE_KIT, FAKE_GOOGLE, FAKE_MICROSOFT, FAKE_SVIX],
     },
     // The instruments. Nothing that ships imports them.
     Room { name: HISTORY, imports: &[ENGINE], test_imports: &[TESTKIT] },

@@ -1,11 +1,11 @@
-use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
-use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, ProviderKind, Watch, WatchState};
-use agentcal_engine::ports::{Credentials, Discovery, RemoteCalendar};
-use chrono_tz::Tz;
+use agentcal_engine::ids::AccountId;
+use agentcal_engine::model::ProviderKind;
+use agentcal_engine::ports::{Credentials, Discovery};
 use http::StatusCode;
 
 use super::ConnectionView;
 use super::body::NewConnection;
+use super::found::{CALENDARS_MAX, Connected, connection_of, ring};
 use crate::caller::Cx;
 use crate::error::{ApiError, FieldCode};
 use crate::extract::{Body, NamedParam, Query};
@@ -14,13 +14,6 @@ use crate::refusals::of_connecting;
 use crate::v1::answer::Answer;
 use crate::v1::lists::NoQuery;
 use crate::v1::wire::zone_of;
-
-/// Most calendars of one connection.
-const CALENDARS_MAX: usize = 250;
-/// Longest name of a calendar that is kept, in characters.
-const CALENDAR_NAME_LEN_MAX: usize = 200;
-
-type Connected = (Connection, Vec<Calendar>);
 
 /// Connect calendars without OAuth.
 ///
@@ -43,14 +36,15 @@ pub(super) async fn create_connection(
     }
     let (kind, credentials) = body.read(cx.app.parts.entropy.as_ref())?;
     let discovery = discover(&cx, kind, &credentials).await?;
-    let connected = connection_of(&cx, kind, discovery, zone);
+    let connected = connection_of(&cx.app, cx.account_id(), kind, discovery, zone);
     let kept = keep(key, &connected)?;
     let (connection, calendars) = &connected;
     let store = cx.app.store();
     let write = store.create_connection(&cx.tenant, connection, &credentials, calendars, kept.as_ref()).await?;
     let settled = Settled::of(write, connected, AccountId::KIND)?;
     if !settled.replayed {
-        begin(&cx, &settled.value.1).await;
+        cx.app.parts.scheduler.config_changed(cx.account_id()).await;
+        ring(&cx.app, cx.account_id(), &settled.value.1);
     }
     Ok(answer(settled))
 }
@@ -74,45 +68,4 @@ async fn discover(cx: &Cx, kind: ProviderKind, credentials: &Credentials) -> Res
         return Err(ApiError::field("server_url", FieldCode::TooLong, detail));
     }
     Ok(discovery)
-}
-
-fn connection_of(cx: &Cx, kind: ProviderKind, discovery: Discovery, zone: Tz) -> Connected {
-    let now = cx.app.now();
-    let status = if discovery.calendars.is_empty() { ConnectionStatus::Active } else { ConnectionStatus::Syncing };
-    let connection = Connection {
-        id: ConnectionId::mint(now, cx.app.parts.entropy.as_ref()),
-        account_id: cx.account_id(),
-        provider: kind,
-        display_name: discovery.display_name,
-        owner_addresses: discovery.owner_addresses,
-        status,
-        status_reason: None,
-        created_at: now,
-    };
-    let calendars = discovery.calendars.into_iter().map(|remote| calendar_of(cx, &connection, remote, zone)).collect();
-    (connection, calendars)
-}
-
-fn calendar_of(cx: &Cx, connection: &Connection, remote: RemoteCalendar, zone: Tz) -> Calendar {
-    Calendar {
-        id: CalendarId::mint(connection.created_at, cx.app.parts.entropy.as_ref()),
-        account_id: connection.account_id,
-        connection_id: Some(connection.id),
-        provider: connection.provider,
-        provider_calendar_id: remote.provider_calendar_id,
-        name: remote.name.chars().filter(|c| !c.is_control()).take(CALENDAR_NAME_LEN_MAX).collect(),
-        timezone: remote.timezone.unwrap_or(zone),
-        writable: remote.writable,
-        watch: Watch { state: WatchState::None, expires_at: None },
-        last_synced_at: None,
-        created_at: connection.created_at,
-    }
-}
-
-async fn begin(cx: &Cx, calendars: &[Calendar]) {
-    let scheduler = &cx.app.parts.scheduler;
-    scheduler.config_changed(cx.account_id()).await;
-    for calendar in calendars {
-        scheduler.bell(cx.account_id(), calendar.id);
-    }
 }

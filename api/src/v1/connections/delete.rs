@@ -11,7 +11,8 @@ use crate::v1::lists::NoQuery;
 
 /// Delete a connection.
 ///
-/// Its calendars are no longer watched, its credentials are destroyed and its calendars forgotten. Users lose them from `calendar_id` and
+/// Its calendars are no longer watched and forgotten; its credentials are given back where the provider takes them, and
+/// destroyed. Users lose the calendars from `calendar_id` and
 /// `busy_calendar_ids`; their bookings stay. Events already written to the calendars stay there.
 #[utoipa::path(
     delete, path = "/v1/accounts/{account_id}/connections/{connection_id}", tag = "connections",

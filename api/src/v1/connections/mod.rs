@@ -3,6 +3,7 @@
 mod body;
 mod create;
 mod delete;
+pub(super) mod found;
 mod get;
 mod list;
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agentcal_actors::{Providers, Scheduler, SchedulerParts, SchedulerSettings, Webhooks};
-use agentcal_api::{ApiParts, ApiSettings, MailSettings, Readiness, key, router};
+use agentcal_api::{ApiParts, ApiSettings, MailSettings, OauthSettings, Readiness, key, router};
 use agentcal_engine::ids::{KeyId, OrganizationId};
 use agentcal_engine::model::{ApiKey, KeyKind, Mode, Organization};
+use agentcal_engine::oauth::RedirectUrl;
 use agentcal_engine::ports::{Clock, Entropy, Store, TenantStore};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_engine::time::Timestamp;
@@ -23,10 +24,13 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::conforms::assert_conforms;
-use super::{Reply, ScriptedPress, ScriptedProvider, ScriptedSender};
+use super::{Reply, ScriptedIssuer, ScriptedPress, ScriptedProvider, ScriptedSender};
 
 /// Where the clock stands: Monday, 2026-11-23, 08:00 in Berlin.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_795_417_200);
+
+/// Where browsers of every organization may come back to.
+pub(crate) const LISTED: &str = "https://app.example.com/done";
 
 /// A clock that moves when told.
 pub(crate) struct TestClock(AtomicI64);
@@ -65,6 +69,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) provider: Arc<ScriptedProvider>,
     pub(crate) sender: Arc<ScriptedSender>,
+    pub(crate) issuer: Arc<ScriptedIssuer>,
     pub(crate) readiness: Readiness,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) signing: Arc<SigningKeys>,
@@ -88,6 +93,7 @@ impl TestApp {
         let sandbox =
             SandboxProvider::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, SandboxSettings::default());
         let sender = Arc::new(ScriptedSender::default());
+        let issuer = Arc::new(ScriptedIssuer::default());
         let webhooks = Webhooks { store: Arc::clone(&store) as _, sender: Arc::clone(&sender) as _, relay: None };
         let parts = SchedulerParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -100,6 +106,7 @@ impl TestApp {
             peers: None,
             webhooks: Some(webhooks),
             jobs: None,
+            oauth: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts.clone()).await.expect("a scheduler");
@@ -115,6 +122,11 @@ impl TestApp {
             signing: Arc::clone(&signing),
             webhooks: parts.webhooks,
             jobs: Some(Arc::clone(&store) as _),
+            oauth: Some(OauthSettings {
+                store: Arc::clone(&store) as _,
+                issuer: Arc::clone(&issuer) as _,
+                redirect_urls: vec![RedirectUrl::parse(LISTED).expect("an address")],
+            }),
             mail: Some(MailSettings { store: Arc::clone(&store) as _, press: Arc::new(ScriptedPress) }),
             settings,
             metrics: None,
@@ -128,6 +140,7 @@ impl TestApp {
             clock,
             provider,
             sender,
+            issuer,
             readiness,
             entropy,
             signing,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Operation, Things, caldav};
+use super::{LISTED, Operation, Things, caldav};
 
 /// A request that is accepted.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +81,7 @@ pub(crate) fn examples(operation: &Operation, things: &Things) -> Vec<Example> {
             "name": "A", "email": "a@example.com", "timezone": "UTC", "calendar_id": id("calendar_id"),
             "busy_calendar_ids": [id("calendar_id")],
         }))],
+        "begin_google" | "begin_microsoft" => vec![Example::asking(&[("redirect_url", LISTED)])],
         "delete_user" => vec![Example::asking(&[("cancel_bookings", "true")])],
         "create_event_type" | "update_event_type" => vec![Example::of(event_type_body(&user))],
         "put_user_rules" | "put_event_type_rules" => vec![Example::of(rules())],

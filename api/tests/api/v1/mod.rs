@@ -11,6 +11,7 @@ mod idempotency;
 mod jobs;
 mod mail;
 mod notifications;
+mod oauth;
 mod offers;
 mod users;
 mod webhooks;

@@ -3,12 +3,14 @@
 use agentcal_engine::commit::IdempotentAnswer;
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, UserId};
 use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, Tenant};
-use agentcal_engine::ports::{ConnectionStore, Credentials, ListPage, PageRequest, StoreError, Write};
+use agentcal_engine::ports::{
+    ConnectionStore, Credentials, KeptCredentials, ListPage, Mailbox, PageRequest, StoreError, Write,
+};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
 use crate::state::frame::{ConfigWrite, tenant_rows};
-use crate::state::{AccountRows, calendars, lists};
+use crate::state::{AccountRows, calendars, lists, mailboxes};
 use crate::store::SimStore;
 
 type WithCalendars = (Connection, Vec<Calendar>);
@@ -71,12 +73,27 @@ impl ConnectionStore for SimStore {
         &self,
         account_id: AccountId,
         connection_id: ConnectionId,
-    ) -> Result<Option<Credentials>, StoreError> {
+    ) -> Result<Option<KeptCredentials>, StoreError> {
         self.read(|state, _| {
-            let (_, credentials) = state.account(account_id)?.connections.get(&connection_id)?;
-            Some(credentials.clone())
+            let (_, kept) = state.account(account_id)?.connections.get(&connection_id)?;
+            Some(kept.kept.clone())
         })
         .await
+    }
+
+    async fn connect_mailbox(&self, tenant: &Tenant, mailbox: &Mailbox) -> Result<Option<WithCalendars>, StoreError> {
+        self.write(|work| mailboxes::connect(work, tenant, mailbox)).await
+    }
+
+    async fn replace_credentials(
+        &self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        version: u64,
+        credentials: &Credentials,
+    ) -> Result<bool, StoreError> {
+        self.write(|work| Ok(mailboxes::replace_credentials(work, account_id, connection_id, version, credentials)))
+            .await
     }
 
     async fn set_connection_status(

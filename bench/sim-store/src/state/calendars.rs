@@ -7,11 +7,11 @@ use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId, UserId};
 use agentcal_engine::model::{
     Calendar, Connection, ConnectionStatus, ProviderKind, Tenant, User, Watch, WatchState, WritebackState,
 };
-use agentcal_engine::ports::{Credentials, StoreError, SyncState, WatchRecord, Write};
+use agentcal_engine::ports::{Credentials, KeptCredentials, StoreError, SyncState, WatchRecord, Write};
 use agentcal_engine::time::Timestamp;
 
 use super::users::move_home;
-use super::{AccountRows, CalendarRow, Done, SyncRow, Work};
+use super::{AccountRows, CalendarRow, Done, Kept, SyncRow, Work};
 use crate::store::refused;
 
 /// What is said of a writeback whose calendar was disconnected.
@@ -39,7 +39,8 @@ pub(crate) fn create_connection(
     calendars: &[Calendar],
 ) -> Result<Write, StoreError> {
     let Some(rows) = work.account_mut(connection.account_id) else { return Ok(Write::Missing) };
-    if rows.connections.insert(connection.id, (connection.clone(), credentials.clone())) {
+    let kept = Kept { kept: KeptCredentials { credentials: credentials.clone(), version: 0 }, subject: None };
+    if rows.connections.insert(connection.id, (connection.clone(), kept)) {
         return Err(refused("a connection id that is taken"));
     }
     for calendar in calendars {
@@ -51,7 +52,7 @@ pub(crate) fn create_connection(
 }
 
 /// Writes a calendar that is due for a full sync at once; false when it is there already, or its id is another's.
-fn insert(work: &mut Work<'_>, calendar: &Calendar, due_at: Timestamp) -> bool {
+pub(crate) fn insert(work: &mut Work<'_>, calendar: &Calendar, due_at: Timestamp) -> bool {
     let name = |calendar: &Calendar| (calendar.connection_id, calendar.provider_calendar_id.clone());
     let is_known = |rows: &AccountRows| rows.calendars.values().any(|row| name(&row.calendar) == name(calendar));
     if work.account(calendar.account_id).is_some_and(is_known) {

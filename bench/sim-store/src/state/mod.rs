@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod frame;
 pub(crate) mod holds;
 pub(crate) mod lists;
+pub(crate) mod mailboxes;
 mod notes;
 pub(crate) mod revisions;
 pub(crate) mod sync;
@@ -31,7 +32,7 @@ use agentcal_engine::model::{
     ExternalState, Hold, Organization, User, WritebackState,
 };
 use agentcal_engine::ports::{
-    ChangeCounters, Credentials, NodeRecord, Ownership, SandboxEvent, SyncState, WatchRecord, WrittenEvent,
+    ChangeCounters, KeptCredentials, NodeRecord, Ownership, SandboxEvent, SyncState, WatchRecord, WrittenEvent,
 };
 use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT, Shard};
 use agentcal_engine::time::{TimeRange, Timestamp};
@@ -100,12 +101,20 @@ impl Globals {
     }
 }
 
+/// What a connection is reached with.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) kept: KeptCredentials,
+    /// Who owns the mailbox, where its provider said.
+    pub(crate) subject: Option<String>,
+}
+
 /// Everything of one account. Deleting it deletes all of this.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountRows {
     pub(crate) account: Account,
     pub(crate) revisions: BTreeMap<RevisionKey, u64>,
-    pub(crate) connections: Table<ConnectionId, (Connection, Credentials)>,
+    pub(crate) connections: Table<ConnectionId, (Connection, Kept)>,
     pub(crate) calendars: Table<CalendarId, CalendarRow>,
     pub(crate) users: Table<UserId, (User, AvailabilityRules)>,
     pub(crate) event_types: Table<EventTypeId, (EventType, Option<AvailabilityRules>)>,

@@ -195,6 +195,7 @@ impl Town {
             peers: Some(Arc::new(self.links.clone())),
             webhooks: None,
             jobs: None,
+            oauth: None,
             settings,
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

@@ -93,6 +93,7 @@ impl Scene {
             peers: None,
             webhooks: None,
             jobs: None,
+            oauth: None,
             settings: SchedulerSettings::default(),
         };
         let scheduler = Scheduler::start(parts).await.unwrap();

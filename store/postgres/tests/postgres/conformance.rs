@@ -1,4 +1,4 @@
-//! PostgreSQL keeps the store port, and those of webhooks, of jobs, of what mails look like, and of nodes.
+//! PostgreSQL keeps the store port, and those of webhooks, of jobs, of what mails look like, of consent, and of nodes.
 
 use crate::common::{is_available, make};
 
@@ -6,6 +6,7 @@ agentcal_store_conformance::store_suite!(make, where is_available);
 agentcal_store_conformance::ownership_suite!(make, where is_available);
 agentcal_store_conformance::webhook_suite!(make, where is_available);
 agentcal_store_conformance::mail_settings_suite!(make, where is_available);
+agentcal_store_conformance::oauth_suite!(make, where is_available);
 
 #[tokio::test]
 async fn deliveries_are_their_owners() {

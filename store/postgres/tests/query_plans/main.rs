@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use agentcal_engine::commit::CommitPlan;
 use agentcal_store_conformance::mail_settings::run_mail_settings_suite;
+use agentcal_store_conformance::oauth::run_oauth_suite;
 use agentcal_store_conformance::{Statements, World, run_store_suite, run_webhook_suite, world::idempotent};
 use agentcal_store_postgres::StoreClock;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
@@ -38,6 +39,7 @@ async fn no_statement_costs_more_with_history() {
     run_store_suite(make).await;
     run_webhook_suite(make).await;
     run_mail_settings_suite(make).await;
+    run_oauth_suite(make).await;
     let statements: BTreeSet<String> = statements.take().into_iter().collect();
     let explained: Vec<_> = statements.iter().filter(|text| is_explained(text)).collect();
     assert!(explained.len() > 100, "only {} statements were heard", explained.len());

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use agentcal_store_conformance::mail_settings::run_mail_settings_suite;
+use agentcal_store_conformance::oauth::run_oauth_suite;
 use agentcal_store_conformance::{Statements, TestClock, run_store_suite, run_webhook_suite};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
@@ -21,13 +22,15 @@ const WHOLE_TABLES: [&str; 2] = [
 ];
 
 /// Statements that read everything of an account because it is small and asked for whole: its configuration.
-const WHOLE_ACCOUNTS: [&str; 6] = [
+const WHOLE_ACCOUNTS: [&str; 7] = [
     "SELECT account_id, user_id, name, email, timezone, calendar_id, home_calendar_id, rules, created_at FROM users",
     "SELECT account_id, event_type_id, name, slug, duration_minutes",
     "SELECT user_id, calendar_id FROM user_busy_calendars",
     "SELECT event_type_id, user_id FROM event_type_hosts",
     "SELECT c.account_id, c.calendar_id, c.connection_id",
     "DELETE FROM accounts",
+    // Its grants, to give them back.
+    "SELECT connection_id, provider, provider_subject, credentials FROM connections",
 ];
 
 #[tokio::test]
@@ -36,6 +39,7 @@ async fn no_statement_costs_more_with_history() {
     run_store_suite(make).await;
     run_webhook_suite(make).await;
     run_mail_settings_suite(make).await;
+    run_oauth_suite(make).await;
     let statements: BTreeSet<String> = statements.take().into_iter().collect();
     let explained: Vec<_> = statements.iter().filter(|text| is_explained(text)).collect();
     assert!(explained.len() > 100, "only {} statements were heard", explained.len());

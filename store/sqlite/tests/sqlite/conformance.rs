@@ -1,10 +1,11 @@
-//! SQLite keeps the store port, and those of webhooks, of jobs and of what mails look like.
+//! SQLite keeps the store port, and those of webhooks, of jobs of what mails look like, and of connecting by consent.
 
 use crate::common::make;
 
 agentcal_store_conformance::store_suite!(make);
 agentcal_store_conformance::webhook_suite!(make);
 agentcal_store_conformance::mail_settings_suite!(make);
+agentcal_store_conformance::oauth_suite!(make);
 
 #[tokio::test]
 async fn a_year_of_reminders_is_told() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
 use agentcal_engine::followups::MailFor;
-use agentcal_engine::ports::{ConnectionStore as _, Credentials, FactStore as _, StoreError, WebhookStore as _, Write};
+use agentcal_engine::ports::{
+    ConnectionStore as _, Credentials, FactStore as _, KeptCredentials, StoreError, WebhookStore as _, Write,
+};
 use agentcal_store_conformance::world::{MORNING, idempotent};
 use agentcal_store_conformance::{TestClock, TestEntropy, World};
 use agentcal_store_sqlite::{DurabilityProblem, OpenOptions, SqliteStore};
@@ -65,6 +67,11 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
+/// As they are kept that were never replaced.
+fn kept() -> KeptCredentials {
+    KeptCredentials { credentials: credentials(), version: 0 }
+}
+
 fn credentials() -> Credentials {
     Credentials::CaldavBasic {
         server_url: "https://dav.example".into(),
@@ -92,7 +99,7 @@ async fn a_restart_keeps_everything() {
     store.migrate().await.expect("nothing to do");
     assert!(store.schema_state().await.expect("readable").is_current());
     let account_id = world.tenant.account_id;
-    assert_eq!(store.credentials(account_id, connection_id).await.expect("readable"), Some(credentials()));
+    assert_eq!(store.credentials(account_id, connection_id).await.expect("readable"), Some(kept()));
     let facts = store.load_facts(account_id, user.home_calendar_id).await.expect("readable").expect("there");
     assert_eq!(facts.claims[0].booking_id(), Some(booking.id));
     assert!(store.raise_epoch().await.expect("raised") > world.epoch);
@@ -142,7 +149,7 @@ async fn rotation_rewraps_keys_and_loses_nothing() {
     assert_eq!(both.rewrap_keys().await.expect("done"), 2, "one organization, one account");
     assert_eq!(both.rewrap_keys().await.expect("done"), 0);
     assert_eq!(new_alone.missing_key_ids().await.expect("readable"), [""; 0]);
-    assert_eq!(read(&new_alone).await.expect("readable"), Some(credentials()));
+    assert_eq!(read(&new_alone).await.expect("readable"), Some(kept()));
 }
 
 /// A sealed value copied into another row does not open there.
@@ -157,7 +164,7 @@ async fn credentials_are_bound_to_their_row() {
     let copy = sqlx::query(copy).bind(one.as_uuid()).bind(two.id.as_uuid());
     copy.execute(&mut place.raw().await).await.expect("copied");
     let read = async |id| world.store.credentials(world.tenant.account_id, id).await;
-    assert_eq!(read(one).await.expect("readable"), Some(credentials()));
+    assert_eq!(read(one).await.expect("readable"), Some(kept()));
     assert!(matches!(read(two.id).await, Err(StoreError::Corrupt(_))));
 }
 
