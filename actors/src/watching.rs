@@ -99,9 +99,13 @@ impl Farewell {
         drop(join_all(ends).await);
     }
 
-    /// The same, without waiting for it.
+    /// The same, without waiting for it. Then what people had granted is given back, with which watches are ended.
     pub fn say_later(self) {
         let context = Arc::clone(&self.context);
-        context.tasks.spawn(self.say());
+        let tasks = context.tasks.clone();
+        tasks.spawn(async move {
+            self.say().await;
+            context.revocation_bell.notify_one();
+        });
     }
 }

@@ -293,7 +293,7 @@ pub(crate) async fn start(store: &Durable, plan: Plan) -> Result<Node, BootError
         entropy: Arc::clone(&entropy),
         webhooks: Some(webhooks.clone()),
         jobs: Some(Jobs { store: Arc::clone(&job_store), mailer }),
-        doorbells: Doorbells::at(&plan.public_url, plan.dev, Arc::clone(&plan.signing)),
+        doorbells: doorbells(&plan),
         oauth: Some(oauth.clone()),
         settings: SchedulerSettings {
             hold_limits: plan.holds,
@@ -428,6 +428,13 @@ fn oauth_settings(oauth: Oauth, vendors: VendorsConfig) -> OauthSettings {
 }
 
 /// Google itself, or what stands in for it on this machine.
+/// Where providers ring. Stand-ins on this machine, which are spoken to over http, ring there over http, too.
+fn doorbells(plan: &Plan) -> Option<Doorbells> {
+    let vendors = [&plan.vendors.google_api_url, &plan.vendors.microsoft_graph_url];
+    let to_loopback = vendors.iter().any(|url| url.scheme() == "http");
+    Doorbells::at(&plan.public_url, to_loopback, Arc::clone(&plan.signing))
+}
+
 fn google_options(vendors: &VendorsConfig, entropy: &Arc<dyn Entropy>) -> GoogleOptions {
     let url = vendors.google_api_url.clone();
     match url.scheme() {

@@ -6,6 +6,7 @@
 mod hearing;
 mod stage;
 mod tokens;
+mod watching;
 mod wrong;
 
 use agentcal_engine::model::ProviderKind;
