@@ -142,7 +142,8 @@ async fn a_provider_that_ended_a_watch_is_asked_for_another() {
     stage.provider.put(calendar_id, "missed", Some(hours(24, 25)));
     stage.scheduler.ring(stage.account_id(), calendar_id, Ring::WatchEnded);
     stage.until_logged(&["watch w1", "watch w2 beside w1", "end w1"]).await;
-    assert_eq!(stage.facts(calendar_id).await.external, [hours(24, 25)], "what was missed meanwhile is seen");
+    let missed = [hours(24, 25)];
+    wait_for("what was missed is seen", || async { stage.facts(calendar_id).await.external == missed }).await;
     stage.until_watched(calendar_id).await;
     stage.scheduler.ring(stage.account_id(), calendar_id, Ring::WatchToRenew);
     stage.until_logged(&["watch w1", "watch w2 beside w1", "end w1", "watch w3 beside w2", "end w2"]).await;
