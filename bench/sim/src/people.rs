@@ -43,7 +43,7 @@ impl People {
         if now < self.rush_at {
             return None;
         }
-        self.rush_at = now + self.dice.seconds(40, 200);
+        self.rush_at = now + self.dice.seconds(10, 60);
         Some(self.popular_hour(now))
     }
 

@@ -297,7 +297,7 @@ fn event_type(
 /// What sets one event type apart from the others.
 fn adjust(event_type: &mut EventType) {
     match event_type.name.as_str() {
-        "team" => (event_type.buffer_before_minutes, event_type.buffer_after_minutes) = (5, 10),
+        "team" | "panel" => (event_type.buffer_before_minutes, event_type.buffer_after_minutes) = (5, 10),
         "long" => {
             event_type.slot_interval_minutes = 15;
             event_type.max_bookings_per_day = Some(6);

@@ -19,6 +19,8 @@ use crate::world::{HOT_US, Thing};
 const SHARING: [usize; 5] = [1, 2, 2, 3, 3];
 /// Slots for which clients fight: the first so many.
 const HOT_SLOTS: usize = 6;
+/// In how many milliseconds everybody comes who wants what everybody wants: few enough that decisions overlap.
+const RUSH_MS: u64 = 60;
 
 impl Client {
     pub(super) async fn act(&mut self) {
@@ -148,7 +150,7 @@ impl Client {
         let start = start.plus_micros(*self.dice.pick(&[0, 0, 30 * MINUTE_US]));
         let range = TimeRange { start, end: start.plus_micros(i64::from(thing.minutes) * MINUTE_US) };
         let wanted = Offered { thing: index, range, user_ids: thing.user_ids, slot_id: None };
-        sleep(self.dice.millis(0, 400)).await;
+        sleep(self.dice.millis(0, RUSH_MS)).await;
         self.book(&wanted, false).await;
     }
 
