@@ -22,8 +22,8 @@ use crate::directory::Cause;
 use crate::jobs::{Change, CommitJob};
 use crate::loads::{Loads, tell};
 use crate::slot::Slot;
-use crate::supervisor;
 use crate::work::{self, Access};
+use crate::{supervisor, together};
 
 /// A picture of a calendar's actor, for tests and for people.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -38,7 +38,7 @@ pub struct CalendarPicture {
 
 pub(crate) enum Msg {
     Commit(Box<CommitJob>, OwnedSemaphorePermit),
-    CommitEnded,
+    CommitsEnded,
     /// Whoever waited for a commit has heard of it.
     Told,
     Bell,
@@ -209,7 +209,7 @@ impl State {
         let now = self.context.store_now();
         match message {
             Msg::Commit(job, permit) => self.handle_commit(job, permit),
-            Msg::CommitEnded => self.machine.handle_commit_ended(now),
+            Msg::CommitsEnded => self.machine.handle_commits_ended(now),
             Msg::Told => self.telling = self.telling.saturating_sub(1),
             Msg::Bell => self.handle_bell(),
             Msg::Ring(ring) => self.machine.handle_ring(ring, now),
@@ -253,7 +253,8 @@ impl State {
         let now = self.context.store_now();
         self.slot.touch(now);
         let deadline = self.context.by_store_clock(job.request.deadline);
-        if let Err(job) = self.machine.handle_commit(job, deadline, now) {
+        let joins = together::joins(&job);
+        if let Err(job) = self.machine.handle_commit(job, joins, deadline, now) {
             let reason = if self.context.takes_commits() {
                 UnavailableReason::MailboxFull
             } else {

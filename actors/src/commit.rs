@@ -1,4 +1,4 @@
-//! One commit, led: gather, decide, commit, publish, answer.
+//! One commit, led: gather, decide, commit, publish, answer. Several that stand in line: `crate::together`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,11 +23,13 @@ use agentcal_engine::shard::Epoch;
 
 use crate::calendar::Msg;
 use crate::context::Context;
+use crate::jobs::CommitJob;
 use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
 use crate::metrics;
 use crate::ownerless;
 use crate::questions::{Patience, is_stale};
 use crate::settled::{Settled, publish};
+use crate::together::Foresight;
 
 /// Part of the caller's patience kept back for the commit itself while facts are waited for.
 const KEPT_FOR_COMMIT: Duration = Duration::from_millis(200);
@@ -161,7 +163,8 @@ async fn decide_until_settled(
             Some(stored) => stored,
             None => stored(context, request, handed_over || reads_store(&attempts, footing)).await?,
         };
-        let planned = match plan(context, request, &attempts, stored, footing).await? {
+        let grounds = Read { attempts: &attempts, stored, foresight: &Foresight::default() };
+        let planned = match plan(context, request, grounds, footing).await? {
             Ok(planned) => planned,
             // An owner's facts may be behind a commit that was made without it.
             Err(_) if is_earlier || !(context.ownership.is_alone() || reads_store(&attempts, footing)) => {
@@ -204,8 +207,19 @@ async fn decide_until_settled(
     }
 }
 
+/// A first plan for a commit that may be made together with others; `None` where it takes its turn alone.
+pub(crate) async fn first_plan(context: &Arc<Context>, job: &CommitJob, foresight: &Foresight) -> Option<Planned> {
+    let CommitJob { request, before: Before::Read(stored), footing, .. } = job else { return None };
+    // What fails or is refused here is tried once more, alone, and says so then.
+    if !matches!(answered_before(context, request, *footing).await, Ok(None)) {
+        return None;
+    }
+    let read = Read { attempts: &Attempts::default(), stored: (**stored).clone(), foresight };
+    plan(context, request, read, *footing).await.ok()?.ok()
+}
+
 /// A commit was made here: whoever tells of it is rung, and its facts are on their way.
-async fn committed(
+pub(crate) async fn committed(
     context: &Arc<Context>,
     planned: Planned,
     revisions: &[(RevisionKey, u64)],
@@ -272,12 +286,18 @@ impl No {
     }
 }
 
+/// What a plan rests on besides what is published.
+struct Read<'a> {
+    attempts: &'a Attempts,
+    stored: Stored,
+    foresight: &'a Foresight,
+}
+
 /// A plan for the request as things now stand; or the answer, where there is none.
 async fn plan(
     context: &Arc<Context>,
     request: &CommitRequest,
-    attempts: &Attempts,
-    stored: Stored,
+    Read { attempts, stored, foresight }: Read<'_>,
     footing: Footing,
 ) -> Result<Result<Planned, No>, StoreError> {
     let account_id = request.tenant.account_id;
@@ -290,10 +310,11 @@ async fn plan(
         Ask::Answered(answer) => return Ok(Err(No::plain(answer))),
         ask => ask,
     };
-    let hosts = match &ask {
+    let mut hosts = match &ask {
         Ask::Decide(ask) => gather(context, request, &config, ask, reads_store).await?,
         _ => Vec::new(),
     };
+    foresight.apply(&mut hosts);
     let counts = match &ask {
         Ask::Decide(ask) => counts_for(context, &config, ask).await?,
         _ => BTreeMap::new(),
@@ -394,7 +415,7 @@ async fn counts_for(
 }
 
 /// The store did not say whether it committed. If what was planned reads so, it did.
-async fn after_unknown_outcome(
+pub(crate) async fn after_unknown_outcome(
     context: &Arc<Context>,
     request: &CommitRequest,
     planned: &Planned,
@@ -464,7 +485,7 @@ fn store_failed(error: &StoreError) -> CommitAnswer {
     STORE_UNAVAILABLE
 }
 
-fn count_retry(outcome: &Outcome) {
+pub(crate) fn count_retry(outcome: &Outcome) {
     let cause = match outcome {
         Outcome::Stale => "stale",
         Outcome::Overlap { .. } => "overlap",

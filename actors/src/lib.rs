@@ -37,6 +37,7 @@ mod slot;
 mod supervisor;
 mod sweep;
 mod tenure;
+mod together;
 mod tokens;
 mod turns;
 mod watching;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::busy::BusySet;
-use crate::ids::{AccountId, BookingId, CalendarId};
+use crate::ids::{AccountId, BookingId, CalendarId, ClaimId};
 use crate::model::Claim;
 use crate::shard::Epoch;
 use crate::time::{TimeRange, Timestamp};
@@ -121,7 +121,7 @@ impl CalendarFacts {
     /// `claims` or stands where a waiting move or cancellation last wrote it, and keeps every other as displaced.
     pub fn assemble(source: FactSource) -> Self {
         let FactSource { calendar_id, account_id, epoch, revision, knowledge, instances, mut claims, echoes } = source;
-        claims.sort_by_key(|claim| (claim.range.start, claim.id));
+        claims.sort_by_key(Self::order_of);
         let is_echo = |booking_id: BookingId, range: TimeRange| {
             claims.iter().any(|claim| claim.booking_id() == Some(booking_id) && claim.range == range)
                 || echoes.contains(&PendingEcho { booking_id, range })
@@ -150,6 +150,11 @@ impl CalendarFacts {
             }
             Knowledge::Internal | Knowledge::Unknown(_) => false,
         }
+    }
+
+    /// What claims are ordered by.
+    pub(crate) fn order_of(claim: &Claim) -> (Timestamp, ClaimId) {
+        (claim.range.start, claim.id)
     }
 
     /// As of when these facts are true; `None` where there is no provider or nothing is known.

@@ -14,15 +14,16 @@ use ractor::ActorRef;
 use super::{Msg, State};
 use crate::jobs::{CommitJob, Telling};
 use crate::loads::tell;
+use crate::together::Standing;
 use crate::work::{self, SavePlan};
-use crate::{commit, metrics, watching, writeback};
+use crate::{metrics, together, watching, writeback};
 
 impl State {
     /// Carries out what the machine asks for.
     pub(super) fn drive(&mut self, myself: &ActorRef<Msg>) {
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
-                MachineEffect::BeginCommit(job) => self.begin_commit(myself, job),
+                MachineEffect::BeginCommits(line) => self.begin_commits(myself, line),
                 MachineEffect::Expired(job) => {
                     let _ = job.reply.send(CommitAnswer::Unavailable(UnavailableReason::Deadline));
                 }
@@ -45,23 +46,20 @@ impl State {
         self.note_syncing();
     }
 
-    /// The next commit begins when decisions here rest on this one; who waits for this one hears when the cache has it too.
-    fn begin_commit(&mut self, myself: &ActorRef<Msg>, mut job: Box<CommitJob>) {
-        job.waiting = None;
-        self.telling += 1;
-        let (context, telling) = (Arc::clone(&self.context), Telling::begin(myself));
-        let io = async move {
-            let CommitJob { request, before, footing, reply, .. } = *job;
-            if let Some(settled) = commit::settle(&context, &request, before, footing).await {
-                context.tasks.spawn(async move {
-                    // A caller that no longer waits finds the booking when it asks again.
-                    let _ = reply.send(settled.heard().await);
-                    drop(telling);
-                });
-            }
-            Msg::CommitEnded
+    /// The next commits begin when decisions here rest on these; who waits for these hears when the cache has them too.
+    fn begin_commits(&mut self, myself: &ActorRef<Msg>, line: impl IntoIterator<Item = Box<CommitJob>>) {
+        let stand = |mut job: Box<CommitJob>| {
+            job.waiting = None;
+            self.telling += 1;
+            Standing { job, telling: Telling::begin(myself) }
         };
-        self.context.run_for(myself, io, || Msg::CommitEnded);
+        let line: Vec<Standing> = line.into_iter().map(stand).collect();
+        let context = Arc::clone(&self.context);
+        let io = async move {
+            together::make(&context, line).await;
+            Msg::CommitsEnded
+        };
+        self.context.run_for(myself, io, || Msg::CommitsEnded);
     }
 
     fn begin_writebacks(&mut self, myself: &ActorRef<Msg>) {

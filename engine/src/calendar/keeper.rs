@@ -90,6 +90,20 @@ impl FactsKeeper {
     }
 }
 
+/// What facts will be once new claims were taken at the next revision; `None` where that is not all that changes, since
+/// events that show other claims may be among the rows. Of claims just taken no calendar has an event yet.
+pub fn foreseen(facts: &CalendarFacts, changes: &[ClaimChange]) -> Option<CalendarFacts> {
+    let mut claims = facts.claims.clone();
+    for change in changes {
+        if !matches!(change, ClaimChange::Insert(_)) {
+            return None;
+        }
+        apply(&mut claims, change);
+    }
+    claims.sort_by_key(CalendarFacts::order_of);
+    Some(CalendarFacts { revision: facts.revision + 1, claims, ..facts.clone() })
+}
+
 /// What overlapped a claim the store took was an expired hold, which went for it.
 fn make_room(claims: &mut Vec<Claim>, user_id: UserId, range: TimeRange) {
     claims.retain(|claim| claim.user_id != user_id || !claim.range.overlaps(&range));
@@ -244,6 +258,29 @@ mod tests {
         check(&[to(own)], Some(&[one.clone(), two.clone(), Claim { range: hours(7, 8), ..claim() }]));
         check(&[to(owner)], None);
         check(&[], None);
+    }
+
+    /// What is foreseen of a booking is what is published once it is made.
+    #[test]
+    fn what_is_foreseen_comes_about() {
+        let (live, over) = (held(1, hours(1, 2), at(120)), held(2, hours(6, 8), at(0)));
+        let check = |inserted: &[TimeRange]| {
+            let new = |(range, number): (&TimeRange, u128)| {
+                let owner = ClaimOwner::Booking(booking_id(50 + number));
+                let id = ClaimId::from_uuid(Uuid::from_u128(50 + number));
+                ClaimChange::Insert(Claim { id, owner, range: *range, ..claim() })
+            };
+            let changes: Vec<ClaimChange> = inserted.iter().zip(0..).map(new).collect();
+            let mut keeper = FactsKeeper::new(FactSource { claims: vec![over.clone(), live.clone()], ..source(7) });
+            let foreseen = foreseen(keeper.facts(), &changes).expect("only claims are taken");
+            assert_eq!(keeper.handle_changes(8, &changes, at(0)), Applied::Done);
+            assert_eq!(**keeper.facts(), foreseen, "{inserted:?}");
+        };
+        check(&[hours(3, 4)]);
+        check(&[hours(7, 9)]);
+        check(&[hours(9, 10), hours(0, 1)]);
+        let delete = ClaimChange::Delete { owner: live.owner, claim_count: 1 };
+        assert_eq!(foreseen(&CalendarFacts::assemble(source(7)), &[delete]), None);
     }
 
     /// What a new claim overlaps was an expired hold of the same person, and went for it.

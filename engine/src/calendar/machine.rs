@@ -1,10 +1,12 @@
 //! What one calendar does next: its commits, its sync, its writes to the provider.
 //!
-//! Two lanes. Commits wait in a bounded queue and are made one at a time; whatever else would begin meanwhile steps aside
-//! for them, a few times. The provider's lane holds one sync or one batch of writebacks, never both: a sync that runs
-//! beside a write could take the event for deleted that is just being made. The watch is seen to beside both.
+//! Two lanes. Commits wait in a bounded queue and are made in order: those that came while others were being made go
+//! together, where they may. Whatever else would begin meanwhile steps aside for them, for a while. The provider's lane
+//! holds one sync or one batch of writebacks, never both: a sync that runs beside a write could take the event for deleted
+//! that is just being made. The watch is seen to beside both.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::ports::{Entropy, ProviderError, SyncPage, Watched};
 use crate::time::Timestamp;
@@ -12,14 +14,19 @@ use crate::time::Timestamp;
 use super::sync::{Saved, SyncEffect, SyncMachine, SyncOutcome, Why};
 use super::watch::{Ring, WatchEffect, WatchMachine};
 
-/// Times a due sync or writeback steps aside for commits before it takes its turn.
-pub const YIELDS_MAX: u32 = 3;
+/// How long a due sync or writeback steps aside for commits: nobody waits for it, and somebody waits for each of them. Once
+/// it has waited so long, everything due takes its turn until nothing is.
+pub const YIELD_MAX: Duration = Duration::from_millis(500);
+
+/// Most commits that are made together: who waits for the first waits for all.
+pub const LINE_LEN_MAX: usize = 16;
 
 /// What the machine asks for.
 #[derive(Debug, PartialEq)]
 pub enum MachineEffect<C> {
-    /// Make this commit; answer with [`CalendarMachine::handle_commit_ended`].
-    BeginCommit(C),
+    /// Make these commits, in this order; answer with [`CalendarMachine::handle_commits_ended`]. Several only where each
+    /// joins others, see [`CalendarMachine::handle_commit`].
+    BeginCommits(Vec<C>),
     /// This commit's caller no longer waits; it was not begun.
     Expired(C),
     /// Carry this out for the sync.
@@ -40,6 +47,7 @@ enum Lane {
 #[derive(Debug)]
 struct Waiting<C> {
     commit: C,
+    joins: bool,
     deadline: Timestamp,
 }
 
@@ -48,7 +56,7 @@ struct Waiting<C> {
 pub struct MachinePicture {
     /// Commits waiting.
     pub commits_queued: usize,
-    /// Whether one is being made.
+    /// Whether some are being made.
     pub committing: bool,
     /// Whether a sync is under way.
     pub syncing: bool,
@@ -73,7 +81,8 @@ pub struct CalendarMachine<C> {
     lane: Lane,
     write_wanted: bool,
     wrote_last: bool,
-    yields: u32,
+    /// Since when something due has been stepping aside.
+    yielding_since: Option<Timestamp>,
     closed: bool,
     effects: VecDeque<MachineEffect<C>>,
 }
@@ -95,25 +104,26 @@ impl<C> CalendarMachine<C> {
             lane: Lane::Free,
             write_wanted: false,
             wrote_last: false,
-            yields: 0,
+            yielding_since: None,
             closed: false,
             effects: VecDeque::new(),
         }
     }
 
-    /// A commit arrived. It comes back when the queue is full.
-    pub fn handle_commit(&mut self, commit: C, deadline: Timestamp, now: Timestamp) -> Result<(), C> {
+    /// A commit arrived. It comes back when the queue is full. `joins`: it may be made together with others that say so,
+    /// because what those before it will have done can be foreseen.
+    pub fn handle_commit(&mut self, commit: C, joins: bool, deadline: Timestamp, now: Timestamp) -> Result<(), C> {
         if self.closed || self.queue.len() >= self.queue_len_max {
             return Err(commit);
         }
-        self.queue.push_back(Waiting { commit, deadline });
+        self.queue.push_back(Waiting { commit, joins, deadline });
         self.advance(now);
         Ok(())
     }
 
-    /// The commit that was begun has its answer.
-    pub fn handle_commit_ended(&mut self, now: Timestamp) {
-        debug_assert!(self.committing, "a commit ended that was not begun");
+    /// The commits that were begun have their answers.
+    pub fn handle_commits_ended(&mut self, now: Timestamp) {
+        debug_assert!(self.committing, "commits ended that were not begun");
         self.committing = false;
         self.advance(now);
     }
@@ -170,7 +180,6 @@ impl<C> CalendarMachine<C> {
 
     /// The sweep came by: whatever is due may begin.
     pub fn handle_due(&mut self, now: Timestamp) {
-        self.yields += 1;
         self.advance(now);
     }
 
@@ -270,7 +279,7 @@ impl<C> CalendarMachine<C> {
     }
 
     fn advance(&mut self, now: Timestamp) {
-        self.begin_commit(now);
+        self.begin_commits(now);
         self.drain_sync(now);
         while let Some(effect) = self.watch.poll_effect() {
             self.effects.push_back(MachineEffect::Watch(Box::new(effect)));
@@ -280,15 +289,26 @@ impl<C> CalendarMachine<C> {
         }
     }
 
-    fn begin_commit(&mut self, now: Timestamp) {
-        while !self.committing {
-            let Some(Waiting { commit, deadline }) = self.queue.pop_front() else { return };
-            if deadline <= now {
-                self.effects.push_back(MachineEffect::Expired(commit));
+    fn begin_commits(&mut self, now: Timestamp) {
+        if self.committing {
+            return;
+        }
+        let mut line: Vec<C> = Vec::new();
+        let mut more_may_join = false;
+        let is_next = |next: &Waiting<C>, line: &[C], more_may_join: bool| {
+            line.is_empty() || (more_may_join && next.joins && line.len() < LINE_LEN_MAX)
+        };
+        while let Some(next) = self.queue.pop_front_if(|next| is_next(next, &line, more_may_join)) {
+            if next.deadline <= now {
+                self.effects.push_back(MachineEffect::Expired(next.commit));
                 continue;
             }
+            more_may_join = next.joins;
+            line.push(next.commit);
+        }
+        if !line.is_empty() {
             self.committing = true;
-            self.effects.push_back(MachineEffect::BeginCommit(commit));
+            self.effects.push_back(MachineEffect::BeginCommits(line));
         }
     }
 
@@ -307,7 +327,14 @@ impl<C> CalendarMachine<C> {
 
     fn begin_in_lane(&mut self, now: Timestamp) {
         let sync = self.sync.as_ref().and_then(|sync| sync.wants_run(now));
-        let must_yield = self.committing && self.yields < YIELDS_MAX;
+        let is_due = self.write_wanted || sync.is_some();
+        let must_yield = self.committing && is_due && {
+            let since = *self.yielding_since.get_or_insert(now);
+            now.saturating_since(since) < YIELD_MAX
+        };
+        if !is_due || !self.committing {
+            self.yielding_since = None;
+        }
         let may_sync = sync.is_some_and(|why| why == Why::Bell || !must_yield);
         let may_write = self.write_wanted && !must_yield;
         if may_write && !(may_sync && self.wrote_last) {
@@ -321,7 +348,6 @@ impl<C> CalendarMachine<C> {
         self.lane = Lane::Writing;
         self.write_wanted = false;
         self.wrote_last = true;
-        self.yields = 0;
         self.effects.push_back(MachineEffect::WriteBack);
     }
 
@@ -330,7 +356,6 @@ impl<C> CalendarMachine<C> {
         sync.start(now);
         self.lane = Lane::Syncing;
         self.wrote_last = false;
-        self.yields = 0;
         self.drain_sync(now);
     }
 }

@@ -54,7 +54,7 @@ pub use relay::{
 pub use sandbox::{SandboxEvent, SandboxState};
 pub use store::{
     AccountConfig, ChangeCounters, CommitStore, ConfigStore, ConnectionStore, KeptCredentials, KeyRecord, ListPage,
-    Mailbox, PageRequest, Store, StoreError, TenantStore, Write,
+    Mailbox, PageRequest, Store, StoreError, TenantStore, Write, commit_in_turn,
 };
 pub use token_issuer::{ConsentRequest, Consented, OauthClient, TokenError, TokenIssuer};
 pub use webhooks::{

@@ -337,11 +337,37 @@ pub trait ConnectionStore: Send + Sync {
     ) -> Result<Write, StoreError>;
 }
 
+/// Performs plans one after the other, up to the first that cannot be; as [`CommitStore::commit_together`], at full cost.
+pub async fn commit_in_turn<S: CommitStore + ?Sized>(
+    store: &S,
+    plans: &[&CommitPlan],
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let outcome = store.commit(plan).await?;
+        let is_committed = matches!(outcome, Outcome::Committed { .. });
+        outcomes.push(outcome);
+        if !is_committed {
+            break;
+        }
+    }
+    Ok(outcomes)
+}
+
 /// The commit.
 #[async_trait]
 pub trait CommitStore: Send + Sync {
     /// Performs a plan whole, or not at all.
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError>;
+
+    /// Performs plans of one account in their order, each decided on what those before it will have done, as far as they
+    /// can be performed. One outcome for each plan that was tried; all but the last are [`Outcome::Committed`], and plans
+    /// after one that is not are not tried. On an error it is not known how many from the beginning were performed.
+    ///
+    /// A store that can make several durable at the cost of one does so.
+    async fn commit_together(&self, plans: &[&CommitPlan]) -> Result<Vec<Outcome>, StoreError> {
+        commit_in_turn(self, plans).await
+    }
 
     /// Whether a commit's id was used up, and if so, whether by performing it.
     async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError>;

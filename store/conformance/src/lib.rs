@@ -20,6 +20,7 @@ pub mod hold_limits;
 pub mod holds;
 pub mod isolation;
 pub mod jobs;
+pub mod lines;
 pub mod mail_settings;
 pub mod mailboxes;
 pub mod notices;
@@ -125,6 +126,11 @@ macro_rules! each_store_case {
                 a_sequence_that_moved_on_refuses
                 a_revision_moves_with_every_commit
                 racers_for_one_slot_have_one_winner
+            }
+            lines {
+                a_line_is_made_whole
+                a_line_is_made_from_its_beginning
+                a_line_is_of_any_kind
             }
             used_commits {
                 a_shared_commit_is_performed_once

@@ -38,6 +38,9 @@ pub const BOOK_CALL: &str = "SELECT verdict, raised, kept_fingerprint, kept_answ
      plan_decided_at => $44, plan_decision_record => $45, plan_answer_scope => $46, plan_answer_fingerprint => $47, \
      plan_answer => $48, plan_answer_counts_us => $49, plan_event => $50)";
 
+/// The verdict on a plan that was performed.
+const COMMITTED: &str = "committed";
+
 /// Accounts whose wrapped data keys are kept in memory.
 const KEYS_MAX: usize = 10_000;
 
@@ -128,21 +131,9 @@ struct Sealed {
 impl PostgresStore {
     /// Makes a booking. An error of the outer kind is the server's, which may mean something.
     pub(crate) async fn book(&self, book: &Book<'_>) -> Result<Result<Outcome, sqlx::Error>> {
-        let sealed = match &book.plan.idempotency {
-            None => None,
-            Some(idempotent) => match self.sealed(book.plan.tenant.account_id, idempotent).await? {
-                Some(sealed) => Some(sealed),
-                // The account is gone.
-                None => return Ok(Ok(Outcome::Stale)),
-            },
-        };
-        let call = sqlx::query_as(BOOK_CALL);
-        let call = bind_ground(call, book.plan, self.given_clock());
-        let call = bind_booking(call, book.booking);
-        let call = bind_claims(call, book);
-        let call = bind_rest(call, book.plan, sealed);
+        let Some(sealed) = self.sealed_of(book).await? else { return Ok(Ok(Outcome::Stale)) };
         let mut lane = self.lanes.take(&self.pool).await?;
-        match call.fetch_one(&mut *lane.connection).await {
+        match self.call(book, sealed).fetch_one(&mut *lane.connection).await {
             Ok(answer) => {
                 self.lanes.give_back(&self.pool, lane);
                 self.outcome(book.plan, answer).await.map(Ok)
@@ -151,9 +142,50 @@ impl PostgresStore {
         }
     }
 
+    /// Makes bookings of one account, all of them or none, and waits for the disk once. `None`: none was made, since one of
+    /// them cannot be.
+    pub(crate) async fn book_together(&self, books: &[Book<'_>]) -> Result<Option<Vec<Outcome>>> {
+        let Some(first) = books.first() else { return Ok(Some(Vec::new())) };
+        let mut calls = Vec::with_capacity(books.len());
+        for book in books {
+            let Some(sealed) = self.sealed_of(book).await? else { return Ok(None) };
+            calls.push(self.call(book, sealed));
+        }
+        let mut work = self.begin_write(Scope::Account(first.plan.tenant.account_id)).await?;
+        let mut outcomes = Vec::with_capacity(books.len());
+        for (call, book) in calls.into_iter().zip(books) {
+            match call.fetch_one(&mut *work).await {
+                Ok(answer) if answer.verdict == COMMITTED => outcomes.push(committed(book.plan, &answer)?),
+                // Alone, it will say what is the matter.
+                Ok(_) | Err(_) => {
+                    // Undone, and the connection given back, before another is asked for.
+                    work.rollback().await.map_err(store_error)?;
+                    return Ok(None);
+                }
+            }
+        }
+        work.commit().await.map_err(store_error)?;
+        Ok(Some(outcomes))
+    }
+
+    fn call<'q>(&self, book: &'q Book<'_>, sealed: Option<Sealed>) -> Call<'q> {
+        let call = bind_ground(sqlx::query_as(BOOK_CALL), book.plan, self.given_clock());
+        let call = bind_booking(call, book.booking);
+        let call = bind_claims(call, book);
+        bind_rest(call, book.plan, sealed)
+    }
+
+    /// The answer to keep with a booking, if there is one to keep; `None` where the account is gone.
+    async fn sealed_of(&self, book: &Book<'_>) -> Result<Option<Option<Sealed>>> {
+        match &book.plan.idempotency {
+            None => Ok(Some(None)),
+            Some(idempotent) => Ok(self.sealed(book.plan.tenant.account_id, idempotent).await?.map(Some)),
+        }
+    }
+
     async fn outcome(&self, plan: &CommitPlan, answer: Answer) -> Result<Outcome> {
         let outcome = match answer.verdict.as_str() {
-            "committed" => return Ok(Outcome::Committed { revisions: raised(plan, &answer.raised)? }),
+            COMMITTED => return committed(plan, &answer),
             "answered" => self.kept_outcome(plan, answer).await?,
             "used_up" => Outcome::UsedUp { is_performed: answer.was_performed.unwrap_or(false) },
             "fenced" => Outcome::Fenced,
@@ -233,6 +265,10 @@ impl WrappedKeys {
         // Every change is one step, so a panic beside the lock left nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn committed(plan: &CommitPlan, answer: &Answer) -> Result<Outcome> {
+    Ok(Outcome::Committed { revisions: raised(plan, &answer.raised)? })
 }
 
 /// What the plan raised, as it now is.

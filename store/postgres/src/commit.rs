@@ -11,7 +11,7 @@ use agentcal_engine::ids::AccountId;
 use agentcal_engine::invariants::{CLAIM_US_MAX, holds_are_whole};
 use agentcal_engine::model::Claim;
 use agentcal_engine::planted;
-use agentcal_engine::ports::{CommitStore, StoreError};
+use agentcal_engine::ports::{CommitStore, StoreError, commit_in_turn};
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
@@ -46,6 +46,20 @@ impl CommitStore for PostgresStore {
             }
             settled => Ok(settled),
         }
+    }
+
+    /// All of them in one transaction where nothing is in the way; else one after the other, which says what is.
+    async fn commit_together(&self, plans: &[&CommitPlan]) -> Result<Vec<Outcome>, StoreError> {
+        let is_of_one_account = plans.windows(2).all(|pair| pair[0].tenant == pair[1].tenant);
+        // Bugs are planted in the steps of a commit of its own.
+        let may_be_one = plans.len() > 1 && is_of_one_account && !cfg!(feature = "planted");
+        let books: Option<Vec<Book<'_>>> = plans.iter().map(|plan| Book::of(plan)).collect();
+        if let Some(books) = books.filter(|_| may_be_one)
+            && let Some(outcomes) = self.book_together(&books).await?
+        {
+            return Ok(outcomes);
+        }
+        commit_in_turn(self, plans).await
     }
 
     async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError> {

@@ -13,7 +13,7 @@ use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::KeyOwner;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::answers::Kept;
@@ -28,37 +28,31 @@ use crate::{booking, claims, decisions, events, expected, holds, used_commits, w
 #[async_trait]
 impl CommitStore for SqliteStore {
     async fn commit(&self, plan: &CommitPlan) -> Result<Outcome, StoreError> {
-        debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
-        debug_assert_eq!(holds_are_whole(plan), Ok(()), "{plan:?}");
         let mut work = self.begin_write(Scope::All).await?;
-        let now = self.now();
-        let Some(ground) = ground(&mut work, &plan.tenant).await? else { return Ok(Outcome::Stale) };
-        if let Some(outcome) = self.answered_before(&mut work, plan, now).await? {
-            return Ok(outcome);
+        let outcome = self.perform_in(&mut work, plan).await?;
+        if matches!(outcome, Outcome::Committed { .. }) {
+            work.commit().await.map_err(store_error)?;
         }
-        if let Some(is_performed) = used_before(&mut work, plan, now).await? {
-            return Ok(Outcome::UsedUp { is_performed });
-        }
-        if plan.epoch.is_some_and(|held| held != ground.epoch) {
-            return Ok(Outcome::Fenced);
-        }
-        if plan.expired_until.is_some_and(|end| end > now) {
-            return Ok(Outcome::Stale);
-        }
-        let account_id = plan.tenant.account_id;
-        if !expected::stand(&mut work, account_id, &plan.expected_revisions, ground.config_revision).await? {
-            return Ok(Outcome::Stale);
-        }
-        let raised = expected::raise_written(&mut work, account_id, &plan.expected_revisions).await?;
-        let Some(revisions) = raised else { return Ok(Outcome::Stale) };
-        if let Some(outcome) = perform(&mut work, plan, now).await? {
-            return Ok(outcome);
-        }
-        if let Some(idempotent) = &plan.idempotency {
-            self.keep(&mut work, KeyOwner::Account(account_id), idempotent, now).await?;
+        Ok(outcome)
+    }
+
+    /// One wait for the disk for all of them.
+    async fn commit_together(&self, plans: &[&CommitPlan]) -> Result<Vec<Outcome>, StoreError> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let mut outcomes = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let mut part = work.begin().await.map_err(store_error)?;
+            let outcome = self.perform_in(&mut part, plan).await?;
+            let is_committed = matches!(outcome, Outcome::Committed { .. });
+            outcomes.push(outcome);
+            if !is_committed {
+                part.rollback().await.map_err(store_error)?;
+                break;
+            }
+            part.commit().await.map_err(store_error)?;
         }
         work.commit().await.map_err(store_error)?;
-        Ok(Outcome::Committed { revisions })
+        Ok(outcomes)
     }
 
     async fn used_up(&self, account_id: AccountId, commit_id: Uuid) -> Result<Option<bool>, StoreError> {
@@ -85,6 +79,39 @@ async fn used_before(work: &mut SqliteConnection, plan: &CommitPlan, now: Timest
 }
 
 impl SqliteStore {
+    /// Does what a plan says. With any outcome but [`Outcome::Committed`], what was done up to then must be rolled back.
+    async fn perform_in(&self, work: &mut SqliteConnection, plan: &CommitPlan) -> Result<Outcome> {
+        debug_assert_eq!(plan.shard, Shard::of(plan.tenant.account_id), "a plan carries its account's shard");
+        debug_assert_eq!(holds_are_whole(plan), Ok(()), "{plan:?}");
+        let now = self.now();
+        let Some(ground) = ground(work, &plan.tenant).await? else { return Ok(Outcome::Stale) };
+        if let Some(outcome) = self.answered_before(work, plan, now).await? {
+            return Ok(outcome);
+        }
+        if let Some(is_performed) = used_before(work, plan, now).await? {
+            return Ok(Outcome::UsedUp { is_performed });
+        }
+        if plan.epoch.is_some_and(|held| held != ground.epoch) {
+            return Ok(Outcome::Fenced);
+        }
+        if plan.expired_until.is_some_and(|end| end > now) {
+            return Ok(Outcome::Stale);
+        }
+        let account_id = plan.tenant.account_id;
+        if !expected::stand(work, account_id, &plan.expected_revisions, ground.config_revision).await? {
+            return Ok(Outcome::Stale);
+        }
+        let raised = expected::raise_written(work, account_id, &plan.expected_revisions).await?;
+        let Some(revisions) = raised else { return Ok(Outcome::Stale) };
+        if let Some(outcome) = perform(work, plan, now).await? {
+            return Ok(outcome);
+        }
+        if let Some(idempotent) = &plan.idempotency {
+            self.keep(work, KeyOwner::Account(account_id), idempotent, now).await?;
+        }
+        Ok(Outcome::Committed { revisions })
+    }
+
     /// What the idempotency key already answers.
     async fn answered_before(
         &self,

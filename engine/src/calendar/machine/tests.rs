@@ -42,7 +42,9 @@ fn names(machine: &mut CalendarMachine<u32>) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(effect) = machine.poll_effect() {
         names.push(match effect {
-            MachineEffect::BeginCommit(number) => format!("commit {number}"),
+            MachineEffect::BeginCommits(line) => {
+                line.iter().fold("commit".into(), |name, item| format!("{name} {item}"))
+            }
             MachineEffect::Expired(number) => format!("expired {number}"),
             MachineEffect::WriteBack => "write".into(),
             MachineEffect::Watch(effect) => match *effect {
@@ -78,44 +80,96 @@ fn finish_sync(machine: &mut CalendarMachine<u32>, now: Timestamp) {
 fn commits_go_one_at_a_time_and_in_order() {
     let mut machine = machine(8);
     for number in 1..=3 {
-        machine.handle_commit(number, at(50), at(0)).expect("the queue has room");
+        machine.handle_commit(number, false, at(50), at(0)).expect("the queue has room");
     }
     assert_eq!(names(&mut machine), ["commit 1"]);
-    machine.handle_commit_ended(at(1));
+    machine.handle_commits_ended(at(1));
     assert_eq!(names(&mut machine), ["commit 2"]);
-    machine.handle_commit_ended(at(60));
+    machine.handle_commits_ended(at(60));
     assert_eq!(names(&mut machine), ["expired 3"], "its caller is gone");
     assert!(machine.is_at_rest());
 }
 
 #[test]
+fn commits_that_join_go_together_in_order() {
+    let check = |joins: &[bool], late: &[u32], expected: &[&str]| {
+        let mut machine = machine(64);
+        machine.handle_commit(0, true, at(500), at(0)).expect("the queue has room");
+        assert_eq!(names(&mut machine), ["commit 0"], "nobody waits for others to come");
+        for (number, &joins) in (1..).zip(joins) {
+            let deadline = if late.contains(&number) { at(5) } else { at(500) };
+            machine.handle_commit(number, joins, deadline, at(0)).expect("the queue has room");
+        }
+        let mut begun = Vec::new();
+        while machine.committing {
+            machine.handle_commits_ended(at(10));
+            begun.append(&mut names(&mut machine));
+        }
+        assert_eq!(begun, expected, "{joins:?} {late:?}");
+        assert!(machine.is_at_rest());
+    };
+    check(&[true, true, true], &[], &["commit 1 2 3"]);
+    check(&[true, false, true, true], &[], &["commit 1", "commit 2", "commit 3 4"]);
+    check(&[false, true], &[], &["commit 1", "commit 2"]);
+    check(&[true, true, true], &[2], &["expired 2", "commit 1 3"]);
+    check(&[true, true], &[1, 2], &["expired 1", "expired 2"]);
+    check(&[true; 18], &[], &["commit 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "commit 17 18"]);
+}
+
+#[test]
 fn a_full_queue_and_a_closed_machine_refuse() {
     let mut machine = machine(2);
-    let taken = (1..=4).map(|number| machine.handle_commit(number, at(50), at(0)).is_ok()).collect::<Vec<_>>();
+    let taken = (1..=4).map(|number| machine.handle_commit(number, false, at(50), at(0)).is_ok()).collect::<Vec<_>>();
     assert_eq!(taken, [true, true, true, false], "one is being made, two wait");
     machine.close();
-    machine.handle_commit_ended(at(0));
-    assert_eq!(machine.handle_commit(9, at(50), at(0)), Err(9));
+    machine.handle_commits_ended(at(0));
+    assert_eq!(machine.handle_commit(9, false, at(50), at(0)), Err(9));
     assert_eq!(names(&mut machine), ["commit 1", "commit 2"], "what was accepted is made");
 }
 
 #[test]
 fn due_work_steps_aside_for_commits_but_not_for_ever() {
     let mut machine = machine(8);
-    machine.handle_commit(1, at(500), at(0)).expect("the queue has room");
+    machine.handle_commit(1, false, at(500), at(0)).expect("the queue has room");
     assert_eq!(names(&mut machine), ["commit 1"]);
-    for _ in 1..YIELDS_MAX {
-        machine.handle_due(at(200));
-        assert_eq!(names(&mut machine), Vec::<String>::new());
+    let after = |waited: Duration| at(200).plus_micros(i64::try_from(waited.as_micros()).expect("short"));
+    for waited in [Duration::ZERO, YIELD_MAX - Duration::from_micros(1)] {
+        machine.handle_due(after(waited));
+        assert_eq!(names(&mut machine), Vec::<String>::new(), "{waited:?}");
     }
-    machine.handle_due(at(200));
+    machine.handle_due(after(YIELD_MAX));
     assert_eq!(names(&mut machine), ["fetch"]);
+}
+
+#[test]
+fn due_work_begins_with_the_first_pause_between_commits() {
+    let mut machine = machine(8);
+    machine.handle_commit(1, true, at(500), at(0)).expect("the queue has room");
+    machine.handle_commit(2, true, at(500), at(0)).expect("the queue has room");
+    machine.handle_write_wanted(at(0));
+    assert_eq!(names(&mut machine), ["commit 1"]);
+    machine.handle_commits_ended(at(0));
+    assert_eq!(names(&mut machine), ["commit 2"], "somebody waits");
+    machine.handle_commits_ended(at(0));
+    assert_eq!(names(&mut machine), ["write"]);
+}
+
+#[test]
+fn what_stepped_aside_for_long_enough_is_done_to_its_end() {
+    let mut machine = machine(8);
+    machine.handle_commit(1, false, at(500), at(0)).expect("the queue has room");
+    machine.handle_write_wanted(at(0));
+    assert_eq!(names(&mut machine), ["commit 1"]);
+    machine.handle_due(at(1));
+    assert_eq!(names(&mut machine), ["write"]);
+    machine.handle_writebacks_ended(true, at(1));
+    assert_eq!(names(&mut machine), ["write"], "more to write, and commits go on");
 }
 
 #[test]
 fn a_rung_sync_steps_aside_for_nobody() {
     let mut machine = machine(8);
-    machine.handle_commit(1, at(500), at(0)).expect("the queue has room");
+    machine.handle_commit(1, false, at(500), at(0)).expect("the queue has room");
     machine.handle_bell(at(0));
     assert_eq!(names(&mut machine), ["commit 1", "fetch"]);
 }
@@ -123,7 +177,7 @@ fn a_rung_sync_steps_aside_for_nobody() {
 #[test]
 fn a_bell_counts_as_one_even_when_the_poll_is_due_anyway() {
     let mut machine = machine(8);
-    machine.handle_commit(1, at(500), at(200)).expect("the queue has room");
+    machine.handle_commit(1, false, at(500), at(200)).expect("the queue has room");
     machine.handle_bell(at(200));
     assert_eq!(names(&mut machine), ["commit 1", "fetch"]);
 }
@@ -151,7 +205,7 @@ fn a_calendar_without_provider_only_commits() {
     machine.handle_bell(at(0));
     machine.handle_due(at(1_000_000));
     assert_eq!(machine.poll_timeout(), None);
-    machine.handle_commit(1, at(2_000_000), at(1_000_001)).expect("the queue has room");
+    machine.handle_commit(1, false, at(2_000_000), at(1_000_001)).expect("the queue has room");
     assert_eq!(names(&mut machine), ["commit 1"]);
 }
 
