@@ -4,6 +4,7 @@
 //! Lesson: refresh token revoked, bookings stop being written, nobody is told; reconnecting makes duplicates.
 
 mod hearing;
+mod private;
 mod stage;
 mod tokens;
 mod watching;

@@ -56,6 +56,11 @@ pub(crate) enum Landing {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with other settings besides, or instead.
+    pub(crate) fn with(settings: &[(&str, String)]) -> Self {
         // A second installation of the provider is refused, and the first one is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -63,7 +68,9 @@ impl Stage {
         let (google, graph, served) = runtime.block_on(providers());
         let calendar = graph.add_mailbox(SARAH, "UTC");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let variables = variables(&folder, &served.base_url(), &graph);
+        let mut variables = variables(&folder, &served.base_url(), &graph);
+        // The last one of a name counts.
+        variables.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         said(&variables, &["migrate"], "");
         let organization = said(&variables, &["org", "create", "--name", "Consent"], "");
         let add = ["org", "redirect-url", "add", "--organization", &organization, DONE];
@@ -147,6 +154,11 @@ impl Stage {
             let count = sqlx::query_scalar("SELECT count(*) FROM oauth_revocations");
             count.fetch_one(&mut file).await.expect("counted")
         })
+    }
+
+    /// What the program has logged.
+    pub(crate) fn said(&self) -> String {
+        self.node.said()
     }
 
     /// Waits for a condition.
