@@ -90,7 +90,7 @@ async fn tell_of_end(
     for record in records {
         let tenant = Tenant { organization_id: owner.organization_id, mode: owner.mode, account_id: record.account_id };
         if has_tenant(work, &tenant).await? {
-            jobs::insert(work, &tenant, &[notice_of_end(told)], moment).await?;
+            jobs::insert(work, &[(tenant, notice_of_end(told))], moment).await?;
             return Ok(true);
         }
     }

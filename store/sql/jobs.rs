@@ -22,7 +22,7 @@ use crate::db::{Db, DbConnection, DbStore};
 use crate::error::{Result, corrupt, store_error};
 use crate::events::{Moment, happened};
 use crate::frame::Framed;
-use crate::rows::{before, into_page, probe};
+use crate::rows::{before, in_powers_of_two, into_page, probe};
 use crate::scope::Scope;
 use crate::text::{Named, from_json, to_json, to_u32};
 use crate::{booking, dead_writebacks, job_changes, locks, words};
@@ -173,31 +173,30 @@ const FIRST_DUE: &str = "SELECT \
      (SELECT due_at FROM writebacks WHERE state = 'pending' ORDER BY due_at LIMIT 1)";
 type FirstDue = (Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
-/// Writes jobs of an account. One whose name is there already is left as it is.
+/// Writes jobs. One whose name is there already is left as it is.
 pub(crate) async fn insert(
     work: &mut DbConnection,
-    tenant: &Tenant,
-    new: &[NewJob],
+    new: &[(Tenant, NewJob)],
     Moment { now, entropy }: Moment<'_>,
 ) -> Result<()> {
-    if new.is_empty() {
-        return Ok(());
+    for some in in_powers_of_two(new) {
+        let mut insert = QueryBuilder::<Db>::new(
+            "INSERT INTO jobs (account_id, job_id, organization_id, mode, shard, kind, name, booking_id, state, due_at, \
+             attempts, payload, created_at) ",
+        );
+        insert.push_values(some, |mut values, (tenant, job)| {
+            values.push_bind(tenant.account_id.as_uuid()).push_bind(JobId::mint(now, entropy).as_uuid());
+            values.push_bind(tenant.organization_id.as_uuid()).push_bind(tenant.mode.name());
+            values.push_bind(i32::from(Shard::of(tenant.account_id).number()));
+            values.push_bind(job.work.kind().name()).push_bind(job.name.clone());
+            values.push_bind(job.work.booking_id().map(|id| id.as_uuid())).push("'pending'");
+            values.push_bind(job.due_at.as_micros());
+            values.push("0").push_bind(to_json(&job.work)).push_bind(now.as_micros());
+        });
+        insert.push(" ON CONFLICT (account_id, name) DO NOTHING");
+        insert.build().execute(&mut *work).await.map_err(store_error)?;
     }
-    let mut insert = QueryBuilder::<Db>::new(
-        "INSERT INTO jobs (account_id, job_id, organization_id, mode, shard, kind, name, booking_id, state, due_at, \
-         attempts, payload, created_at) ",
-    );
-    let shard = i32::from(Shard::of(tenant.account_id).number());
-    insert.push_values(new, |mut values, job| {
-        values.push_bind(tenant.account_id.as_uuid()).push_bind(JobId::mint(now, entropy).as_uuid());
-        values.push_bind(tenant.organization_id.as_uuid()).push_bind(tenant.mode.name()).push_bind(shard);
-        values.push_bind(job.work.kind().name()).push_bind(job.name.clone());
-        values.push_bind(job.work.booking_id().map(|id| id.as_uuid())).push("'pending'");
-        values.push_bind(job.due_at.as_micros());
-        values.push("0").push_bind(to_json(&job.work)).push_bind(now.as_micros());
-    });
-    insert.push(" ON CONFLICT (account_id, name) DO NOTHING");
-    insert.build().execute(work).await.map(drop).map_err(store_error)
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]

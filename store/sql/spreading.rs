@@ -4,8 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use agentcal_engine::followups::{Happened, MailFor, followers, has_followers};
-use agentcal_engine::ids::{AccountId, DeliveryId, EventId, OrganizationId};
-use agentcal_engine::model::{Event, EventKind, EventSubject, FollowUp, Tenant, WebhookEndpoint};
+use agentcal_engine::ids::{AccountId, DeliveryId, EventId, EventTypeId, OrganizationId};
+use agentcal_engine::model::{Event, EventKind, EventSubject, FollowUp, NewJob, Tenant, WebhookEndpoint};
 use agentcal_engine::ports::{EndpointOwner, Spread};
 use agentcal_engine::shard::{NodeId, Shard};
 use agentcal_engine::time::Timestamp;
@@ -92,9 +92,12 @@ pub(crate) async fn spread(
         Way::Own => insert_deliveries(work, &told, moment).await?,
         Way::Relay => told.len(),
     };
+    let mut terms = Terms::new();
+    let mut follow_up = Vec::new();
     for heard in events.iter().filter(is_ours).filter(|heard| has_followers(heard.kind)) {
-        follow(work, heard.event, heard.kind, moment, mail.includes(heard.owner.mode)).await?;
+        follow_up.extend(followers_of(work, heard, mail.includes(heard.owner.mode), &mut terms).await?);
     }
+    jobs::insert(work, &follow_up, moment).await?;
     let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     Ok(Spread { events: count(new.len()), deliveries: count(deliveries) })
 }
@@ -158,32 +161,36 @@ async fn insert_deliveries(
     Ok(deliveries.len())
 }
 
-/// Makes the jobs that follow from an event.
-async fn follow(
+/// On what terms jobs follow from bookings of an event type, as far as it was read.
+type Terms = BTreeMap<(AccountId, EventTypeId), FollowUp>;
+
+/// The jobs that follow from an event.
+async fn followers_of(
     work: &mut DbConnection,
-    event: &NewEvent,
-    kind: EventKind,
-    moment: Moment<'_>,
+    heard: &Heard<'_>,
     mails: bool,
-) -> Result<()> {
+    terms: &mut Terms,
+) -> Result<Vec<(Tenant, NewJob)>> {
+    let event = heard.event;
     // One that cannot be read tells nobody anything, and must not hold up what comes after it.
-    let Ok(subject) = from_json::<EventSubject>("what an event happened to", &event.subject) else { return Ok(()) };
+    let Ok(subject) = from_json::<EventSubject>("what an event happened to", &event.subject) else {
+        return Ok(Vec::new());
+    };
     let account_id = AccountId::from_uuid(event.account_id);
     let event_type_id = match &subject {
         EventSubject::Booking { booking, .. } => booking.event_type_id,
         EventSubject::Connection { .. } => None,
     };
-    let terms = match event_type_id {
-        Some(id) => event_types::follow_up(work, account_id, id).await?,
+    let of_type = match event_type_id {
+        Some(id) => match terms.entry((account_id, id)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => place.insert(event_types::follow_up(work, account_id, id).await?).clone(),
+        },
         None => FollowUp::default(),
     };
-    let tenant = Tenant {
-        organization_id: OrganizationId::from_uuid(event.organization_id),
-        mode: Named::named(&event.mode)?,
-        account_id,
-    };
-    let told = Event { id: EventId::from_uuid(event.event_id), kind, subject };
+    let EndpointOwner { organization_id, mode } = heard.owner;
+    let told = Event { id: EventId::from_uuid(event.event_id), kind: heard.kind, subject };
     let at = Timestamp::from_micros(event.happened_at);
-    let new = followers(Happened { event: &told, at, terms: &terms, mails });
-    jobs::insert(work, &tenant, &new, moment).await
+    let new = followers(Happened { event: &told, at, terms: &of_type, mails });
+    Ok(new.into_iter().map(|job| (Tenant { organization_id, mode, account_id }, job)).collect())
 }
