@@ -1,9 +1,9 @@
 //! What an administrator of several nodes is told: of nodes that cannot be asked, of clocks, of a restore.
 
 use std::net::TcpListener;
+use std::time::Instant;
 
 use agentcal_testkit::{Durability, Node, Postgres, Redis, WAIT_MAX, postgres, redis, wait_for};
-
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -105,9 +105,16 @@ async fn nodes_that_cannot_be_asked_are_named_with_the_reason() {
     );
     let (first, mut second) = (cluster.node(&[]), cluster.node(&[]));
     cluster.doctor(&[], true, &["ok    nodes           2 live and answer"]);
-    let metrics = Caller::new(&first.internal_url(), "none").get_ok("/metrics").await.to_string();
-    let told = r#"agentcal_redis_command_seconds_bucket{command=\"take\",le=\"0.1\"}"#;
-    assert!(metrics.contains(told), "without buckets, times cannot be added over nodes:\n{metrics}");
+    // A node looks at Redis' clock once it is connected, which may be after it is ready.
+    let (caller, began) = (Caller::new(&first.internal_url(), "none"), Instant::now());
+    let told = r#"agentcal_redis_command_seconds_bucket{command=\"TIME\",le=\"0.1\"}"#;
+    loop {
+        let metrics = caller.get_ok("/metrics").await.to_string();
+        if metrics.contains(told) {
+            break;
+        }
+        assert!(began.elapsed() < WAIT_MAX, "without buckets, times cannot be added over nodes:\n{metrics}");
+    }
 
     let unknown = ["it does not accept this node's secret"];
     cluster.doctor(&[("AGENTCAL_PEER_SECRET", OTHER_SECRET)], false, &unknown);
