@@ -9,13 +9,17 @@ use crate::stage::Stage;
 /// How often a request names a word that makes sense.
 const SENSE: &str = "0.85";
 
+/// Where browsers may come back to.
+pub(crate) const REDIRECT_URL: &str = "https://app.example.com/calendars";
+
 /// Which list the words of a parameter or field come from.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("query.start_date", "first_dates"),
     ("query.end_date", "last_dates"),
     ("query.timezone", "zones"),
     ("query.session_id", "sessions"),
     ("query.at", "start_times"),
+    ("query.redirect_url", "redirect_urls"),
     ("body.start_time", "start_times"),
     ("body.session_id", "sessions"),
     ("body.timezone", "zones"),
@@ -34,6 +38,7 @@ pub(crate) fn to_toml(stage: &Stage, key: &str) -> String {
         ("zones", zones),
         ("sessions", vec!["call-1".to_owned(), "call-2".to_owned()]),
         ("start_times", stage.start_times.clone()),
+        ("redirect_urls", vec![REDIRECT_URL.to_owned()]),
     ];
     let mut toml = String::from("hooks = \"real_ids\"\n");
     let mut line = |text: &str| writeln!(toml, "{text}").expect("a text takes everything");

@@ -38,6 +38,17 @@ struct Effort {
     requests_min: usize,
 }
 
+/// Room for what is asked, and OAuth clients that somebody could be sent to consent by: nobody goes.
+const SETTINGS: [(&str, &str); 7] = [
+    ("AGENTCAL_HOLDS_PER_USER_MAX", "1000"),
+    ("AGENTCAL_HOLDS_PER_SESSION_MAX", "1000"),
+    ("AGENTCAL_GOOGLE_CLIENT_ID", "world"),
+    ("AGENTCAL_GOOGLE_CLIENT_SECRET", "nobody's"),
+    ("AGENTCAL_MICROSOFT_CLIENT_ID", "world"),
+    ("AGENTCAL_MICROSOFT_CLIENT_SECRET", "nobody's"),
+    ("AGENTCAL_OAUTH_REDIRECT_URLS", config::REDIRECT_URL),
+];
+
 /// What is there is deleted last.
 const PASSES: [(&str, &[&str]); 2] =
     [("everything-else", &["--exclude-method", "DELETE"]), ("deletions", &["--include-method", "DELETE"])];
@@ -65,8 +76,7 @@ fn begin() -> Option<(Dev, Stage)> {
         skip_or_fail("schemathesis is not installed");
         return None;
     }
-    let dev =
-        Dev::start_with(BINARY, &[("AGENTCAL_HOLDS_PER_USER_MAX", "1000"), ("AGENTCAL_HOLDS_PER_SESSION_MAX", "1000")]);
+    let dev = Dev::start_with(BINARY, &SETTINGS);
     let stage = Stage::set(&dev);
     Some((dev, stage))
 }
