@@ -19,7 +19,7 @@ CREATE TABLE webhook_relays (
     tries           bigint  NOT NULL
 );
 CREATE INDEX webhook_relays_due ON webhook_relays (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX webhook_relays_by_owner ON webhook_relays (organization_id, mode) WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_relays_by_owner ON webhook_relays (organization_id, mode);
 
 INSERT INTO webhook_relays (endpoint_id, organization_id, mode, revision, told_revision, due_at, held_until, tries)
     SELECT endpoint_id, organization_id, mode, 1, 0, created_at, 0, 0 FROM webhook_endpoints;
