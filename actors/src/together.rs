@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use agentcal_engine::calendar::keeper::foreseen;
 use agentcal_engine::calendar::plan::Planned;
-use agentcal_engine::calendar::request::{CommitKind, Intent};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, Intent};
 use agentcal_engine::commit::{CommitPlan, Outcome};
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::planted;
+use tokio::sync::oneshot;
 
 use crate::commit::{self, Before, Footing};
 use crate::context::Context;
@@ -50,17 +51,14 @@ pub(crate) async fn make(context: &Arc<Context>, line: Vec<Standing>) {
 async fn make_alone(context: &Arc<Context>, Standing { job, telling }: Standing) {
     let CommitJob { request, before, footing, reply, .. } = *job;
     if let Some(settled) = commit::settle(context, &request, before, footing).await {
-        context.tasks.spawn(async move {
-            // A caller that no longer waits finds the booking when it asks again.
-            let _ = reply.send(settled.heard().await);
-            drop(telling);
-        });
+        answer(context, reply, telling, settled);
     }
 }
 
-fn answer(context: &Context, Standing { job, telling }: Standing, settled: Settled) {
-    let reply = job.reply;
+/// Has a caller hear, once it may; nobody behind it in line waits for that.
+fn answer(context: &Context, reply: oneshot::Sender<CommitAnswer>, telling: Telling, settled: Settled) {
     context.tasks.spawn(async move {
+        // A caller that no longer waits finds the booking when it asks again.
         let _ = reply.send(settled.heard().await);
         drop(telling);
     });
@@ -86,7 +84,7 @@ async fn make_together(context: &Arc<Context>, line: Vec<Standing>) -> Vec<Stand
         Err(error) => {
             for (standing, planned) in ready {
                 let known = commit::after_unknown_outcome(context, &standing.job.request, &planned, &error).await;
-                answer(context, standing, Settled::plain(known));
+                answer(context, standing.job.reply, standing.telling, Settled::plain(known));
             }
             return rest;
         }
@@ -97,7 +95,7 @@ async fn make_together(context: &Arc<Context>, line: Vec<Standing>) -> Vec<Stand
         match outcomes.next() {
             Some(Outcome::Committed { revisions }) => {
                 let settled = commit::committed(context, planned, &revisions, standing.job.footing).await;
-                answer(context, standing, settled);
+                answer(context, standing.job.reply, standing.telling, settled);
             }
             Some(refused) => {
                 commit::count_retry(&refused);
