@@ -3,7 +3,7 @@
 //! several statements.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use agentcal_engine::commit::{
     Access, BookingChange, ClaimChange, CommitPlan, Effect, HoldChange, IdempotentAnswer, Outcome,
@@ -13,7 +13,7 @@ use agentcal_engine::model::{Attendee, Booking, Claim, ClaimOwner, EventKind};
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{KeyOwner, WrappedKey};
 use sqlx::postgres::PgArguments;
-use sqlx::{Postgres, query::QueryAs};
+use sqlx::{AssertSqlSafe, Postgres, query::QueryAs};
 use uuid::Uuid;
 
 use crate::answers::{KEPT_FOR, binding, no_data_key};
@@ -37,6 +37,28 @@ pub const BOOK_CALL: &str = "SELECT verdict, raised, kept_fingerprint, kept_answ
      plan_hold_claims => $40, plan_writebacks => $41, plan_decision => $42, plan_decision_hold => $43, \
      plan_decided_at => $44, plan_decision_record => $45, plan_answer_scope => $46, plan_answer_fingerprint => $47, \
      plan_answer => $48, plan_answer_counts_us => $49, plan_event => $50)";
+
+/// Bookings that one statement makes. Each count is a statement of its own, which a connection keeps prepared.
+const LINE_MAX: usize = 16;
+
+/// The statements that make a call for each of several bookings, by their count less one: a line of them is asked for and
+/// answered once. The function is volatile, so each call sees what those before it in the statement did (PostgreSQL,
+/// "Function Volatility Categories"); if they were made in another order, those decided on others would find themselves stale.
+static LINE_CALLS: LazyLock<Vec<String>> = LazyLock::new(|| (1..=LINE_MAX).map(line_call).collect());
+
+fn line_call(len: usize) -> String {
+    let mut parts = BOOK_CALL.split('$');
+    let head = parts.next().unwrap_or_default();
+    let parameters: Vec<&str> = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit())).collect();
+    let call = |turn: usize| {
+        let first = turn * parameters.len() + 1;
+        let bound = parameters.iter().zip(first..).map(|(after, number)| format!("${number}{after}"));
+        format!("{}{}", head.replacen("SELECT ", &format!("SELECT {turn} AS turn, "), 1), bound.collect::<String>())
+    };
+    let calls: Vec<String> = (0..len).map(call).collect();
+    let columns = "verdict, raised, kept_fingerprint, kept_answer, was_performed";
+    format!("SELECT {columns} FROM ({}) AS line ORDER BY turn", calls.join(" UNION ALL "))
+}
 
 /// The verdict on a plan that was performed.
 const COMMITTED: &str = "committed";
@@ -133,7 +155,7 @@ impl PostgresStore {
     pub(crate) async fn book(&self, book: &Book<'_>) -> Result<Result<Outcome, sqlx::Error>> {
         let Some(sealed) = self.sealed_of(book).await? else { return Ok(Ok(Outcome::Stale)) };
         let mut lane = self.lanes.take(&self.pool).await?;
-        match self.call(book, sealed).fetch_one(&mut *lane.connection).await {
+        match self.bind(sqlx::query_as(BOOK_CALL), book, sealed).fetch_one(&mut *lane.connection).await {
             Ok(answer) => {
                 self.lanes.give_back(&self.pool, lane);
                 self.outcome(book.plan, answer).await.map(Ok)
@@ -146,30 +168,38 @@ impl PostgresStore {
     /// them cannot be.
     pub(crate) async fn book_together(&self, books: &[Book<'_>]) -> Result<Option<Vec<Outcome>>> {
         let Some(first) = books.first() else { return Ok(Some(Vec::new())) };
-        let mut calls = Vec::with_capacity(books.len());
+        let mut all_sealed = Vec::with_capacity(books.len());
         for book in books {
             let Some(sealed) = self.sealed_of(book).await? else { return Ok(None) };
-            calls.push(self.call(book, sealed));
+            all_sealed.push(sealed);
         }
+        let mut all_sealed = all_sealed.into_iter();
         let mut work = self.begin_write(Scope::Account(first.plan.tenant.account_id)).await?;
         let mut outcomes = Vec::with_capacity(books.len());
-        for (call, book) in calls.into_iter().zip(books) {
-            match call.fetch_one(&mut *work).await {
-                Ok(answer) if answer.verdict == COMMITTED => outcomes.push(committed(book.plan, &answer)?),
-                // Alone, it will say what is the matter.
+        for line in books.chunks(LINE_MAX) {
+            let call = sqlx::query_as(AssertSqlSafe(LINE_CALLS[line.len() - 1].as_str()));
+            let call =
+                line.iter().zip(&mut all_sealed).fold(call, |call, (book, sealed)| self.bind(call, book, sealed));
+            let answers = match call.fetch_all(&mut *work).await {
+                Ok(answers) if answers.iter().all(|answer| answer.verdict == COMMITTED) => answers,
+                // Alone, each will say what is the matter.
                 Ok(_) | Err(_) => {
                     // Undone, and the connection given back, before another is asked for.
                     work.rollback().await.map_err(store_error)?;
                     return Ok(None);
                 }
+            };
+            for (book, answer) in line.iter().zip(&answers) {
+                outcomes.push(committed(book.plan, answer)?);
             }
         }
         work.commit().await.map_err(store_error)?;
         Ok(Some(outcomes))
     }
 
-    fn call<'q>(&self, book: &'q Book<'_>, sealed: Option<Sealed>) -> Call<'q> {
-        let call = bind_ground(sqlx::query_as(BOOK_CALL), book.plan, self.given_clock());
+    /// Binds what the call is to be made with.
+    fn bind<'q>(&self, call: Call<'q>, book: &'q Book<'_>, sealed: Option<Sealed>) -> Call<'q> {
+        let call = bind_ground(call, book.plan, self.given_clock());
         let call = bind_booking(call, book.booking);
         let call = bind_claims(call, book);
         bind_rest(call, book.plan, sealed)
@@ -352,4 +382,31 @@ fn bind_rest<'q>(call: Call<'q>, plan: &CommitPlan, sealed: Option<Sealed>) -> C
         .bind(answer)
         .bind(i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX))
         .bind(plan.event.as_deref().map(|event| to_json(&event.subject)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The highest parameter a text names.
+    fn highest(text: &str) -> usize {
+        let numbers =
+            text.split('$').skip(1).map(|part| part.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(""));
+        numbers.map(|number| number.parse().expect("a number")).max().expect("a parameter")
+    }
+
+    #[test]
+    fn a_line_gives_each_call_parameters_of_its_own() {
+        let of_one = highest(BOOK_CALL);
+        for (text, len) in LINE_CALLS.iter().zip(1..) {
+            assert_eq!(highest(text), of_one * len, "{text}");
+            for number in 1..=of_one * len {
+                let uses = text.split('$').skip(1).filter(|part| {
+                    part.strip_prefix(&number.to_string())
+                        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+                });
+                assert_eq!(uses.count(), 1, "${number} of {text}");
+            }
+        }
+    }
 }
