@@ -8,12 +8,14 @@ use std::sync::atomic::Ordering;
 use agentcal_engine::calendar::keeper::{Applied, FactsKeeper};
 use agentcal_engine::calendar::machine::{CalendarMachine, MachinePicture};
 use agentcal_engine::calendar::request::{CommitAnswer, UnavailableReason};
+use agentcal_engine::calendar::spot_check::SpotCheck;
 use agentcal_engine::calendar::sync::{Saved, SyncMachine};
 use agentcal_engine::calendar::watch::{Ring, WatchMachine};
 use agentcal_engine::facts::{FactSource, Knowledge};
 use agentcal_engine::model::{ConnectionStatus, ProviderKind};
 use agentcal_engine::ports::{CalendarRecord, ProviderError, StoreError, SyncPage, Watched};
 use agentcal_engine::shard::Shard;
+use agentcal_engine::time::TimeRange;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorRuntime};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -47,6 +49,12 @@ pub(crate) enum Msg {
     Watched(Result<Watched, ProviderError>),
     WatchSaved(Saved),
     WatchEnded(Result<(), ProviderError>),
+    /// A commit lacks fresh facts of this range.
+    SpotCheck {
+        range: TimeRange,
+        reply: oneshot::Sender<SpotCheck>,
+    },
+    SpotChecked(Result<(), ProviderError>),
     Due {
         write_wanted: bool,
     },
@@ -216,6 +224,8 @@ impl State {
             Msg::Watched(answer) => self.machine.handle_watched(answer, now, &*self.context.parts.entropy),
             Msg::WatchSaved(saved) => self.machine.handle_watch_saved(saved, now),
             Msg::WatchEnded(answer) => self.machine.handle_watch_ended(answer, now),
+            Msg::SpotCheck { range, reply } => self.begin_spot_check(myself, range, reply),
+            Msg::SpotChecked(answer) => self.machine.handle_spot_checked(answer, now, &*self.context.parts.entropy),
             Msg::Due { write_wanted } => self.handle_due(write_wanted),
             Msg::Changed(change) => self.handle_changed(change),
             Msg::Reload { done } => self.loads.want(done),

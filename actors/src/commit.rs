@@ -1,38 +1,28 @@
 //! One commit, led: gather, decide, commit, publish, answer. Several that stand in line: `crate::together`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use agentcal_engine::calendar::ask::{Ask, DecideAsk, Stored, ask_of, leader_of, user_in};
+use agentcal_engine::calendar::ask::{Ask, Stored, ask_of, leader_of};
 use agentcal_engine::calendar::attempt::{After, Attempts};
-use agentcal_engine::calendar::judge::{Evidence, Verdict, judge};
-use agentcal_engine::calendar::plan::{Grounds, Planned, cancel, extend, release};
+use agentcal_engine::calendar::plan::{Planned, cancel, extend, release};
 use agentcal_engine::calendar::request::{
     CommitAnswer, CommitKind, CommitRequest, Intent, Made, Rejection, UnavailableReason,
 };
+use agentcal_engine::calendar::spot_check::SpotChecks;
 use agentcal_engine::commit::{Outcome, RevisionKey};
-use agentcal_engine::decision::Host;
-use agentcal_engine::facts::{CalendarFacts, FactSource};
-use agentcal_engine::ids::{CalendarId, UserId};
-use agentcal_engine::model::{DecisionRecord, OnStale, SchedulingMode, User};
+use agentcal_engine::ids::CalendarId;
 use agentcal_engine::planted;
-use agentcal_engine::ports::{AccountConfig, StoreError};
-use agentcal_engine::schedule::Schedule;
+use agentcal_engine::ports::StoreError;
 use agentcal_engine::shard::Epoch;
 
-use crate::calendar::Msg;
 use crate::context::Context;
+use crate::decide::{self, Basis, No};
 use crate::jobs::CommitJob;
 use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
 use crate::metrics;
 use crate::ownerless;
-use crate::questions::{Patience, is_stale};
 use crate::settled::{Settled, publish};
 use crate::together::Foresight;
-
-/// Part of the caller's patience kept back for the commit itself while facts are waited for.
-const KEPT_FOR_COMMIT: Duration = Duration::from_millis(200);
 
 pub(crate) const STORE_UNAVAILABLE: CommitAnswer = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
 
@@ -54,7 +44,7 @@ pub(crate) enum Footing {
 }
 
 impl Footing {
-    fn is_shared(self) -> bool {
+    pub(crate) fn is_shared(self) -> bool {
         !matches!(self, Self::Owner { is_shared: false, .. })
     }
 
@@ -150,6 +140,7 @@ async fn decide_until_settled(
     footing: Footing,
 ) -> Result<Option<Settled>, StoreError> {
     let mut attempts = Attempts::default();
+    let mut checks = SpotChecks::default();
     let (mut earlier, handed_over) = match before {
         Before::Read(stored) => (Some(*stored), false),
         Before::HandedOver => (None, true),
@@ -163,8 +154,9 @@ async fn decide_until_settled(
             Some(stored) => stored,
             None => stored(context, request, handed_over || reads_store(&attempts, footing)).await?,
         };
-        let grounds = Read { attempts: &attempts, stored, foresight: &Foresight::default() };
-        let planned = match plan(context, request, grounds, footing).await? {
+        let last_resort = footing.epoch().is_some().then_some(&mut checks);
+        let read = Read { attempts: &attempts, stored, foresight: &Foresight::default(), last_resort };
+        let planned = match plan(context, request, read, footing).await? {
             Ok(planned) => planned,
             // An owner's facts may be behind a commit that was made without it.
             Err(_) if is_earlier || !(context.ownership.is_alone() || reads_store(&attempts, footing)) => {
@@ -214,7 +206,7 @@ pub(crate) async fn first_plan(context: &Arc<Context>, job: &CommitJob, foresigh
     if !matches!(answered_before(context, request, *footing).await, Ok(None)) {
         return None;
     }
-    let read = Read { attempts: &Attempts::default(), stored: (**stored).clone(), foresight };
+    let read = Read { attempts: &Attempts::default(), stored: (**stored).clone(), foresight, last_resort: None };
     plan(context, request, read, *footing).await.ok()?.ok()
 }
 
@@ -274,30 +266,19 @@ fn reads_store(attempts: &Attempts, footing: Footing) -> bool {
     attempts.reads_store() || footing == Footing::Ownerless
 }
 
-/// No plan: the answer instead, and the record of a refusal.
-struct No {
-    answer: Box<CommitAnswer>,
-    record: Option<Box<DecisionRecord>>,
-}
-
-impl No {
-    fn plain(answer: Box<CommitAnswer>) -> Self {
-        Self { answer, record: None }
-    }
-}
-
 /// What a plan rests on besides what is published.
 struct Read<'a> {
     attempts: &'a Attempts,
     stored: Stored,
     foresight: &'a Foresight,
+    last_resort: Option<&'a mut SpotChecks>,
 }
 
 /// A plan for the request as things now stand; or the answer, where there is none.
 async fn plan(
     context: &Arc<Context>,
     request: &CommitRequest,
-    Read { attempts, stored, foresight }: Read<'_>,
+    Read { attempts, stored, foresight, last_resort }: Read<'_>,
     footing: Footing,
 ) -> Result<Result<Planned, No>, StoreError> {
     let account_id = request.tenant.account_id;
@@ -306,112 +287,17 @@ async fn plan(
     let Some(config) = config else {
         return Ok(Err(No::plain(Box::new(CommitAnswer::Rejected(Rejection::AccountMissing)))));
     };
-    let ask = match ask_of(&request.kind, &config, stored, context.store_now()) {
-        Ask::Answered(answer) => return Ok(Err(No::plain(answer))),
-        ask => ask,
-    };
-    let mut hosts = match &ask {
-        Ask::Decide(ask) => gather(context, request, &config, ask, reads_store).await?,
-        _ => Vec::new(),
-    };
-    foresight.apply(&mut hosts);
-    let counts = match &ask {
-        Ask::Decide(ask) => counts_for(context, &config, ask).await?,
-        _ => BTreeMap::new(),
-    };
-    let now = context.store_now();
-    let entropy = &*context.parts.entropy;
-    let hold_limits = context.parts.settings.hold_limits;
-    let (epoch, is_shared) = (footing.epoch(), footing.is_shared());
-    let grounds = Grounds { request, config: &config, epoch, is_shared, now, entropy, hold_limits };
-    Ok(match &ask {
-        Ask::Cancel(item) => Ok(cancel(&grounds, item)),
-        Ask::Extend(item) => Ok(extend(&grounds, item)),
-        Ask::Release(items) => Ok(release(&grounds, items)),
+    let grounds = || decide::grounds(context, request, &config, footing);
+    Ok(match ask_of(&request.kind, &config, stored, context.store_now()) {
+        Ask::Cancel(item) => Ok(cancel(&grounds(), &item)),
+        Ask::Extend(item) => Ok(extend(&grounds(), &item)),
+        Ask::Release(items) => Ok(release(&grounds(), &items)),
         Ask::Decide(ask) => {
-            let stale = stale_hosts(context, &config, ask, &hosts);
-            let evidence = Evidence { hosts: &hosts, stale: &stale, lost: &attempts.lost(), counts: &counts };
-            match judge(&grounds, ask, &evidence) {
-                Verdict::Plan(planned) => Ok(*planned),
-                Verdict::Refused { answer, record } => Err(No { answer, record }),
-                Verdict::Answer(answer) => Err(No::plain(answer)),
-            }
+            let basis = Basis { attempts, foresight, last_resort, reads_store, footing };
+            decide::decide(context, request, &config, &ask, basis).await?
         }
-        Ask::Answered(answer) => Err(No::plain(answer.clone())),
+        Ask::Answered(answer) => Err(No::plain(answer)),
     })
-}
-
-/// The hosts with their facts: published ones for the first decision, the store's own after one was misled.
-async fn gather(
-    context: &Arc<Context>,
-    request: &CommitRequest,
-    config: &AccountConfig,
-    ask: &DecideAsk,
-    reads_store: bool,
-) -> Result<Vec<Host>, StoreError> {
-    if reads_store {
-        return gather_from_store(context, config, ask).await;
-    }
-    let deadline = context.left_until(request.deadline).saturating_sub(KEPT_FOR_COMMIT);
-    let patience = match ask.on_stale {
-        OnStale::Verify => Patience::TwoIntervals { deadline },
-        OnStale::Accept | OnStale::Refuse => Patience::Same(crate::Freshness { max_age: None, deadline }),
-    };
-    Ok(context.hosts(config, &ask.user_ids, patience).await)
-}
-
-async fn gather_from_store(
-    context: &Arc<Context>,
-    config: &AccountConfig,
-    ask: &DecideAsk,
-) -> Result<Vec<Host>, StoreError> {
-    let people: Vec<_> = ask.user_ids.iter().filter_map(|&id| user_in(config, id)).collect();
-    let calendar_ids: BTreeSet<CalendarId> = people.iter().flat_map(|(user, _)| user.calendars_read()).collect();
-    let mut facts: BTreeMap<CalendarId, Arc<CalendarFacts>> = BTreeMap::new();
-    for calendar_id in calendar_ids {
-        let Some(source) = context.parts.store.load_facts(config.account.id, calendar_id).await? else {
-            // The configuration read a moment ago named it: the next attempt reads a newer one.
-            context.configs.forget(config.account.id);
-            continue;
-        };
-        catch_up(context, &source);
-        facts.insert(calendar_id, Arc::new(CalendarFacts::assemble(source)));
-    }
-    let host = |(user, rules): &(Arc<User>, Arc<Schedule>)| {
-        // A person with one calendar missing is left out whole.
-        let read: Option<Vec<_>> = user.calendars_read().iter().map(|id| facts.get(id).cloned()).collect();
-        read.map(|facts| Host { user: Arc::clone(user), rules: Arc::clone(rules), facts })
-    };
-    Ok(people.into_iter().filter_map(host).collect())
-}
-
-/// The store is ahead of what a calendar publishes: it shall load again.
-fn catch_up(context: &Arc<Context>, source: &FactSource) {
-    let Some(slot) = context.directory.peek(source.calendar_id) else { return };
-    if slot.facts().is_some_and(|facts| facts.revision < source.revision) {
-        slot.send(Msg::Reload { done: None });
-    }
-}
-
-fn stale_hosts(context: &Context, config: &AccountConfig, ask: &DecideAsk, hosts: &[Host]) -> BTreeSet<UserId> {
-    if ask.on_stale == OnStale::Accept {
-        return BTreeSet::new();
-    }
-    let now = context.store_now();
-    let is_old = |facts: &Arc<CalendarFacts>| is_stale(facts, context.stale_after_of(config, facts.calendar_id), now);
-    hosts.iter().filter(|host| host.facts.iter().any(is_old)).map(|host| host.user.id).collect()
-}
-
-async fn counts_for(
-    context: &Context,
-    config: &AccountConfig,
-    ask: &DecideAsk,
-) -> Result<BTreeMap<UserId, u64>, StoreError> {
-    if ask.terms.scheduling_mode != SchedulingMode::RoundRobin || ask.user_ids.len() < 2 {
-        return Ok(BTreeMap::new());
-    }
-    let now = context.store_now();
-    Ok(context.parts.store.future_booking_counts(config.account.id, &ask.user_ids, now).await?.into_iter().collect())
 }
 
 /// The store did not say whether it committed. If what was planned reads so, it did.

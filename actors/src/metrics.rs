@@ -63,6 +63,9 @@ pub const TOKEN_REFRESHES: &str = "agentcal_token_refreshes_total";
 pub const NOTIFICATIONS: &str = "agentcal_notifications_total";
 /// Answers of providers asked to watch a calendar. Labels `provider`, `outcome` (`watched`, `polled`, `failed`).
 pub const WATCHES: &str = "agentcal_watches_total";
+/// Ranges looked at in the last moment before a commit that lacked fresh facts. Labels `provider`, `outcome` (`answered`,
+/// `cannot_say`, `failed`, `held_back`).
+pub const SPOT_CHECKS: &str = "agentcal_spot_checks_total";
 /// Time a provider took, in seconds. Labels `provider`, `operation`.
 pub const PROVIDER_LATENCY: &str = "agentcal_provider_latency_seconds";
 /// Turns to ask, and requests with keys, by what their limits made of them. Labels `kind` (`api_key`, `client`, `mailbox`),
@@ -99,6 +102,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (TOKEN_REFRESHES, "Access tokens asked for, by provider and outcome"),
     (NOTIFICATIONS, "Notifications from calendar providers, by provider and outcome"),
     (WATCHES, "Answers of calendar providers asked to watch a calendar, by provider and outcome"),
+    (SPOT_CHECKS, "Ranges looked at before a commit that lacked fresh facts, by provider and outcome"),
     (LIMITS, "Requests with keys, and turns to ask providers, by kind of limit and outcome"),
     (EXTERNAL_CHANGES, "Bookings found moved, deleted or in conflict at the provider, by state"),
     (PEER_REQUESTS, "Requests to other nodes, by kind and outcome"),

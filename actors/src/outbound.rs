@@ -48,6 +48,7 @@ struct Places {
 pub(crate) enum Operation {
     FullSync,
     IncrementalSync,
+    SpotCheck,
     Watch,
     Unwatch,
     WriteEvent,
@@ -60,6 +61,7 @@ impl Operation {
         match self {
             Self::FullSync => "full_sync",
             Self::IncrementalSync => "incremental_sync",
+            Self::SpotCheck => "spot_check",
             Self::Watch => "watch",
             Self::Unwatch => "unwatch",
             Self::WriteEvent => "write_event",
@@ -71,7 +73,7 @@ impl Operation {
         match self {
             Self::FullSync | Self::Watch | Self::Unwatch => Urgency::Background,
             Self::IncrementalSync => Urgency::Freshness,
-            Self::WriteEvent | Self::DeleteEvent => Urgency::Booking,
+            Self::SpotCheck | Self::WriteEvent | Self::DeleteEvent => Urgency::Booking,
         }
     }
 }

@@ -143,7 +143,7 @@ pub enum Urgency {
     Background,
     /// What is offered grows old meanwhile.
     Freshness,
-    /// A booking is to be shown in a calendar.
+    /// A booking waits for it, or is to be shown in a calendar.
     Booking,
 }
 

@@ -5,18 +5,21 @@ use std::sync::atomic::Ordering;
 
 use agentcal_engine::calendar::machine::MachineEffect;
 use agentcal_engine::calendar::request::{CommitAnswer, UnavailableReason};
+use agentcal_engine::calendar::spot_check::SpotCheck;
 use agentcal_engine::calendar::sync::{Saved, SyncEffect, SyncEnd, SyncMachine, SyncOutcome};
 use agentcal_engine::calendar::watch::WatchEffect;
 use agentcal_engine::model::ConnectionStatus;
 use agentcal_engine::ports::{ProviderError, StoreError};
+use agentcal_engine::time::TimeRange;
 use ractor::ActorRef;
+use tokio::sync::oneshot;
 
 use super::{Msg, State};
 use crate::jobs::{CommitJob, Telling};
 use crate::loads::tell;
 use crate::together::Standing;
 use crate::work::{self, SavePlan};
-use crate::{metrics, together, watching, writeback};
+use crate::{metrics, spot_check, together, watching, writeback};
 
 impl State {
     /// Carries out what the machine asks for.
@@ -60,6 +63,21 @@ impl State {
             Msg::CommitsEnded
         };
         self.context.run_for(myself, io, || Msg::CommitsEnded);
+    }
+
+    /// Looks at one range for a commit, or lets it know at once that nobody will.
+    pub(super) fn begin_spot_check(
+        &mut self,
+        myself: &ActorRef<Msg>,
+        range: TimeRange,
+        reply: oneshot::Sender<SpotCheck>,
+    ) {
+        if !self.machine.may_spot_check(self.context.store_now()) {
+            spot_check::count(&self.access, "held_back");
+            return;
+        }
+        let io = spot_check::look(Arc::clone(&self.context), Arc::clone(&self.access), range, reply);
+        self.context.run_for(myself, io, || Msg::SpotChecked(Err(inside())));
     }
 
     fn begin_writebacks(&mut self, myself: &ActorRef<Msg>) {

@@ -10,6 +10,7 @@ mod limits;
 mod mailer;
 mod provider;
 mod sender;
+mod spot_checks;
 mod stage;
 mod syncs;
 mod watches;

@@ -37,6 +37,20 @@ pub(crate) struct Asked {
     pub(crate) incremental: usize,
     pub(crate) writes: usize,
     pub(crate) deletes: usize,
+    pub(crate) spot_checks: usize,
+}
+
+/// How spot checks are answered.
+#[derive(Clone)]
+pub(crate) enum SpotChecks {
+    /// With what is there.
+    Told,
+    /// The provider has no such question.
+    Unknown,
+    /// What is there cannot be told whole.
+    Untold,
+    /// Not at all.
+    Failing(ProviderError),
 }
 
 #[derive(Default)]
@@ -95,6 +109,7 @@ pub(crate) struct ScriptedProvider {
     gate: Gate,
     watch_gate: Gate,
     limits: Mutex<ProviderLimits>,
+    spot_checks: Mutex<SpotChecks>,
 }
 
 impl ScriptedProvider {
@@ -105,7 +120,13 @@ impl ScriptedProvider {
             gate: Gate::default(),
             watch_gate: Gate::default(),
             limits: Mutex::default(),
+            spot_checks: Mutex::new(SpotChecks::Unknown),
         }
+    }
+
+    /// How spot checks are answered from now on.
+    pub(crate) fn answer_spot_checks(&self, how: SpotChecks) {
+        *self.spot_checks.lock().unwrap() = how;
     }
 
     /// From now on calendars can be watched, each for so long.
@@ -304,6 +325,27 @@ impl Provider for ScriptedProvider {
         let page = self.read(calendar.calendar_id, request);
         self.gate.pass().await;
         page
+    }
+
+    fn can_spot_check(&self) -> bool {
+        !matches!(*self.spot_checks.lock().unwrap(), SpotChecks::Unknown)
+    }
+
+    /// Beside whatever else is under way.
+    async fn spot_check(
+        &self,
+        calendar: &CalendarRef,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ExternalInstance>>, ProviderError> {
+        let mut script = self.script.lock().unwrap();
+        script.asked.spot_checks += 1;
+        let events = script.calendars.entry(calendar.calendar_id).or_default();
+        let found = events.instances.values().filter(|instance| instance.range.overlaps(&range)).cloned().collect();
+        match self.spot_checks.lock().unwrap().clone() {
+            SpotChecks::Told => Ok(Some(found)),
+            SpotChecks::Unknown | SpotChecks::Untold => Ok(None),
+            SpotChecks::Failing(error) => Err(error),
+        }
     }
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

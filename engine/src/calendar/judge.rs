@@ -12,6 +12,7 @@ use crate::model::{ClaimOwner, DecisionKind, DecisionRecord, FactsSeen, Scheduli
 use super::ask::{DecideAsk, Subject};
 use super::plan::{Grounds, Planned, plan};
 use super::request::{ALTERNATIVES_MAX, Alternative, CommitAnswer, CommitKind, Intent, Refusal, UnavailableReason};
+use super::spot_check::SpotChecks;
 
 /// What the hosts look like.
 pub struct Evidence<'a> {
@@ -23,6 +24,8 @@ pub struct Evidence<'a> {
     pub lost: &'a BTreeSet<UserId>,
     /// Future bookings of each, for round robin.
     pub counts: &'a BTreeMap<UserId, u64>,
+    /// What was checked at the last moment; it stands in the facts already.
+    pub checks: &'a SpotChecks,
 }
 
 /// What was decided.
@@ -50,7 +53,7 @@ pub fn judge(grounds: &Grounds<'_>, ask: &DecideAsk, evidence: &Evidence<'_>) ->
     let question = Question { terms: &terms, hosts: evidence.hosts, now: grounds.now, ignoring: ask.ignoring() };
     let decision = decided(&question, ask, evidence);
     let chosen = choose_hosts(ask.terms.scheduling_mode, &decision, evidence.counts);
-    let record = record_of(grounds, ask, evidence.hosts, &decision, chosen.clone().unwrap_or_default());
+    let record = record_of(grounds, ask, evidence, &decision, chosen.clone().unwrap_or_default());
     match chosen {
         Some(user_ids) => {
             let chosen: Vec<&Host> = user_ids
@@ -95,7 +98,7 @@ fn breaks_promise(reason: Reason, is_over: bool) -> bool {
 }
 
 /// The terms to judge by. A hold keeps the room it was placed with, though its event type may want more since.
-fn promised_terms<'a>(ask: &'a DecideAsk, hosts: &[Host]) -> Cow<'a, Terms> {
+pub(super) fn promised_terms<'a>(ask: &'a DecideAsk, hosts: &[Host]) -> Cow<'a, Terms> {
     let Subject::Confirm(item) = &ask.subject else { return Cow::Borrowed(&ask.terms) };
     let owner = ClaimOwner::Hold(item.hold.id);
     let mut claims = hosts.iter().flat_map(|host| &host.facts).flat_map(|facts| &facts.claims);
@@ -112,7 +115,7 @@ fn promised_terms<'a>(ask: &'a DecideAsk, hosts: &[Host]) -> Cow<'a, Terms> {
 fn record_of(
     grounds: &Grounds<'_>,
     ask: &DecideAsk,
-    hosts: &[Host],
+    evidence: &Evidence<'_>,
     decision: &Decision,
     chosen: Vec<UserId>,
 ) -> DecisionRecord {
@@ -129,9 +132,10 @@ fn record_of(
     let is_made = !chosen.is_empty();
     let booking_id = booking_id.filter(|_| is_made || kind == DecisionKind::Reschedule);
     let hold_id = hold_id.filter(|_| is_made || kind == DecisionKind::Confirm);
-    let seen = hosts.iter().flat_map(|host| &host.facts).map(|facts| {
-        let seen = FactsSeen { calendar_id: facts.calendar_id, revision: facts.revision, as_of: facts.as_of() };
-        (facts.calendar_id, seen)
+    let seen = evidence.hosts.iter().flat_map(|host| &host.facts).map(|facts| {
+        let calendar_id = facts.calendar_id;
+        let checked_at = evidence.checks.of(calendar_id).map(|check| check.asked_at);
+        (calendar_id, FactsSeen { calendar_id, revision: facts.revision, as_of: facts.as_of(), checked_at })
     });
     DecisionRecord {
         id: DecisionId::mint(grounds.now, grounds.entropy),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::ports::{Entropy, ProviderError, SyncPage, Watched};
 use crate::time::Timestamp;
 
+use super::spot_check::SpotCheckPace;
 use super::sync::{Saved, SyncEffect, SyncMachine, SyncOutcome, Why};
 use super::watch::{Ring, WatchEffect, WatchMachine};
 
@@ -83,6 +84,7 @@ pub struct CalendarMachine<C> {
     wrote_last: bool,
     /// Since when something due has been stepping aside.
     yielding_since: Option<Timestamp>,
+    spot_checks: SpotCheckPace,
     closed: bool,
     effects: VecDeque<MachineEffect<C>>,
 }
@@ -105,6 +107,7 @@ impl<C> CalendarMachine<C> {
             write_wanted: false,
             wrote_last: false,
             yielding_since: None,
+            spot_checks: SpotCheckPace::default(),
             closed: false,
             effects: VecDeque::new(),
         }
@@ -175,6 +178,7 @@ impl<C> CalendarMachine<C> {
 
     /// The connection works again, as another of its calendars found.
     pub fn handle_mended(&mut self, now: Timestamp) {
+        self.spot_checks = SpotCheckPace::default();
         self.with_sync(now, |sync| sync.handle_mended(now));
     }
 
@@ -215,6 +219,17 @@ impl<C> CalendarMachine<C> {
         self.lane = Lane::Free;
         self.write_wanted |= more;
         self.advance(now);
+    }
+
+    /// Whether the provider may be asked about one range, for a commit that would fail without. It is asked beside whatever
+    /// else is under way: a sync that takes too long is a reason to ask, and nothing follows from the answer here.
+    pub fn may_spot_check(&self, now: Timestamp) -> bool {
+        self.sync.is_some() && !self.closed && self.spot_checks.may_ask(now)
+    }
+
+    /// The provider answered a spot check, or did not.
+    pub fn handle_spot_checked(&mut self, answer: Result<(), ProviderError>, now: Timestamp, entropy: &dyn Entropy) {
+        self.spot_checks.handle_answer(answer, now, entropy);
     }
 
     /// Takes no more commits. Those accepted are still made.

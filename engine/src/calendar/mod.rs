@@ -1,5 +1,5 @@
 //! The machines behind one calendar's actor, without IO: the sync machine, the commit-first queue, what a commit decides
-//! and plans, the policy of writebacks, and the comparison of our events with what a sync saw.
+//! and plans, the check of last resort, the policy of writebacks, and the comparison of our events with what a sync saw.
 
 pub mod ask;
 pub mod attempt;
@@ -13,6 +13,7 @@ pub mod machine;
 pub mod plan;
 pub mod request;
 mod schedule;
+pub mod spot_check;
 pub mod sync;
 pub mod watch;
 pub mod writeback;

@@ -21,6 +21,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(3);
 const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
 const RETRY_HOPELESS: Duration = Duration::from_secs(60 * 60);
 const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const SPOT_CHECK_FIRST: Duration = Duration::from_secs(1);
+const SPOT_CHECK_LONGEST: Duration = Duration::from_secs(60);
 const QUIET_SYNCS_PER_STEP: u32 = 6;
 
 /// The instants a full sync begun at `now` covers.
@@ -72,6 +74,16 @@ pub(crate) fn retry_wait(error: &ProviderError, failures: u32, entropy: &dyn Ent
         ProviderError::Unauthorized(_) | ProviderError::CalendarGone | ProviderError::AddressNotAllowed(_) => {
             shorten(RETRY_HOPELESS, entropy)
         }
+        ProviderError::RateLimited { retry_after: Some(asked), .. } => wait.max((*asked).min(RETRY_AFTER_LONGEST)),
+        _ => wait,
+    }
+}
+
+/// How long a provider that did not answer a spot check is not asked for another. Somebody wants to book: never so long that
+/// a provider which is well again goes unnoticed, unless it said so itself.
+pub(crate) fn spot_check_wait(error: &ProviderError, failures: u32, entropy: &dyn Entropy) -> Duration {
+    let wait = backoff(SPOT_CHECK_FIRST, SPOT_CHECK_LONGEST, failures, entropy);
+    match error {
         ProviderError::RateLimited { retry_after: Some(asked), .. } => wait.max((*asked).min(RETRY_AFTER_LONGEST)),
         _ => wait,
     }

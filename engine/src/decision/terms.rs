@@ -82,11 +82,11 @@ impl Terms {
         minutes_us(self.slot_interval_minutes.max(1))
     }
 
-    pub(super) fn buffer_before_us(&self) -> i64 {
+    pub(crate) fn buffer_before_us(&self) -> i64 {
         minutes_us(self.buffer_before_minutes)
     }
 
-    pub(super) fn buffer_after_us(&self) -> i64 {
+    pub(crate) fn buffer_after_us(&self) -> i64 {
         minutes_us(self.buffer_after_minutes)
     }
 

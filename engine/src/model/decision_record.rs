@@ -29,6 +29,10 @@ pub struct FactsSeen {
     pub revision: u64,
     /// As of when they were true; `None` where nothing ages or nothing was known.
     pub as_of: Option<Timestamp>,
+    /// When the provider was asked about the very time of the decision, because the facts were too old to book on or told
+    /// nothing; `None` where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
 }
 
 /// One decision. Holds no titles, names or addresses.

@@ -319,6 +319,22 @@ pub trait Provider: Send + Sync {
     /// One page of a sync.
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError>;
 
+    /// Whether it answers [`Provider::spot_check`].
+    fn can_spot_check(&self) -> bool {
+        false
+    }
+
+    /// What is in a calendar inside a range at this moment, by one request that needs no sync and changes none: everything
+    /// that blocks there, or is ours, as a sync would tell it. `None` where it cannot say all of it: the provider has no such
+    /// question, the answer is longer than one page, or something in it was not understood.
+    async fn spot_check(
+        &self,
+        _calendar: &CalendarRef,
+        _range: TimeRange,
+    ) -> Result<Option<Vec<ExternalInstance>>, ProviderError> {
+        Ok(None)
+    }
+
     /// Makes the calendar show a booking: creates the event if it was never written, changes it otherwise, leaves what
     /// people added to it. A known event that somebody moved is moved to where the booking is; one that somebody deleted
     /// is written again, where the provider lets us, because the booking changed after that.

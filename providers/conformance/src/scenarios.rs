@@ -1,5 +1,6 @@
 //! The scenarios. Each comes to a word for the page, or panics where the port is not kept.
 
+use agentcal_engine::busy::BusySet;
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::ports::{
     CalendarRef, EventDelete, EventWrite, ProviderError, SyncMode, SyncRequest, WriteOutcome, WrittenEvent,
@@ -33,6 +34,7 @@ pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("leaves free events free", |ground| leaves_free(ground, Kind::Free).boxed()),
     ("leaves declined events free", |ground| leaves_free(ground, Kind::Declined).boxed()),
     ("blocks tentative events", |ground| blocks_tentative(ground).boxed()),
+    ("says what is in one range, without a sync", |ground| spot_checks(ground).boxed()),
     ("writes a booking", |ground| writes(ground).boxed()),
     ("writes it once, however often asked", |ground| writes_once(ground).boxed()),
     ("moves a booking", |ground| moves(ground).boxed()),
@@ -196,6 +198,41 @@ async fn leaves_free(ground: &dyn Ground, kind: Kind) -> CameTo {
 async fn blocks_tentative(ground: &dyn Ground) -> CameTo {
     ground.put("maybe", &Event::Single { range: saturday(9, 10), kind: Kind::Tentative }).await?;
     assert_eq!(Mirror::of(ground).await.busy(free_days()), [saturday(9, 10)]);
+    YES
+}
+
+/// What a range holds: cut to it, and ours by name.
+async fn spot_check(ground: &dyn Ground, range: TimeRange) -> (Vec<TimeRange>, Vec<BookingId>) {
+    let answer = ground.provider().spot_check(&ground.calendar(), range).await.expect("an answer");
+    let found = answer.expect("all of it");
+    let blocking = found.iter().filter(|instance| instance.blocks);
+    let busy = BusySet::from_ranges(blocking.filter_map(|instance| instance.range.intersection(&range)));
+    (busy.into_ranges(), found.iter().filter_map(|instance| instance.booking_id).collect())
+}
+
+async fn spot_checks(ground: &dyn Ground) -> CameTo {
+    let cannot = NotHere("it has no such question");
+    if !ground.provider().can_spot_check() {
+        let answer = ground.provider().spot_check(&ground.calendar(), saturday(9, 10)).await;
+        assert_eq!(answer, Ok(None), "it says that it cannot say");
+        return Err(cannot);
+    }
+    assert_eq!(spot_check(ground, saturday(9, 18)).await, (vec![], vec![]));
+    ground.put("first", &busy(saturday(9, 10))).await?;
+    ground.put("long", &busy(saturday(11, 15))).await?;
+    ground.put("elsewhere", &busy(saturday(30, 31))).await?;
+    written(ground, &write(9, saturday(16, 17))).await;
+    let mirror = Mirror::of(ground).await;
+    for range in [saturday(9, 18), saturday(12, 13), saturday(10, 11), saturday(14, 16), saturday(17, 18)] {
+        let (busy, ours) = spot_check(ground, range).await;
+        assert_eq!(busy, mirror.busy(range), "a sync would say so");
+        let expected: Vec<BookingId> = if range.overlaps(&saturday(16, 17)) { vec![booking(9)] } else { Vec::new() };
+        assert_eq!(ours, expected);
+    }
+    ground.delete("first").await?;
+    assert_eq!(spot_check(ground, saturday(9, 11)).await, (vec![], vec![]), "it is asked of now");
+    ground.put("late", &busy(saturday(17, 18))).await?;
+    assert_eq!(spot_check(ground, saturday(17, 19)).await.0, [saturday(17, 18)]);
     YES
 }
 

@@ -10,6 +10,7 @@ mod event_id;
 mod limits;
 mod reading;
 mod session;
+mod spot_check;
 mod sync;
 mod watch;
 mod write;
@@ -17,12 +18,14 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
     CalendarRef, Credentials, Discovery, Doorbell, Entropy, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
     SyncRequest, WatchHandle, Watched, WriteOutcome,
 };
+use agentcal_engine::time::TimeRange;
 use agentcal_provider_egress::{EgressClient, EgressError, EgressOptions, EgressPolicy};
 use async_trait::async_trait;
 use url::Url;
@@ -36,6 +39,8 @@ pub const API_URL: &str = "https://www.googleapis.com/";
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long one page of a sync may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a spot check may take; a caller waits for it.
+const SPOT_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long writing or taking out one event, or a change of a watch, may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -126,6 +131,19 @@ impl Provider for GoogleProvider {
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
         let session = self.session(&calendar.credentials)?;
         within(PAGE_TIMEOUT, sync::sync(&session, calendar, request)).await
+    }
+
+    fn can_spot_check(&self) -> bool {
+        true
+    }
+
+    async fn spot_check(
+        &self,
+        calendar: &CalendarRef,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ExternalInstance>>, ProviderError> {
+        let session = self.session(&calendar.credentials)?;
+        within(SPOT_CHECK_TIMEOUT, spot_check::spot_check(&session, calendar, range)).await
     }
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

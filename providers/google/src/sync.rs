@@ -24,7 +24,7 @@ use crate::session::{ANSWER_LEN_MAX, Call, Session};
 const PAGE_LENS: [&str; 3] = ["250", "25", "1"];
 /// All that is asked of an event: what it is called, when it is, and what says whether it blocks. Who is invited is not:
 /// with `maxAttendees=1` Google names the calendar's owner alone.
-const FIELDS: &str = "items(id,status,start,end,transparency,eventType,recurringEventId,recurrence,\
+pub(crate) const FIELDS: &str = "items(id,status,start,end,transparency,eventType,recurringEventId,recurrence,\
                       attendees(self,responseStatus)),nextPageToken,nextSyncToken";
 /// Instances of one series that are gone at once from which on the series is taken for changed as a whole. Google tells of
 /// some six months of what vanishes with it, and no more: the rest would stay busy until the next full sync.
@@ -34,11 +34,11 @@ const CURSOR_PREFIX: &str = "single1:";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(crate) struct Page {
     #[serde(default)]
-    items: Vec<Value>,
-    next_page_token: Option<String>,
-    next_sync_token: Option<String>,
+    pub(crate) items: Vec<Value>,
+    pub(crate) next_page_token: Option<String>,
+    pub(crate) next_sync_token: Option<String>,
 }
 
 pub(crate) async fn sync(
@@ -120,7 +120,7 @@ fn token_of(cursor: &SyncCursor) -> Result<&str, ProviderError> {
     cursor.0.strip_prefix(CURSOR_PREFIX).filter(|token| !token.is_empty()).ok_or(ProviderError::CursorGone)
 }
 
-fn at(instant: Timestamp) -> String {
+pub(crate) fn at(instant: Timestamp) -> String {
     instant.clamped().to_utc().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

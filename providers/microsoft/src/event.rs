@@ -119,6 +119,11 @@ impl GraphEvent {
         }
     }
 
+    /// Whether it says when it is.
+    pub(crate) fn has_times(&self, timezone: Tz) -> bool {
+        self.span(timezone).is_some_and(|(start, end)| start <= end)
+    }
+
     fn span(&self, timezone: Tz) -> Option<(Timestamp, Timestamp)> {
         if self.is_all_day == Value::Bool(true) {
             let (first, end) = (wall(&self.start)?.date(), wall(&self.end)?.date());

@@ -45,6 +45,13 @@ impl Urls {
         Ok(with(url, &[("startDateTime", &instant(window.start)), ("endDateTime", &instant(window.end))]))
     }
 
+    /// What a calendar shows in a window, series expanded.
+    pub(crate) fn view(&self, calendar: &str, window: &TimeRange) -> Result<Url, ProviderError> {
+        let url = self.place(&["me", "calendars", usable(calendar)?, "calendarView"])?;
+        let (start, end) = (instant(window.start), instant(window.end));
+        Ok(with(url, &[("startDateTime", &start), ("endDateTime", &end), ("$select", EVENT_FIELDS), ("$top", "250")]))
+    }
+
     pub(crate) fn events(&self, calendar: &str) -> Result<Url, ProviderError> {
         self.place(&["me", "calendars", usable(calendar)?, "events"])
     }

@@ -29,6 +29,8 @@ pub enum Fault {
     },
     /// Refuses the credentials.
     Unauthorized,
+    /// Answers syncs with an error that may pass; everything else works.
+    SyncsUnavailable,
     /// Knows no cursor; full syncs work.
     CursorGone,
     /// Says the calendar no longer exists.
@@ -50,6 +52,8 @@ pub struct SandboxCalls {
     pub full_syncs: u64,
     /// Incremental syncs.
     pub incremental_syncs: u64,
+    /// Ranges checked.
+    pub spot_checks: u64,
     /// Events written.
     pub writes: u64,
     /// Events deleted.
@@ -80,6 +84,7 @@ pub(crate) enum Call {
     Discover,
     FullSync { first_page: bool },
     IncrementalSync,
+    SpotCheck,
     Write,
     Delete,
 }
@@ -138,6 +143,7 @@ impl Board {
             Call::Discover => calls.discoveries += 1,
             Call::FullSync { first_page } => calls.full_syncs += u64::from(first_page),
             Call::IncrementalSync => calls.incremental_syncs += 1,
+            Call::SpotCheck => calls.spot_checks += 1,
             Call::Write => calls.writes += 1,
             Call::Delete => calls.deletes += 1,
         }
@@ -164,7 +170,10 @@ impl Fault {
             Self::CursorGone if call == Call::IncrementalSync => ProviderError::CursorGone,
             Self::CalendarGone if call != Call::Discover => ProviderError::CalendarGone,
             Self::CursorGone | Self::CalendarGone => return None,
-            Self::Unavailable => ProviderError::Unavailable("the sandbox was told to fail".to_owned()),
+            Self::SyncsUnavailable if !matches!(call, Call::FullSync { .. } | Call::IncrementalSync) => return None,
+            Self::SyncsUnavailable | Self::Unavailable => {
+                ProviderError::Unavailable("the sandbox was told to fail".to_owned())
+            }
             Self::RateLimited { retry_after } => {
                 ProviderError::RateLimited { retry_after: *retry_after, of: LimitKind::Mailbox }
             }
@@ -201,6 +210,10 @@ mod tests {
         check(other, Fault::Unavailable, Call::Write, Verdict::Proceed);
         check(own, Fault::CursorGone, Call::IncrementalSync, Verdict::Fail(ProviderError::CursorGone));
         check(own, Fault::CursorGone, full, Verdict::Proceed);
+        check(own, Fault::SyncsUnavailable, full, unavailable());
+        check(own, Fault::SyncsUnavailable, Call::IncrementalSync, unavailable());
+        check(own, Fault::SyncsUnavailable, Call::SpotCheck, Verdict::Proceed);
+        check(own, Fault::Unavailable, Call::SpotCheck, unavailable());
         check(own, Fault::CalendarGone, full, Verdict::Fail(ProviderError::CalendarGone));
         check(FaultScope::All, Fault::CalendarGone, Call::Discover, Verdict::Proceed);
         check(own, Fault::LostAnswer, Call::Write, Verdict::LoseAnswer);

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
@@ -146,6 +147,19 @@ impl Provider for SandboxProvider {
             SyncMode::Incremental { .. } => Call::IncrementalSync,
         };
         self.through_faults(Some(calendar.calendar_id), call, sync::page(self, calendar, request)).await
+    }
+
+    fn can_spot_check(&self) -> bool {
+        true
+    }
+
+    async fn spot_check(
+        &self,
+        calendar: &CalendarRef,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ExternalInstance>>, ProviderError> {
+        let work = async { sync::within(self, calendar, range).await.map(Some) };
+        self.through_faults(Some(calendar.calendar_id), Call::SpotCheck, work).await
     }
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

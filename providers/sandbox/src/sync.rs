@@ -1,4 +1,4 @@
-//! Full and incremental syncs: the lifelike part, the meetings that come by themselves, and over both the changes.
+//! Full and incremental syncs, and spot checks: the lifelike part, the meetings that come by themselves, and over both the changes.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -71,16 +71,40 @@ async fn full(
         None => (present_place(provider, &edits, 0), None),
         Some(page) => parse_page(page)?,
     };
-    let mut resources = untouched(provider, calendar, seed, request.window, place);
+    Ok(cut_page(everything(provider, calendar, seed, request.window, (edits, place)), place, after))
+}
+
+/// What concerns anybody inside a range, at this moment.
+pub(crate) async fn within(
+    provider: &SandboxProvider,
+    calendar: &CalendarRef,
+    range: TimeRange,
+) -> Result<Vec<ExternalInstance>, ProviderError> {
+    let seed = seed_of(&calendar.credentials)?;
+    flavour_of(calendar)?;
+    let edits = edits(provider, calendar, 0).await?;
+    let place = present_place(provider, &edits, 0);
+    Ok(everything(provider, calendar, seed, range, (edits, place)).into_values().flatten().collect())
+}
+
+/// All of a calendar, as it was at a place in its history.
+fn everything(
+    provider: &SandboxProvider,
+    calendar: &CalendarRef,
+    seed: u64,
+    window: TimeRange,
+    (edits, place): (Vec<SandboxEvent>, Place),
+) -> BTreeMap<String, Vec<ExternalInstance>> {
+    let mut resources = untouched(provider, calendar, seed, window, place);
     for edit in edits {
         resources.remove(&edit.event_id);
         if edit.change <= place.change {
-            let instances = instances_of(&edit, request.window);
+            let instances = instances_of(&edit, window);
             resources.insert(edit.event_id, instances);
         }
     }
     resources.retain(|_, instances| !instances.is_empty());
-    Ok(cut_page(resources, place, after))
+    resources
 }
 
 fn cut_page(resources: BTreeMap<String, Vec<ExternalInstance>>, place: Place, after: Option<String>) -> SyncPage {

@@ -56,6 +56,10 @@ pub(super) struct FactsView {
     /// As of when they were true; null where nothing ages or nothing was known.
     #[schema(format = DateTime, required = true)]
     as_of: Option<String>,
+    /// When the provider was asked about the very time of the decision, because these facts were too old to book on or told
+    /// nothing; null where they were good enough.
+    #[schema(format = DateTime, required = true)]
+    checked_at: Option<String>,
 }
 
 /// The record of one decision.
@@ -125,6 +129,7 @@ impl FactsView {
             calendar_id: seen.calendar_id.to_string(),
             revision: seen.revision,
             as_of: seen.as_of.map(|as_of| rfc3339(as_of, zone)),
+            checked_at: seen.checked_at.map(|checked_at| rfc3339(checked_at, zone)),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) enum BufferModeWire {
 #[serde(rename_all = "snake_case")]
 #[schema(as = OnStale)]
 pub(super) enum OnStaleWire {
-    /// Ask the provider first, within a deadline; then 503.
+    /// Ask the provider first, within a deadline; failing a sync, about this very time (Google, Microsoft 365); then 503.
     Verify,
     /// Decide on what is known.
     Accept,

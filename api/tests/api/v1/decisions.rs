@@ -72,6 +72,7 @@ async fn every_decision_leaves_a_record() {
         {
           "as_of": "2026-11-23T08:00:00+01:00",
           "calendar_id": "cal_2",
+          "checked_at": null,
           "revision": 5
         }
       ],

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::limits::{ProviderLimits, Rate};
 use agentcal_engine::model::ProviderKind;
@@ -186,6 +187,19 @@ impl Provider for SimProvider {
             shelf.page(request, mood.page_len)
         })
         .await
+    }
+
+    /// A CalDAV server has no such question.
+    fn can_spot_check(&self) -> bool {
+        self.kind != ProviderKind::Caldav
+    }
+
+    async fn spot_check(
+        &self,
+        calendar: &CalendarRef,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ExternalInstance>>, ProviderError> {
+        self.ask(calendar, false, |shelf, mood| Ok(shelf.within(range, mood.page_len))).await
     }
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

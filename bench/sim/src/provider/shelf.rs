@@ -203,6 +203,13 @@ impl Shelf {
         Ok(SyncPage { changes: page.iter().map(|(name, entry)| of(name, entry, request.window)).collect(), next })
     }
 
+    /// What is in a range; `None` where that does not fit on a page.
+    pub(super) fn within(&self, range: TimeRange, page_len: usize) -> Option<Vec<ExternalInstance>> {
+        let found: Vec<ExternalInstance> =
+            self.entries.iter().flat_map(|(name, entry)| of(name, entry, range).instances).collect();
+        (found.len() <= page_len).then_some(found)
+    }
+
     fn changes_page(&self, after: u64, window: TimeRange, page_len: usize) -> SyncPage {
         let mut changed: Vec<(&String, &Entry)> =
             self.entries.iter().filter(|(_, entry)| entry.change > after).collect();

@@ -133,7 +133,11 @@ impl Case {
             hold_limits: LIMITS,
         };
         let (none, counts) = (BTreeSet::new(), BTreeMap::new());
-        judge(&grounds, &ask, &Evidence { hosts, stale: &none, lost: &none, counts: &counts })
+        judge(
+            &grounds,
+            &ask,
+            &Evidence { hosts, stale: &none, lost: &none, counts: &counts, checks: &SpotChecks::default() },
+        )
     }
 }
 
@@ -293,7 +297,7 @@ fn an_accepted_decision_is_recorded() {
         assert_eq!(record.kind, recorded);
         assert_eq!((record.booking_id, record.hold_id), (booking.map(booking_id), hold.map(hold_id)), "{recorded:?}");
         assert_eq!((record.config_revision, record.event_type_id), (40, Some(event_type_id())));
-        let seen = FactsSeen { calendar_id: calendar(2), revision: 20, as_of: Some(at(-5)) };
+        let seen = FactsSeen { calendar_id: calendar(2), revision: 20, as_of: Some(at(-5)), checked_at: None };
         assert_eq!(record.facts, [seen]);
         assert_eq!((record.chosen.as_slice(), record.decided_at), (&[user_id(2)][..], at(0)));
         assert_eq!(record.decision.range, FIRST);

@@ -97,7 +97,13 @@ fn decide_case(case: &Case<'_>) -> Verdict {
     let grounds = grounds(&request, &config);
     let ids = |numbers: &[u128]| numbers.iter().map(|&number| user_id(number)).collect();
     let counts = case.counts.iter().map(|&(number, count)| (user_id(number), count)).collect();
-    let evidence = Evidence { hosts: case.hosts, stale: &ids(case.stale), lost: &ids(case.lost), counts: &counts };
+    let evidence = Evidence {
+        hosts: case.hosts,
+        stale: &ids(case.stale),
+        lost: &ids(case.lost),
+        counts: &counts,
+        checks: &SpotChecks::default(),
+    };
     judge(&grounds, &ask, &evidence)
 }
 
@@ -223,7 +229,11 @@ fn a_collective_is_never_a_smaller_one() {
     let grounds = grounds(&request, &config);
     let (none, counts) = (BTreeSet::new(), BTreeMap::new());
     let hosts = [host(&users[0], &[])];
-    let verdict = judge(&grounds, &ask, &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts });
+    let verdict = judge(
+        &grounds,
+        &ask,
+        &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts, checks: &SpotChecks::default() },
+    );
     let Verdict::Answer(answer) = verdict else { panic!("one of two was not looked at") };
     let user_ids = vec![user_id(3)];
     assert_eq!(*answer, CommitAnswer::Unavailable(UnavailableReason::FactsUnknown { user_ids }));
@@ -244,7 +254,11 @@ fn a_refused_move_is_not_offered_the_time_it_has() {
     let grounds = grounds(&request, &config);
     let (none, counts) = (BTreeSet::new(), BTreeMap::new());
     let hosts = [host];
-    let verdict = judge(&grounds, &ask, &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts });
+    let verdict = judge(
+        &grounds,
+        &ask,
+        &Evidence { hosts: &hosts, stale: &none, lost: &none, counts: &counts, checks: &SpotChecks::default() },
+    );
     let Verdict::Refused { answer, .. } = verdict else { panic!("the time is busy") };
     let CommitAnswer::Refused(refusal) = *answer else { panic!("a refusal: {answer:?}") };
     let starts: Vec<Timestamp> = refusal.alternatives.iter().map(|slot| slot.start).collect();

@@ -7,6 +7,7 @@ mod discovery;
 mod failing;
 mod random;
 mod reading;
+mod spot_checks;
 mod support;
 mod watching;
 mod writing;

@@ -5,6 +5,7 @@ mod conformance;
 mod discovery;
 mod reading;
 mod refusals;
+mod spot_checks;
 mod support;
 mod watching;
 mod writing;

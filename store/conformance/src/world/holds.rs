@@ -111,7 +111,8 @@ impl World {
 
     /// A record of a decision nobody made, at the present instant.
     pub fn new_decision(&self, tenant: &Tenant, user: &User, range: TimeRange) -> DecisionRecord {
-        let seen = FactsSeen { calendar_id: user.home_calendar_id, revision: 7, as_of: Some(self.now()) };
+        let seen =
+            FactsSeen { calendar_id: user.home_calendar_id, revision: 7, as_of: Some(self.now()), checked_at: None };
         DecisionRecord {
             id: DecisionId::from_uuid(self.uuid()),
             account_id: tenant.account_id,
