@@ -8,6 +8,7 @@
 mod access;
 mod calendar;
 mod channels;
+mod conferences;
 mod control;
 mod events;
 mod fields;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agentcal_fake_kit::{Calls, Clock, Faults, Quota, UnderWay, through_faults};
+use agentcal_fake_kit::{Calls, Clock, Faults, Quota, through_faults};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -33,6 +34,7 @@ use crate::calendar::Calendar;
 use crate::channels::Channel;
 use crate::oauth::Grants;
 
+pub use conferences::Conferences;
 pub use control::{ALL_SCOPES, CLIENT_ID};
 pub use oauth::Consent;
 
@@ -49,7 +51,6 @@ struct Inner {
     clock: Clock,
     faults: Faults,
     bells: Faults,
-    ringing: UnderWay,
     calls: Calls,
     per_user: Quota,
     per_project: Quota,
@@ -69,6 +70,9 @@ pub(crate) struct World {
     pub(crate) page_len_max: Option<usize>,
     /// Whether quotas are refused with 429 in place of 403.
     pub(crate) refuses_with_429: bool,
+    /// What becomes of requests for a conference, and how many there were.
+    pub(crate) conferences: Conferences,
+    pub(crate) conferences_made: u64,
 }
 
 /// A calendar as one user has it.
@@ -87,7 +91,6 @@ impl FakeGoogle {
             clock,
             faults: Faults::default(),
             bells: Faults::default(),
-            ringing: UnderWay::default(),
             calls: Calls::default(),
             per_user: Quota::new(USER_PER_MINUTE, minute),
             per_project: Quota::new(PROJECT_PER_MINUTE, minute),
@@ -109,11 +112,6 @@ impl FakeGoogle {
     /// sent, one whose answer is lost is sent twice.
     pub fn bells(&self) -> &Faults {
         &self.0.bells
-    }
-
-    /// Notifications on their way. One that is to be late is not yet.
-    pub fn ringing(&self) -> &UnderWay {
-        &self.0.ringing
     }
 
     /// Calls, by user and operation.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::FakeGoogle;
 use crate::access::{Right, answer};
 use crate::calendar::{is_cancelled, is_series, text};
+use crate::conferences::{confer, is_asked_again};
 use crate::params::Params;
 use crate::refusal::Refusal;
 use crate::times::{Body, Times};
@@ -33,7 +34,7 @@ pub(crate) async fn insert(
     let caller = google.admit(&headers, "events.insert", Right::WriteEvents)?;
     let membership = caller.writes(&google, &calendar)?;
     let mut body = read(&params, sent)?;
-    confer(&params, &mut body)?;
+    confer(&google, &params, &mut body);
     answer(&params, Value::Object(inserted(&google, &membership.calendar_id, &caller.user, body)?))
 }
 
@@ -49,7 +50,7 @@ pub(crate) async fn patch(
     let caller = google.admit(&headers, "events.patch", Right::WriteEvents)?;
     let membership = caller.writes(&google, &calendar)?;
     let mut change = read(&params, sent)?;
-    confer(&params, &mut change)?;
+    confer_again(&google, &params, &membership.calendar_id, &event, &mut change);
     answer(&params, Value::Object(patched(&google, &membership.calendar_id, &event, change, if_match(&headers))?))
 }
 
@@ -65,7 +66,7 @@ pub(crate) async fn update(
     let caller = google.admit(&headers, "events.update", Right::WriteEvents)?;
     let membership = caller.writes(&google, &calendar)?;
     let mut body = read(&params, sent)?;
-    confer(&params, &mut body)?;
+    confer(&google, &params, &mut body);
     let replace = |old: &Body| {
         let mut new = body.clone();
         for name in OURS.iter().chain(&["id", "iCalUID", "reminders", "eventType"]) {
@@ -111,34 +112,15 @@ fn if_match(headers: &HeaderMap) -> Option<&str> {
     headers.get("if-match").and_then(|value| value.to_str().ok())
 }
 
-/// A conference is made where one is asked for and the client says that it knows what that is.
-fn confer(params: &Params, body: &mut Body) -> Result<(), Refusal> {
-    let version = params.get("conferenceDataVersion").unwrap_or("0");
-    if version != "1" {
-        body.remove("conferenceData");
-        return Ok(());
+/// The same for a change, which asks for nothing where it repeats what was asked for.
+fn confer_again(google: &FakeGoogle, params: &Params, calendar_id: &str, event_id: &str, change: &mut Body) {
+    let now = google.clock().now();
+    let old = google.world().calendars.get(calendar_id).and_then(|calendar| calendar.find(event_id, now));
+    let asked = change.get("conferenceData");
+    if old.zip(asked).is_some_and(|(old, asked)| is_asked_again(&old, asked)) {
+        change.remove("conferenceData");
     }
-    let Some(data) = body.get("conferenceData").filter(|data| !data.is_null()).cloned() else { return Ok(()) };
-    if let Some(request_id) = data.pointer("/createRequest/requestId").and_then(Value::as_str) {
-        let code =
-            format!("abc-{}-xyz", request_id.chars().filter(char::is_ascii_alphanumeric).take(4).collect::<String>());
-        let link = format!("https://meet.google.com/{code}");
-        body.insert("hangoutLink".into(), link.clone().into());
-        body.insert(
-            "conferenceData".into(),
-            json!({
-                "createRequest": {
-                    "requestId": request_id,
-                    "conferenceSolutionKey": {"type": "hangoutsMeet"},
-                    "status": {"statusCode": "success"},
-                },
-                "entryPoints": [{"entryPointType": "video", "uri": link, "label": link}],
-                "conferenceSolution": {"key": {"type": "hangoutsMeet"}, "name": "Google Meet"},
-                "conferenceId": code,
-            }),
-        );
-    }
-    Ok(())
+    confer(google, params, change);
 }
 
 /// Makes an event in the name of somebody; of the calendar's owner where nobody is named.

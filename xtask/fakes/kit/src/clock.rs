@@ -1,21 +1,18 @@
 //! The time a fake lives in.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The time a fake lives in: the machine's, another's, or one that moves only when it is told to. Clones are the same clock.
-#[derive(Clone)]
+/// The time a fake lives in: the machine's, or one that moves only when it is told to. Clones are the same clock.
+#[derive(Clone, Debug)]
 pub struct Clock(Arc<Mutex<Reading>>);
 
-type Source = dyn Fn() -> DateTime<Utc> + Send + Sync;
-
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug)]
 enum Reading {
-    /// Somebody's time, and so much more.
-    Running { of: Arc<Source>, ahead: TimeDelta },
+    /// The machine's time, and so much more.
+    Running { ahead: TimeDelta },
     /// This instant, until somebody says otherwise.
     Still(DateTime<Utc>),
 }
@@ -23,12 +20,7 @@ enum Reading {
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self::following(machine_time)
-    }
-
-    /// A clock that shows what somebody else says.
-    pub fn following(source: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self::of(Reading::Running { of: Arc::new(source), ahead: TimeDelta::zero() })
+        Self::of(Reading::Running { ahead: TimeDelta::zero() })
     }
 
     /// A clock that stands at an instant.
@@ -42,9 +34,8 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
-        let reading = self.reading().clone();
-        match reading {
-            Reading::Running { of, ahead } => of() + ahead,
+        match *self.reading() {
+            Reading::Running { ahead } => machine_time() + ahead,
             Reading::Still(instant) => instant,
         }
     }
@@ -58,20 +49,14 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
         let mut reading = self.reading();
-        match &mut *reading {
-            Reading::Running { ahead, .. } => *ahead += by,
-            Reading::Still(instant) => *instant += by,
-        }
+        *reading = match *reading {
+            Reading::Running { ahead } => Reading::Running { ahead: ahead + by },
+            Reading::Still(instant) => Reading::Still(instant + by),
+        };
     }
 
     fn reading(&self) -> std::sync::MutexGuard<'_, Reading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Clock").field(&self.now()).finish()
     }
 }
 
@@ -94,19 +79,6 @@ mod tests {
         assert_eq!(clock.now(), noon + TimeDelta::seconds(60));
         same.set(noon);
         assert_eq!(clock.now(), noon);
-    }
-
-    #[test]
-    fn a_clock_follows_another() {
-        let noon = DateTime::from_timestamp(1_800_000_000, 0).expect("an instant");
-        let leader = Clock::at(noon);
-        let follower = Clock::following({
-            let leader = leader.clone();
-            move || leader.now()
-        });
-        leader.advance(Duration::from_secs(5));
-        follower.advance(Duration::from_secs(60));
-        assert_eq!(follower.now(), noon + TimeDelta::seconds(65));
     }
 
     #[test]

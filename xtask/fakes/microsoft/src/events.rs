@@ -6,7 +6,7 @@ use crate::call::{Call, plain_id};
 use crate::render;
 use crate::reply::{Outcome, Reply, bad_request, not_found};
 use crate::series::{Instance, occurrence_on, parts_of, rule_of};
-use crate::store::{Event, Exception, Mailbox, Store};
+use crate::store::{Event, Exception, Mailbox, OnlineMeetings, Store};
 use crate::times::{Fields, is_all_day, span_of, wall_and_zone};
 
 /// What a caller may set.
@@ -49,7 +49,7 @@ pub(crate) fn create(store: &mut Store, call: &Call, calendar: &str) -> Outcome 
     if !target.can_edit {
         return Err(Reply::refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again."));
     }
-    let fields = checked(&call.body, &Fields::new(), store.mailbox(&call.address)?)?;
+    let mut fields = checked(&call.body, &Fields::new(), store.mailbox(&call.address)?)?;
     let transaction = fields.get("transactionId").and_then(Value::as_str).map(str::to_owned);
     if let Some(transaction) = &transaction {
         let mailbox = store.mailbox(&call.address)?;
@@ -61,6 +61,7 @@ pub(crate) fn create(store: &mut Store, call: &Call, calendar: &str) -> Outcome 
             return Err(Reply::refusal(409, "ErrorDuplicateTransactionId", message));
         }
     }
+    meet_online(store, None, &mut fields);
     let (change, now) = (store.next(), store.now());
     let id = format!("E{change:08}");
     let event = Event { id: id.clone(), change, created: now, modified: now, fields, exceptions: Default::default() };
@@ -114,7 +115,9 @@ pub(crate) fn patch(store: &mut Store, call: &Call, calendar: &str, id: &str) ->
     if call.body.get("transactionId").is_some() {
         return Err(bad_request("ErrorPropertyUpdate", "transactionId can be set only when the event is created."));
     }
-    let fields = checked(&call.body, &fields, &mailbox)?;
+    let before = fields.get("isOnlineMeeting").cloned();
+    let mut fields = checked(&call.body, &fields, &mailbox)?;
+    meet_online(store, before.as_ref(), &mut fields);
     let (change, now) = (store.next(), store.now());
     event.modified = now;
     match date {
@@ -254,11 +257,49 @@ fn checked(body: &Value, before: &Fields, mailbox: &Mailbox) -> Result<Fields, R
         Some(recurrence) => drop(rule_of(recurrence)?),
         None => {}
     }
-    if fields.get("isOnlineMeeting") == Some(&Value::Bool(true)) {
-        fields.insert("onlineMeetingProvider".into(), json!("teamsForBusiness"));
-        fields.insert("onlineMeeting".into(), json!({ "joinUrl": "https://teams.microsoft.com/l/meetup-join/fake" }));
-    }
     Ok(fields)
+}
+
+/// Settles whether an event is an online meeting. One that is stays one, whatever is said later.
+fn meet_online(store: &mut Store, before: Option<&Value>, fields: &mut Fields) {
+    let wants = fields.get("isOnlineMeeting") == Some(&Value::Bool(true));
+    match store.behaviour.online_meetings {
+        _ if before == Some(&Value::Bool(true)) => {
+            fields.insert("isOnlineMeeting".into(), json!(true));
+        }
+        _ if !wants => {}
+        OnlineMeetings::Never => {
+            fields.insert("isOnlineMeeting".into(), json!(false));
+            fields.insert("onlineMeetingProvider".into(), json!("unknown"));
+        }
+        how => {
+            fields.insert("onlineMeetingProvider".into(), json!("teamsForBusiness"));
+            store.online_meetings += 1;
+            let link = if how == OnlineMeetings::Later { Value::Null } else { online_meeting(store.online_meetings) };
+            fields.insert("onlineMeeting".into(), link);
+        }
+    }
+}
+
+/// Every event that waits for its online meeting has it now.
+pub(crate) fn make_online_meetings(store: &mut Store) {
+    let waits = |event: &&mut Event| {
+        event.fields.get("isOnlineMeeting") == Some(&Value::Bool(true))
+            && event.fields.get("onlineMeeting").is_none_or(Value::is_null)
+    };
+    let (first, mut made) = (store.next(), 0);
+    for calendar in store.mailboxes.values_mut().flat_map(|mailbox| &mut mailbox.calendars) {
+        for event in calendar.events.values_mut().filter(waits) {
+            made += 1;
+            event.change = first;
+            event.fields.insert("onlineMeeting".into(), online_meeting(store.online_meetings + made));
+        }
+    }
+}
+
+/// How to join the n-th meeting.
+pub(crate) fn online_meeting(number: u64) -> Value {
+    json!({ "joinUrl": format!("https://teams.microsoft.com/l/meetup-join/19%3ameeting_{number}%40thread.v2/0") })
 }
 
 /// The filters that are understood.

@@ -19,7 +19,7 @@ mod times;
 mod views;
 mod zones;
 
-use agentcal_fake_kit::{Calls, Clock, Faults, Served, UnderWay, serve};
+use agentcal_fake_kit::{Calls, Clock, Faults, Served, serve};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ use crate::call::{Call, Prefer, plain_id};
 use crate::reply::not_found;
 use crate::server::{Shared, parameters, router, segments};
 use crate::store::{Calendar, Mailbox, Store};
-pub use store::Behaviour;
+pub use store::{Behaviour, OnlineMeetings};
 
 /// Graph, on this machine, until it is dropped.
 pub struct FakeGraph {
@@ -75,11 +75,6 @@ impl FakeGraph {
     /// What goes wrong with notifications: `Drop` loses one, `LoseAnswer` has it sent twice.
     pub fn bells(&self) -> &Faults {
         &self.shared.bells
-    }
-
-    /// Notifications on their way.
-    pub fn ringing(&self) -> &UnderWay {
-        &self.shared.ringing
     }
 
     /// How often whom was asked for what, such as `GET /me/calendars/{id}/events`.
@@ -167,6 +162,16 @@ impl FakeGraph {
         self.shared.store().rounds.clear();
     }
 
+    /// How many online meetings were asked for.
+    pub fn online_meetings_asked(&self) -> u64 {
+        self.shared.store().online_meetings
+    }
+
+    /// Every event that waits for its online meeting has it now.
+    pub fn make_online_meetings(&self) {
+        events::make_online_meetings(&mut self.shared.store());
+    }
+
     /// Tells every subscription of a mailbox: `missed`, `subscriptionRemoved` or `reauthorizationRequired`.
     pub fn lifecycle(&self, address: &str, event: &str) {
         let notifications = subscriptions::lifecycle(&mut self.shared.store(), address, event);
@@ -181,7 +186,7 @@ impl FakeGraph {
 
     /// Waits until every notification is delivered or given up.
     pub async fn settled(&self) {
-        self.shared.ringing.settled().await;
+        self.shared.settled().await;
     }
 
     /// What somebody does in Outlook: a request that counts for no limit, meets no fault and needs no token. Returns the

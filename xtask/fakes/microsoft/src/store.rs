@@ -29,6 +29,20 @@ pub struct Behaviour {
     pub page_len: (usize, usize),
     /// Most requests about one mailbox that are under way.
     pub mailbox_at_once: usize,
+    /// What becomes of events that ask for an online meeting.
+    pub online_meetings: OnlineMeetings,
+}
+
+/// What becomes of events that ask for an online meeting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnlineMeetings {
+    /// They have one at once.
+    #[default]
+    AtOnce,
+    /// They have one once [`crate::FakeGraph::make_online_meetings`] says so.
+    Later,
+    /// The mailbox has no such thing, as personal ones have no Teams for business.
+    Never,
 }
 
 impl Default for Behaviour {
@@ -41,6 +55,7 @@ impl Default for Behaviour {
             round_days_max: 30,
             page_len: (10, 1_000),
             mailbox_at_once: 4,
+            online_meetings: OnlineMeetings::AtOnce,
         }
     }
 }
@@ -59,6 +74,8 @@ pub(crate) struct Store {
     /// Most that were under way about one mailbox, and requests refused for being too many.
     pub(crate) most_under_way: usize,
     pub(crate) refused_at_once: u64,
+    /// Online meetings that were asked for.
+    pub(crate) online_meetings: u64,
     pub(crate) quota: Quota,
     /// Changes nobody was told of yet: mailbox, calendar, event, what happened.
     pub(crate) changes: Vec<Change>,
@@ -146,6 +163,7 @@ impl Store {
             under_way: BTreeMap::new(),
             most_under_way: 0,
             refused_at_once: 0,
+            online_meetings: 0,
             quota,
             changes: Vec::new(),
             counter: 0,
