@@ -1,4 +1,4 @@
-//! The long forms of the tests that torment real processes.
+//! The long forms of the tests that torment real processes, and of the one that soaks the product in simulated weeks.
 
 use std::process::{Command, ExitCode};
 
@@ -13,6 +13,8 @@ const VERDICT: &str = "VERDICT ";
 const HOLDS: &str = "verdict=holds";
 const MINUTES: u64 = 30;
 const BOOKINGS: u64 = 10_000;
+const WEEKS: u32 = 4;
+const CALENDARS: u32 = 200;
 
 /// What to torment, and how long.
 #[derive(Args)]
@@ -38,6 +40,15 @@ pub(crate) struct ChaosArgs {
     /// By so many nodes: one is on SQLite, several are on PostgreSQL.
     #[arg(long, requires = "effects", default_value_t = 1)]
     nodes: u64,
+    /// Soaks instead: simulated weeks with fakes of Google and Microsoft 365 that ring, fail and forget.
+    #[arg(long, conflicts_with_all = ["minutes", "kills", "planted", "effects"])]
+    soak: bool,
+    /// So many weeks.
+    #[arg(long, requires = "soak", default_value_t = WEEKS)]
+    weeks: u32,
+    /// So many calendars at each provider.
+    #[arg(long, requires = "soak", default_value_t = CALENDARS)]
+    calendars: u32,
 }
 
 /// Runs a test in release. It prints what happens; the last line is its verdict, and so is the exit code.
@@ -45,6 +56,7 @@ pub(crate) fn run(workspace: &Workspace, args: &ChaosArgs) -> Result<ExitCode, F
     match args.kills {
         _ if args.planted => planted::run(workspace).map(|()| ExitCode::SUCCESS),
         _ if args.effects => tell(workspace, args),
+        _ if args.soak => soak(workspace, args),
         Some(kills) => {
             let mut command = test(workspace, "kills");
             command.env("AGENTCAL_KILLS", kills.to_string()).env("AGENTCAL_KILLS_SEED", args.seed.to_string());
@@ -75,7 +87,15 @@ fn tell(workspace: &Workspace, args: &ChaosArgs) -> Result<ExitCode, Failure> {
     judged(command, &format!("effects nodes={nodes} bookings={bookings}"))
 }
 
-/// Runs a test that prints a verdict, and repeats it at the end.
+fn soak(workspace: &Workspace, args: &ChaosArgs) -> Result<ExitCode, Failure> {
+    let ChaosArgs { seed, weeks, calendars, .. } = args;
+    let mut command = workspace.cargo();
+    command.args(["run", "--release", "--quiet", "--package", "agentcal-soak", "--", "--seed", &seed.to_string()]);
+    command.args(["--weeks", &weeks.to_string(), "--calendars", &calendars.to_string()]);
+    judged(command, &format!("soak seed={seed} weeks={weeks} calendars=2x{calendars}"))
+}
+
+/// Runs what prints a verdict, and repeats it at the end.
 fn judged(mut command: Command, what: &str) -> Result<ExitCode, Failure> {
     command.env("AGENTCAL_TEST_REQUIRE_SERVERS", "1");
     let mut verdict = None;

@@ -48,6 +48,8 @@ pub enum Planted {
     ForgetIdempotency,
     /// Takes what is written under an ownership that is over.
     NoFence,
+    /// Keeps the cursor of some syncs without the facts it stands for.
+    CursorWithoutFacts,
 }
 
 /// How a store behaves. The default is a perfect one that takes no time.

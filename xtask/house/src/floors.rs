@@ -76,6 +76,23 @@ const HOUSE: &[Room] = &[
         imports: &[ENGINE, ACTORS, PEERS, API, WEB, MEMORY, SIM_STORE, HISTORY],
         test_imports: &[TESTKIT],
     },
+    Room {
+        name: "agentcal-soak",
+        imports: &[
+            ENGINE,
+            ACTORS,
+            API,
+            GOOGLE,
+            MICROSOFT,
+            OAUTH,
+            MEMORY,
+            SIM_STORE,
+            FAKE_KIT,
+            FAKE_GOOGLE,
+            FAKE_MICROSOFT,
+        ],
+        test_imports: &[],
+    },
     Room { name: "agentcal-model", imports: &[], test_imports: &[] },
     Room {
         name: "agentcal-load",

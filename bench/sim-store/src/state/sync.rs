@@ -15,6 +15,9 @@ use agentcal_engine::time::Timestamp;
 use super::{AccountRows, CalendarRow, Done, Generation, SyncRow, Work, claims, note_sync};
 use crate::settings::Planted;
 
+/// Of so many syncs one is unlucky, under [`Planted::CursorWithoutFacts`].
+const UNLUCKY_OF: i64 = 5;
+
 /// Everything about a calendar; `None` when it is gone.
 pub(crate) fn calendar_record(
     rows: &AccountRows,
@@ -111,13 +114,21 @@ pub(crate) fn save(work: &mut Work<'_>, save: &SaveSync) -> Done<Option<u64>> {
     if is_over && !work.is_planted(Planted::NoFence) {
         return Done::Undo(None);
     }
+    let loses = work.is_planted(Planted::CursorWithoutFacts) && is_unlucky(save);
     let Some(rows) = work.account_mut(save.account_id) else { return Done::Undo(None) };
-    let revision = save_page(rows, save);
+    let changes = if loses { &[] } else { save.changes.as_slice() };
+    let revision = save_page(rows, save, changes);
     note_sync(work, save.account_id, save.epoch);
     Done::keep_if(revision.is_some(), revision)
 }
 
-fn save_page(rows: &mut AccountRows, save: &SaveSync) -> Option<u64> {
+/// Whether a sync's facts are lost, and its cursor is not: of some syncs that end with their first page.
+fn is_unlucky(save: &SaveSync) -> bool {
+    let synced_at = save.finish.as_ref().and_then(|after| after.synced_at);
+    synced_at.is_some_and(|at| at.as_micros() / 1_000 % UNLUCKY_OF == 0)
+}
+
+fn save_page(rows: &mut AccountRows, save: &SaveSync, changes: &[ResourceChange]) -> Option<u64> {
     let key = RevisionKey::Calendar(save.calendar_id);
     let sync = rows.calendars.get_mut(&save.calendar_id)?.sync.as_mut()?;
     let counts = save.generation == sync.state.generation;
@@ -126,7 +137,7 @@ fn save_page(rows: &mut AccountRows, save: &SaveSync) -> Option<u64> {
     }
     let generation = sync.generations.entry(save.generation).or_default();
     let mut changed = false;
-    for change in &save.changes {
+    for change in changes {
         changed |= replace_resource(generation, change);
     }
     sync.rows_changed |= changed && counts;

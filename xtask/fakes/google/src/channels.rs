@@ -152,6 +152,11 @@ impl FakeGoogle {
         }
     }
 
+    /// The provider rings for a calendar no more, and tells nobody.
+    pub fn forget_watches(&self, calendar_id: &str) {
+        self.world().channels.retain(|_, channel| channel.calendar_id != calendar_id);
+    }
+
     fn post(&self, channel_id: &str, state: &str) {
         let now = self.clock().now();
         let mut world = self.world();
@@ -167,10 +172,13 @@ impl FakeGoogle {
             Some(_) => (2, None),
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let ringing = self.ringing().clone();
+        let mut begun = delay.is_none().then(|| ringing.begin());
         runtime.spawn(async move {
             if let Some(delay) = delay {
                 tokio::time::sleep(delay).await;
             }
+            let _begun = begun.take().unwrap_or_else(|| ringing.begin());
             for _ in 0..times {
                 // Whoever does not listen learns nothing; that is what doorbells are like.
                 let _ = tokio::time::timeout(POST_MAX, posted(&address, &request)).await;

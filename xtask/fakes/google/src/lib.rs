@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agentcal_fake_kit::{Calls, Clock, Faults, Quota, through_faults};
+use agentcal_fake_kit::{Calls, Clock, Faults, Quota, UnderWay, through_faults};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -51,6 +51,7 @@ struct Inner {
     clock: Clock,
     faults: Faults,
     bells: Faults,
+    ringing: UnderWay,
     calls: Calls,
     per_user: Quota,
     per_project: Quota,
@@ -91,6 +92,7 @@ impl FakeGoogle {
             clock,
             faults: Faults::default(),
             bells: Faults::default(),
+            ringing: UnderWay::default(),
             calls: Calls::default(),
             per_user: Quota::new(USER_PER_MINUTE, minute),
             per_project: Quota::new(PROJECT_PER_MINUTE, minute),
@@ -112,6 +114,11 @@ impl FakeGoogle {
     /// sent, one whose answer is lost is sent twice.
     pub fn bells(&self) -> &Faults {
         &self.0.bells
+    }
+
+    /// Notifications on their way. One that is to be late is not yet.
+    pub fn ringing(&self) -> &UnderWay {
+        &self.0.ringing
     }
 
     /// Calls, by user and operation.

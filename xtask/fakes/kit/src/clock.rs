@@ -1,18 +1,21 @@
 //! The time a fake lives in.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The time a fake lives in: the machine's, or one that moves only when it is told to. Clones are the same clock.
-#[derive(Clone, Debug)]
+/// The time a fake lives in: the machine's, another's, or one that moves only when it is told to. Clones are the same clock.
+#[derive(Clone)]
 pub struct Clock(Arc<Mutex<Reading>>);
 
-#[derive(Clone, Copy, Debug)]
+type Source = dyn Fn() -> DateTime<Utc> + Send + Sync;
+
+#[derive(Clone)]
 enum Reading {
-    /// The machine's time, and so much more.
-    Running { ahead: TimeDelta },
+    /// Somebody's time, and so much more.
+    Running { of: Arc<Source>, ahead: TimeDelta },
     /// This instant, until somebody says otherwise.
     Still(DateTime<Utc>),
 }
@@ -20,7 +23,12 @@ enum Reading {
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self::of(Reading::Running { ahead: TimeDelta::zero() })
+        Self::following(machine_time)
+    }
+
+    /// A clock that shows what somebody else says.
+    pub fn following(source: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self::of(Reading::Running { of: Arc::new(source), ahead: TimeDelta::zero() })
     }
 
     /// A clock that stands at an instant.
@@ -34,8 +42,9 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
-        match *self.reading() {
-            Reading::Running { ahead } => machine_time() + ahead,
+        let reading = self.reading().clone();
+        match reading {
+            Reading::Running { of, ahead } => of() + ahead,
             Reading::Still(instant) => instant,
         }
     }
@@ -49,14 +58,20 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
         let mut reading = self.reading();
-        *reading = match *reading {
-            Reading::Running { ahead } => Reading::Running { ahead: ahead + by },
-            Reading::Still(instant) => Reading::Still(instant + by),
-        };
+        match &mut *reading {
+            Reading::Running { ahead, .. } => *ahead += by,
+            Reading::Still(instant) => *instant += by,
+        }
     }
 
     fn reading(&self) -> std::sync::MutexGuard<'_, Reading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
     }
 }
 
@@ -79,6 +94,19 @@ mod tests {
         assert_eq!(clock.now(), noon + TimeDelta::seconds(60));
         same.set(noon);
         assert_eq!(clock.now(), noon);
+    }
+
+    #[test]
+    fn a_clock_follows_another() {
+        let noon = DateTime::from_timestamp(1_800_000_000, 0).expect("an instant");
+        let leader = Clock::at(noon);
+        let follower = Clock::following({
+            let leader = leader.clone();
+            move || leader.now()
+        });
+        leader.advance(Duration::from_secs(5));
+        follower.advance(Duration::from_secs(60));
+        assert_eq!(follower.now(), noon + TimeDelta::seconds(65));
     }
 
     #[test]

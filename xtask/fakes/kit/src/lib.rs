@@ -10,9 +10,11 @@ mod quota;
 pub mod recurrence;
 mod serve;
 pub mod tokens;
+mod under_way;
 
 pub use calls::Calls;
 pub use clock::Clock;
 pub use faults::{Fault, Faults, Rule, When, through_faults};
 pub use quota::Quota;
 pub use serve::{Served, serve};
+pub use under_way::{Begun, UnderWay};

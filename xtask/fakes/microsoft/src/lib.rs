@@ -19,7 +19,7 @@ mod times;
 mod views;
 mod zones;
 
-use agentcal_fake_kit::{Calls, Clock, Faults, Served, serve};
+use agentcal_fake_kit::{Calls, Clock, Faults, Served, UnderWay, serve};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -75,6 +75,11 @@ impl FakeGraph {
     /// What goes wrong with notifications: `Drop` loses one, `LoseAnswer` has it sent twice.
     pub fn bells(&self) -> &Faults {
         &self.shared.bells
+    }
+
+    /// Notifications on their way.
+    pub fn ringing(&self) -> &UnderWay {
+        &self.shared.ringing
     }
 
     /// How often whom was asked for what, such as `GET /me/calendars/{id}/events`.
@@ -186,7 +191,7 @@ impl FakeGraph {
 
     /// Waits until every notification is delivered or given up.
     pub async fn settled(&self) {
-        self.shared.settled().await;
+        self.shared.ringing.settled().await;
     }
 
     /// What somebody does in Outlook: a request that counts for no limit, meets no fault and needs no token. Returns the

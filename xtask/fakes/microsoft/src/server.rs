@@ -1,10 +1,9 @@
 //! The fake as a server: HTTP in front, one store behind a lock, notifications that go out.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agentcal_fake_kit::{Calls, Fault, Faults, through_faults};
+use agentcal_fake_kit::{Calls, Fault, Faults, UnderWay, through_faults};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -13,7 +12,6 @@ use axum::http::header::{AUTHORIZATION, HOST, IF_MATCH};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 use crate::call::{Call, Prefer};
 use crate::dispatch::{dispatch, operation};
@@ -37,15 +35,9 @@ pub(crate) struct Shared {
     /// What befalls notifications.
     pub(crate) bells: Faults,
     pub(crate) calls: Calls,
+    /// Notifications that are not delivered yet.
+    pub(crate) ringing: UnderWay,
     client: reqwest::Client,
-    under_way: Arc<UnderWay>,
-}
-
-/// Notifications that are not delivered yet.
-#[derive(Default)]
-struct UnderWay {
-    count: AtomicUsize,
-    done: Notify,
 }
 
 impl Shared {
@@ -58,8 +50,8 @@ impl Shared {
             faults: Faults::default(),
             bells: Faults::default(),
             calls: Calls::default(),
+            ringing: UnderWay::default(),
             client: client.expect("a client without settings can be made"),
-            under_way: Arc::default(),
         }
     }
 
@@ -86,14 +78,12 @@ impl Shared {
                 Some(Fault::LoseAnswer) => 2,
                 _ => 1,
             };
-            self.under_way.count.fetch_add(1, Ordering::SeqCst);
-            let shared = self.clone();
+            let (shared, begun) = (self.clone(), self.ringing.begin());
             tokio::spawn(async move {
                 for _ in 0..times {
                     shared.deliver(&notification).await;
                 }
-                shared.under_way.count.fetch_sub(1, Ordering::SeqCst);
-                shared.under_way.done.notify_waiters();
+                drop(begun);
             });
         }
     }
@@ -105,18 +95,6 @@ impl Shared {
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-        }
-    }
-
-    /// Waits until every notification is delivered, or given up.
-    pub(crate) async fn settled(&self) {
-        loop {
-            let done = self.under_way.done.notified();
-            if self.under_way.count.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            // Whoever ends between the look and the wait wakes nobody.
-            let _ = tokio::time::timeout(Duration::from_millis(20), done).await;
         }
     }
 
