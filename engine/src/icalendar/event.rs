@@ -17,8 +17,10 @@ use crate::time::Timestamp;
 const OBJECTS_MAX: usize = 16;
 /// Most RRULEs of one event; RFC 5545 wants one at most.
 const RULES_MAX: usize = 8;
-/// Most seconds of any duration that is believed: a little over ten years.
-const DURATION_SECONDS_MAX: i64 = 3_660 * 86_400;
+/// Most days an event lasts: ten thousand years, which is from one end of iCalendar's calendar to the other.
+const DAYS_MAX: u64 = 3_660_000;
+/// The same in seconds.
+const DURATION_SECONDS_MAX: i64 = DAYS_MAX as i64 * 86_400;
 
 /// The iCalendar objects in a text.
 pub(super) fn parse(text: &str) -> Vec<ICalendar> {
@@ -73,6 +75,8 @@ pub(super) struct Event {
     pub(super) recurrence_id: Option<Moment>,
     pub(super) this_and_future: bool,
     pub(super) blocks: bool,
+    /// Whether it is known when it is; otherwise it is taken for the most it may be.
+    pub(super) is_certain: bool,
 }
 
 /// An event's RRULEs.
@@ -102,7 +106,9 @@ pub(super) fn read_event(
     let recurrence_id = reader.moment(&ICalendarProperty::RecurrenceId)?;
     let start = reader.moment(&ICalendarProperty::Dtstart)?;
     let start = start.or_else(|| recurrence_id.clone()).ok_or(NoEvent::Timeless)?;
-    let length = reader.length(&start);
+    let known_length = reader.length(&start);
+    // An end that cannot be read, or lies before the start, is taken for the most it may be: the day.
+    let length = known_length.unwrap_or(Length::Nominal { days: 1, seconds: 0 });
     Ok(Event {
         uid: component.uid().map(str::to_owned),
         length,
@@ -112,6 +118,7 @@ pub(super) fn read_event(
         recurrence_id: recurrence_id.map(|id| in_zone_of(id, &start)),
         this_and_future: reader.is_this_and_future(),
         blocks: reader.blocks(),
+        is_certain: known_length.is_some() && start.zone != Zone::Unknown,
         start,
     })
 }
@@ -154,20 +161,18 @@ impl Reader<'_> {
         Some(Moment { wall, zone, is_date: false, is_floating: value.tz_hour.is_none() && tzid.is_none() })
     }
 
-    /// DTEND, else DURATION, else a day for a DATE and nothing for a DATE-TIME. An end that cannot be read, or lies
-    /// before the start, is taken for the most it may be: the day.
-    fn length(&self, start: &Moment) -> Length {
-        let day = Length::Nominal { days: 1, seconds: 0 };
+    /// DTEND, else DURATION, else a day for a DATE and nothing for a DATE-TIME. `None` where that cannot be told.
+    fn length(&self, start: &Moment) -> Option<Length> {
         match self.moment(&ICalendarProperty::Dtend) {
-            Ok(Some(end)) => length_between(start, &end).unwrap_or(day),
-            Err(_) => day,
+            Ok(Some(end)) => length_between(start, &end),
+            Err(_) => None,
             Ok(None) => match self.component.property(&ICalendarProperty::Duration) {
                 Some(entry) => match entry.values.first() {
-                    Some(ICalendarValue::Duration(duration)) => nominal(duration, start.is_date),
-                    _ => day,
+                    Some(ICalendarValue::Duration(duration)) => Some(nominal(duration, start.is_date)),
+                    _ => None,
                 },
-                None if start.is_date => day,
-                None => Length::Exact { micros: 0 },
+                None if start.is_date => Some(Length::Nominal { days: 1, seconds: 0 }),
+                None => Some(Length::Exact { micros: 0 }),
             },
         }
     }
@@ -292,7 +297,7 @@ fn length_between(start: &Moment, end: &Moment) -> Option<Length> {
     if start.is_date {
         let days = (end.wall.date() - start.wall.date()).num_days() + i64::from(!end.is_date);
         // An end on the very day is how some programs write a single day.
-        return Some(Length::Nominal { days: u64::try_from(days).ok()?.clamp(1, 3_660), seconds: 0 });
+        return Some(Length::Nominal { days: u64::try_from(days).ok()?.clamp(1, DAYS_MAX), seconds: 0 });
     }
     if start.zone == Zone::Unknown || end.zone == Zone::Unknown {
         let seconds = (end.wall - start.wall).num_seconds();
@@ -305,7 +310,7 @@ fn length_between(start: &Moment, end: &Moment) -> Option<Length> {
 fn nominal(duration: &ICalendarDuration, of_date: bool) -> Length {
     let days = u64::from(duration.weeks) * 7 + u64::from(duration.days);
     let seconds = i64::from(duration.hours) * 3_600 + i64::from(duration.minutes) * 60 + i64::from(duration.seconds);
-    let days = days.clamp(u64::from(of_date), 3_660);
+    let days = days.clamp(u64::from(of_date), DAYS_MAX);
     Length::Nominal { days, seconds: seconds.min(DURATION_SECONDS_MAX) }
 }
 
@@ -317,7 +322,7 @@ pub(super) fn instants_of(start: &Moment, length: Length) -> (Timestamp, Timesta
         Length::Nominal { days, seconds } => {
             let day = start.wall.checked_add_days(Days::new(days)).unwrap_or(start.wall);
             // Days follow the wall clock, hours the instants (RFC 5545, 3.3.6).
-            (early, start.zone.instants(day).1.plus_micros(seconds * 1_000_000))
+            (early, start.zone.instants(day).1.plus_micros(seconds.saturating_mul(1_000_000)))
         }
     }
 }

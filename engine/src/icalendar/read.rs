@@ -89,7 +89,10 @@ fn read_object(object: &ICalendar, context: &ReadContext<'_>, sink: &mut Sink) -
     for component in &object.components {
         match component.component_type {
             ICalendarComponentType::VEvent => match read_event(component, &zones, context) {
-                Ok(event) => events.push(event),
+                Ok(event) => {
+                    sink.blocked_whole += usize::from(event.blocks && !event.is_certain);
+                    events.push(event);
+                }
                 Err(NoEvent::Timeless) => {}
                 Err(NoEvent::NotUnderstood) => return Err(ReadError::TimeNotUnderstood),
             },

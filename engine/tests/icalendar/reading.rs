@@ -211,7 +211,21 @@ fn what_cannot_be_understood_blocks() {
     check(&["DTSTART:20261012T080000Z\nDTEND:sometime"], &[day]);
     check(&["DTSTART:20261012T080000Z\nDTEND:20261011T080000Z"], &[day]);
     check(&["DTSTART:20261012T080000Z\nDURATION:a while"], &[day]);
-    assert_eq!(read(&resource(&[&timed("RRULE:FREQ=SECONDLY")])).blocked_whole, 1);
+    // However long it lasts, and had lasted, it blocks.
+    let ages = [("2026-10-12 08:00", "2200-01-01 00:00"), ("1970-01-01 00:00", "2026-10-12 08:00")];
+    check(&["DTSTART:20261012T080000Z\nDTEND:99991231T000000Z"], &ages[..1]);
+    check(&["DTSTART:00010101T000000Z\nDTEND:20261012T080000Z"], &ages[1..]);
+    let whole_days = read(&resource(&["DTSTART;VALUE=DATE:00010101\nDTEND;VALUE=DATE:99991231"]));
+    assert!(whole_days.instances[0].range.covers(&window()), "{whole_days:?}");
+    for (lines, guesses) in [
+        (timed("RRULE:FREQ=SECONDLY"), 1),
+        (timed(""), 0),
+        ("DTSTART;TZID=Nowhere:20261012T080000\nDURATION:PT1H".to_owned(), 1),
+        ("DTSTART:20261012T080000Z\nDTEND:sometime".to_owned(), 1),
+        ("DTSTART:20261012T080000Z\nDTEND:sometime\nTRANSP:TRANSPARENT".to_owned(), 0),
+    ] {
+        assert_eq!(read(&resource(&[&lines])).blocked_whole, guesses, "{lines}");
+    }
     let refused = |text: &str, expected: ReadError| {
         assert_eq!(read_in(text, Tz::UTC, window()), Err(expected), "{text:.80}");
     };
