@@ -56,10 +56,13 @@ pub const MAIL_ATTEMPTS: &str = "agentcal_mail_attempts_total";
 pub const JOBS_OVERDUE: &str = "agentcal_jobs_overdue_seconds";
 /// Requests to providers. Labels `provider`, `operation`, `status`.
 pub const PROVIDER_REQUESTS: &str = "agentcal_provider_requests_total";
+/// What answers of providers said that was put up with. Labels `provider`, `kind` (`unreadable`: events that could not be
+/// understood and block; `oversized`: answers longer than is read, asked for again in parts).
+pub const PROVIDER_ODDITIES: &str = "agentcal_provider_oddities_total";
 /// Access tokens asked for, by provider and outcome.
 pub const TOKEN_REFRESHES: &str = "agentcal_token_refreshes_total";
 /// Notifications from providers. Labels `provider`, `outcome` (`rang`, `began`, `renewal`, `ended`,
-/// `handshake`, `forged`).
+/// `handshake`, `forged`, `malformed`).
 pub const NOTIFICATIONS: &str = "agentcal_notifications_total";
 /// Answers of providers asked to watch a calendar. Labels `provider`, `outcome` (`watched`, `polled`, `failed`).
 pub const WATCHES: &str = "agentcal_watches_total";
@@ -99,6 +102,7 @@ const COUNTERS: &[(&str, &str)] = &[
     (WEBHOOKS_ENDED, "Endpoints that are not spoken to any more, by reason and by whether their organization is told"),
     (MAIL_ATTEMPTS, "Tries to send a mail, by outcome"),
     (PROVIDER_REQUESTS, "Requests to calendar providers, by provider, operation and status"),
+    (PROVIDER_ODDITIES, "Events that could not be understood, and answers too long to be read, by provider and kind"),
     (TOKEN_REFRESHES, "Access tokens asked for, by provider and outcome"),
     (NOTIFICATIONS, "Notifications from calendar providers, by provider and outcome"),
     (WATCHES, "Answers of calendar providers asked to watch a calendar, by provider and outcome"),

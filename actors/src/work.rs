@@ -11,8 +11,8 @@ use agentcal_engine::facts::{CalendarFacts, FactSource, Knowledge, UnknownReason
 use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Calendar, ConnectionStatus, ExternalState, ProviderKind};
 use agentcal_engine::ports::{
-    CalendarRecord, CalendarRef, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode, SyncRequest,
-    SyncState,
+    CalendarRecord, CalendarRef, Oddities, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
+    SyncRequest, SyncState,
 };
 use chrono_tz::Tz;
 use tokio::time::{Instant, timeout};
@@ -164,10 +164,23 @@ pub(crate) async fn fetch(context: Arc<Context>, access: Arc<Access>, request: S
     };
     let ask = move |provider: Arc<dyn Provider>, calendar| async move { provider.sync(&calendar, &request).await };
     let answer = access.ask(&context, operation, ask).await;
-    if let Err(error) = &answer {
-        tracing::warn!(calendar_id = %access.calendar_id, operation = operation.as_str(), %error, "a sync failed");
+    match &answer {
+        Ok(page) => count_oddities(access.kind, page.oddities),
+        Err(error) => {
+            tracing::warn!(calendar_id = %access.calendar_id, operation = operation.as_str(), %error, "a sync failed");
+        }
     }
     Msg::Page(Box::new(answer))
+}
+
+fn count_oddities(kind: ProviderKind, oddities: Oddities) {
+    let Oddities { unreadable, oversized } = oddities;
+    for (what, count) in
+        [("unreadable", unreadable), ("oversized", oversized)].into_iter().filter(|(_, count)| *count > 0)
+    {
+        let labels = [("provider", kind_name(kind)), ("kind", what)];
+        ::metrics::counter!(metrics::PROVIDER_ODDITIES, &labels).increment(u64::from(count));
+    }
 }
 
 /// What saving a page involves besides.

@@ -9,7 +9,7 @@ use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::{ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
-    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError,
+    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Oddities, Provider, ProviderError,
     ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
     WrittenEvent,
 };
@@ -260,7 +260,11 @@ impl ScriptedProvider {
             provider_event_id: name,
         };
         let changes = names.into_iter().map(change).collect();
-        Ok(SyncPage { changes, next: SyncNext::Done { cursor: SyncCursor(events.history.len().to_string()) } })
+        Ok(SyncPage {
+            changes,
+            next: SyncNext::Done { cursor: SyncCursor(events.history.len().to_string()) },
+            oddities: Oddities::default(),
+        })
     }
 }
 

@@ -42,9 +42,9 @@ pub use oauth_store::{
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{
-    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, OauthGrant, Provider, ProviderError,
-    RemoteCalendar, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched,
-    WriteOutcome, WrittenEvent,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, OauthGrant, Oddities, Provider,
+    ProviderError, RemoteCalendar, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle,
+    Watched, WriteOutcome, WrittenEvent,
 };
 pub use quotas::{CellsGiven, CellsWanted, Quotas};
 pub use relay::{

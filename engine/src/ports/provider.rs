@@ -166,6 +166,15 @@ pub enum SyncNext {
     },
 }
 
+/// What in an answer was not as it should be, and was put up with. To be counted; of what was there, nothing is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Resources that could not be understood, or only in part: they block wherever they may be.
+    pub unreadable: u32,
+    /// Answers longer than is read, which were asked for again in parts.
+    pub oversized: u32,
+}
+
 /// An answer to a [`SyncRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncPage {
@@ -173,6 +182,8 @@ pub struct SyncPage {
     pub changes: Vec<ResourceChange>,
     /// What follows.
     pub next: SyncNext,
+    /// What was put up with.
+    pub oddities: Oddities,
 }
 
 /// An event of ours as the provider last confirmed it.

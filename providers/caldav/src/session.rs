@@ -2,7 +2,7 @@
 
 use agentcal_engine::icalendar::TEXT_LEN_MAX;
 use agentcal_engine::ports::{CalendarRef, Credentials, ProviderError};
-use agentcal_provider_egress::{EgressClient, EgressRequest, EgressResponse};
+use agentcal_provider_egress::{EgressClient, EgressError, EgressRequest, EgressResponse};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, FixedOffset};
@@ -80,17 +80,20 @@ impl Session {
         self.dav("REPORT", &self.base, depth, body).await
     }
 
+    /// The same; `None` where the answer is longer than is read.
+    pub(crate) async fn report_bounded(
+        &self,
+        depth: Depth,
+        body: String,
+    ) -> Result<Option<EgressResponse>, ProviderError> {
+        match self.send_raw(dav_request("REPORT", &self.base, depth, body)).await {
+            Err(EgressError::BodyTooLarge { .. }) => Ok(None),
+            answer => answer.map(Some).map_err(from_egress),
+        }
+    }
+
     async fn dav(&self, method: &str, url: &Url, depth: Depth, body: String) -> Result<EgressResponse, ProviderError> {
-        let method = Method::from_bytes(method.as_bytes()).expect("WebDAV's methods are tokens");
-        let depth = match depth {
-            Depth::Resource => "0",
-            Depth::Members => "1",
-        };
-        let request = EgressRequest::new(method, url.clone(), ANSWER_LEN_MAX)
-            .header(DEPTH, HeaderValue::from_static(depth))
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8"))
-            .body(body);
-        self.send(request).await
+        self.send(dav_request(method, url, depth, body)).await
     }
 
     /// A GET of one resource, whatever it comes to.
@@ -137,12 +140,28 @@ impl Session {
     }
 
     async fn send(&self, request: EgressRequest) -> Result<EgressResponse, ProviderError> {
+        self.send_raw(request).await.map_err(from_egress)
+    }
+
+    async fn send_raw(&self, request: EgressRequest) -> Result<EgressResponse, EgressError> {
         let method = request.method.clone();
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        let response = self.client.send(request).await.map_err(from_egress)?;
+        let response = self.client.send(request).await?;
         tracing::debug!(%method, status = response.status.as_u16(), bytes = response.body.len(), "caldav request");
         Ok(response)
     }
+}
+
+fn dav_request(method: &str, url: &Url, depth: Depth, body: String) -> EgressRequest {
+    let method = Method::from_bytes(method.as_bytes()).expect("WebDAV's methods are tokens");
+    let depth = match depth {
+        Depth::Resource => "0",
+        Depth::Members => "1",
+    };
+    EgressRequest::new(method, url.clone(), ANSWER_LEN_MAX)
+        .header(DEPTH, HeaderValue::from_static(depth))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8"))
+        .body(body)
 }
 
 fn expect_multistatus(response: &EgressResponse) -> Result<Multistatus, ProviderError> {

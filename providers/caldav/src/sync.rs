@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::icalendar::{ReadContext, read_resource};
-use agentcal_engine::ports::{CalendarRef, ProviderError, ResourceChange, SyncMode, SyncNext, SyncPage, SyncRequest};
+use agentcal_engine::ports::{
+    CalendarRef, Oddities, ProviderError, ResourceChange, SyncMode, SyncNext, SyncPage, SyncRequest,
+};
 use agentcal_engine::time::TimeRange;
 use agentcal_provider_egress::EgressResponse;
 use http::StatusCode;
@@ -52,7 +54,7 @@ pub(crate) async fn sync(
         true => SyncNext::Done { cursor: rest.place.cursor() },
         false => SyncNext::Page(rest.token()),
     };
-    Ok(SyncPage { changes, next })
+    Ok(SyncPage { changes, next, oddities: read.oddities })
 }
 
 /// The position is taken before anything is listed, so that what changes meanwhile is delivered again, not lost.
@@ -202,6 +204,7 @@ enum Text {
 struct Read {
     changes: Vec<ResourceChange>,
     unread: Vec<String>,
+    oddities: Oddities,
 }
 
 impl Reader<'_> {
@@ -210,7 +213,7 @@ impl Reader<'_> {
         if hrefs.is_empty() {
             return Ok(read);
         }
-        let mut texts = self.fetch(&hrefs).await?;
+        let mut texts = self.fetch(&hrefs, &mut read.oddities).await?;
         let healthy = !texts.is_empty();
         for href in hrefs {
             let path = path_of(self.session, &href);
@@ -225,45 +228,66 @@ impl Reader<'_> {
                 }
                 read.unread.push(href);
             }
-            read.changes.push(ResourceChange { instances: self.instances(text), provider_event_id: path });
+            let (instances, is_guess) = self.instances(text);
+            read.oddities.unreadable += u32::from(is_guess);
+            read.changes.push(ResourceChange { instances, provider_event_id: path });
         }
         Ok(read)
     }
 
     /// Asks for all at once, expanded where the server can. One that fails at expanding, or leaves out what it has
     /// nothing to expand in, is asked for what it stores, and not bothered again.
-    async fn fetch(&self, hrefs: &[String]) -> Result<BTreeMap<String, Text>, ProviderError> {
+    async fn fetch(&self, hrefs: &[String], oddities: &mut Oddities) -> Result<BTreeMap<String, Text>, ProviderError> {
         let collection = self.session.base.as_str();
         if !self.provider.is_plain(collection) {
-            if let Some(texts) = self.fetch_expanded(hrefs).await? {
+            if let Some(texts) = self.fetch_expanded(hrefs, oddities).await? {
                 return Ok(texts);
             }
             self.provider.remember_plain(collection);
         }
-        let response = self.session.report_raw(Depth::Members, bodies::multiget(hrefs, None)).await;
-        match response {
-            Ok(response) if response.status == StatusCode::MULTI_STATUS => self.texts(&response),
-            // Asked for one by one instead: a single resource must not stop the others.
-            Ok(response) if response.status.is_server_error() && hrefs.len() > 1 => Ok(BTreeMap::new()),
-            Err(ProviderError::Refused(_)) => Ok(BTreeMap::new()),
-            Ok(response) => Err(from_status(&response)),
+        // Asked for one by one instead: a single resource must not stop the others.
+        let one_by_one = BTreeMap::new();
+        match self.session.report_bounded(Depth::Members, bodies::multiget(hrefs, None)).await {
+            Ok(Some(response)) if response.status == StatusCode::MULTI_STATUS => match self.texts(&response) {
+                Err(ProviderError::Refused(reason)) => {
+                    tracing::info!(reason, "events cannot be read together");
+                    Ok(one_by_one)
+                }
+                texts => texts,
+            },
+            Ok(Some(response)) if response.status.is_server_error() && hrefs.len() > 1 => Ok(one_by_one),
+            Ok(Some(response)) => Err(from_status(&response)),
+            Ok(None) => {
+                oddities.oversized += 1;
+                Ok(one_by_one)
+            }
+            Err(ProviderError::Refused(_)) => Ok(one_by_one),
             Err(error) => Err(error),
         }
     }
 
     /// Every resource, expanded; `None` where the server does not manage that.
-    async fn fetch_expanded(&self, hrefs: &[String]) -> Result<Option<BTreeMap<String, Text>>, ProviderError> {
-        let response = self.session.report_raw(Depth::Members, bodies::multiget(hrefs, Some(&self.window))).await;
+    async fn fetch_expanded(
+        &self,
+        hrefs: &[String],
+        oddities: &mut Oddities,
+    ) -> Result<Option<BTreeMap<String, Text>>, ProviderError> {
+        let response = self.session.report_bounded(Depth::Members, bodies::multiget(hrefs, Some(&self.window))).await;
         let reason = match response {
-            Ok(response) if response.status == StatusCode::MULTI_STATUS => {
-                let texts = self.texts(&response)?;
-                if hrefs.iter().all(|href| texts.contains_key(&path_of(self.session, href))) {
+            Ok(Some(response)) if response.status == StatusCode::MULTI_STATUS => match self.texts(&response) {
+                Ok(texts) if hrefs.iter().all(|href| texts.contains_key(&path_of(self.session, href))) => {
                     return Ok(Some(texts));
                 }
-                "it leaves out events".to_owned()
+                Ok(_) => "it leaves out events".to_owned(),
+                Err(ProviderError::Refused(reason)) => reason,
+                Err(error) => return Err(error),
+            },
+            Ok(Some(response)) if is_failure_to_expand(response.status) => response.status.to_string(),
+            Ok(Some(response)) => return Err(from_status(&response)),
+            Ok(None) => {
+                oddities.oversized += 1;
+                "what it answers is longer than is read".to_owned()
             }
-            Ok(response) if is_failure_to_expand(response.status) => response.status.to_string(),
-            Ok(response) => return Err(from_status(&response)),
             Err(ProviderError::Refused(reason)) => reason,
             Err(error) => return Err(error),
         };
@@ -297,8 +321,9 @@ impl Reader<'_> {
         }
     }
 
-    /// A resource that says nothing that can be understood blocks the window: unknown is never free.
-    fn instances(&self, text: Text) -> Vec<ExternalInstance> {
+    /// A resource's instances, and whether they are a guess. One that says nothing that can be understood blocks the window:
+    /// unknown is never free.
+    fn instances(&self, text: Text) -> (Vec<ExternalInstance>, bool) {
         let context = ReadContext {
             timezone: self.calendar.timezone,
             owner_addresses: &self.calendar.owner_addresses,
@@ -307,21 +332,21 @@ impl Reader<'_> {
         let blocked = || vec![ExternalInstance { range: self.window, booking_id: None, blocks: true }];
         let calendar_id = self.calendar.calendar_id;
         match text {
-            Text::Gone => Vec::new(),
+            Text::Gone => (Vec::new(), false),
             Text::Unreadable | Text::NotDelivered => {
                 tracing::warn!(%calendar_id, "an event cannot be had and blocks the window");
-                blocked()
+                (blocked(), true)
             }
             Text::Here(text) => match read_resource(&text, &context) {
                 Ok(resource) => {
                     if resource.blocked_whole > 0 {
-                        tracing::warn!(%calendar_id, "a series cannot be followed and blocks from its beginning");
+                        tracing::warn!(%calendar_id, "an event cannot all be understood and blocks wherever it may be");
                     }
-                    resource.instances
+                    (resource.instances, resource.blocked_whole > 0)
                 }
                 Err(error) => {
                     tracing::warn!(%calendar_id, %error, "an event cannot be read and blocks the window");
-                    blocked()
+                    (blocked(), true)
                 }
             },
         }

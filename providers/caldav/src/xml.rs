@@ -119,7 +119,8 @@ impl<'b> Text<'b> {
     fn parse(&self) -> Result<Document<'b>, ProviderError> {
         let options = ParsingOptions { nodes_limit: NODES_MAX, ..ParsingOptions::default() };
         Document::parse_with_options(self.0, options)
-            .map_err(|error| ProviderError::Refused(format!("the answer is not well-formed XML ({error})")))
+            // Where, and not what: what is wrong there may be somebody's title.
+            .map_err(|error| ProviderError::Refused(format!("the answer is not well-formed XML, at {}", error.pos())))
     }
 }
 

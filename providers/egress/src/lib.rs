@@ -5,12 +5,14 @@
 //! nothing is decompressed, and no proxy, cookie or referrer comes into play.
 
 mod address;
+mod at_most;
 mod client;
 mod dns;
 mod error;
 mod policy;
 
 pub use address::{AddressClass, classify};
+pub use at_most::AtMost;
 pub use client::{EgressClient, EgressOptions, EgressRequest, EgressResponse, REDIRECTS_MAX};
 pub use dns::{Dns, ServiceTarget};
 pub use error::EgressError;

@@ -1,6 +1,7 @@
 //! Whose token it is, and which calendars there are.
 
 use agentcal_engine::ports::{Discovery, ProviderError, RemoteCalendar};
+use agentcal_provider_egress::AtMost;
 use google_calendar3::api::CalendarListEntry;
 use http::Method;
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use crate::session::{Call, Session};
 
 /// Most pages that are read; a page has 250 calendars.
 const PAGES_MAX: usize = 8;
+/// Most entries of a page, whatever was asked for.
+const ENTRIES_MAX: usize = 250;
 /// No more is asked for.
 const FIELDS: &str = "items(id,summary,summaryOverride,timeZone,accessRole,primary,deleted),nextPageToken";
 
@@ -18,7 +21,7 @@ const FIELDS: &str = "items(id,summary,summaryOverride,timeZone,accessRole,prima
 #[serde(rename_all = "camelCase")]
 struct Page {
     #[serde(default)]
-    items: Vec<Value>,
+    items: AtMost<Value, ENTRIES_MAX>,
     next_page_token: Option<String>,
 }
 
@@ -27,7 +30,7 @@ pub(crate) async fn discover(session: &Session<'_>) -> Result<Discovery, Provide
     let mut page_token: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let page = list(session, page_token.as_deref()).await?;
-        entries.extend(page.items.into_iter().filter_map(read));
+        entries.extend(page.items.0.into_iter().filter_map(read));
         page_token = page.next_page_token.filter(|token| !token.is_empty());
         if page_token.is_none() {
             break;

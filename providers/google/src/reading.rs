@@ -1,4 +1,5 @@
-//! From an event as Google tells it to busy time. What cannot be understood blocks: unknown is never free.
+//! From an event as Google tells it to busy time. What cannot be understood blocks: unknown is never free. A field of a wrong
+//! type costs what it says: without its time an event blocks the window, without anything else its time.
 
 use agentcal_engine::civil::day_start;
 use agentcal_engine::facts::ExternalInstance;
@@ -7,12 +8,15 @@ use agentcal_engine::time::{TimeRange, Timestamp};
 use chrono::Days;
 use chrono_tz::Tz;
 use google_calendar3::api::{Event, EventDateTime};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::event_id::booking_of;
 
 /// What no event is called: stands for all that come without a name.
 const NAMELESS: &str = "nameless";
+/// Longest name of an event, which is Google's own bound.
+const NAME_LEN_MAX: usize = 1_024;
 /// Room given to an event of ours that somebody shortened to nothing, so that it still shows where it is.
 const SHOWN_MICROS: i64 = 1_000_000;
 
@@ -36,31 +40,27 @@ pub(crate) struct Read {
     pub(crate) is_cancelled: bool,
     /// It is a series, which a list of single events should not have.
     pub(crate) is_series: bool,
-    /// It could not be understood, and blocks the window.
+    /// It could not be understood, or only in part, and blocks wherever it may be.
     pub(crate) is_unreadable: bool,
 }
 
 impl Reader {
     /// Reads an item; one that is typed badly does not fail its page.
-    pub(crate) fn read(&self, item: Value) -> Read {
-        let id = item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
-        let cancelled = item.get("status").and_then(Value::as_str) == Some("cancelled");
-        let event = serde_json::from_value::<Event>(item).ok();
-        let (series, is_series) = match &event {
-            Some(event) => (event.recurring_event_id.clone(), event.recurrence.is_some()),
-            None => (None, false),
+    pub(crate) fn read(&self, item: &Value) -> Read {
+        let id = item.get("id").and_then(Value::as_str).filter(|id| is_name(id)).map(str::to_owned);
+        let is_cancelled = text(item, "status") == Some("cancelled");
+        let (event, is_whole) = match Event::deserialize(item) {
+            Ok(event) => (event, true),
+            Err(_) => (what_is_left(item), false),
         };
-        let instances = match &event {
-            _ if cancelled => Some(Vec::new()),
-            Some(event) => self.instances(event),
-            None => None,
-        };
-        let is_unreadable = id.is_none() || instances.is_none();
+        let is_series = event.recurrence.is_some();
+        let instances = if is_cancelled { Some(Vec::new()) } else { self.instances(&event) };
+        let is_unreadable = id.is_none() || instances.is_none() || (!is_cancelled && (is_series || !is_whole));
         let blocked = || vec![ExternalInstance { range: self.window, booking_id: None, blocks: true }];
-        let instances = if is_unreadable { blocked() } else { instances.unwrap_or_default() };
+        let instances = if id.is_some() { instances.unwrap_or_else(blocked) } else { blocked() };
         let provider_event_id = id.unwrap_or_else(|| NAMELESS.to_owned());
         let change = ResourceChange { provider_event_id, instances };
-        Read { change, series, is_cancelled: cancelled, is_series, is_unreadable }
+        Read { change, series: event.recurring_event_id, is_cancelled, is_series, is_unreadable }
     }
 
     /// What of an event concerns us; `None` where it has no time that can be read.
@@ -70,6 +70,8 @@ impl Reader {
         let booking_id = booking_of(name);
         let blocks = blocks(event);
         let (start, end) = self.span(event)?;
+        // A series has no business here. Its instances are not known; they begin with the first.
+        let end = if event.recurrence.is_some() { end.max(self.window.end) } else { end };
         let end = if booking_id.is_some() { end.max(start.plus_micros(SHOWN_MICROS)) } else { end };
         let range = TimeRange::new(start, end).filter(|range| range.overlaps(&self.window));
         let concerns = blocks || booking_id.is_some();
@@ -102,6 +104,28 @@ impl Reader {
             (None, None) => return None,
         };
         Some(instant.clamped())
+    }
+}
+
+/// A name that can be kept.
+fn is_name(id: &str) -> bool {
+    (1..=NAME_LEN_MAX).contains(&id.len()) && !id.contains(char::is_control)
+}
+
+fn text<'a>(item: &'a Value, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(Value::as_str)
+}
+
+/// What can be told of an event that is typed badly: whose it is and when. It blocks, since nothing says that it does not.
+fn what_is_left(item: &Value) -> Event {
+    let point = |name: &str| item.get(name).and_then(|point| EventDateTime::deserialize(point).ok());
+    Event {
+        id: text(item, "id").map(str::to_owned),
+        recurring_event_id: text(item, "recurringEventId").map(str::to_owned),
+        recurrence: item.get("recurrence").filter(|lines| !lines.is_null()).map(|_| Vec::new()),
+        start: point("start"),
+        end: point("end"),
+        ..Event::default()
     }
 }
 
@@ -182,7 +206,7 @@ mod tests {
             (json!({"attendees": []}), nine()),
         ];
         for (change, expected) in cases {
-            let read = reader().read(event(change.clone()));
+            let read = reader().read(&event(change.clone()));
             assert_eq!(read.change.instances, expected, "{change}");
             assert!(!read.is_unreadable, "{change}");
         }
@@ -209,7 +233,7 @@ mod tests {
                 expected = busy(540, 600);
                 expected[0].range.start = start;
             }
-            assert_eq!(reader().read(event(change.clone())).change.instances, expected, "{change}");
+            assert_eq!(reader().read(&event(change.clone())).change.instances, expected, "{change}");
         }
     }
 
@@ -223,24 +247,49 @@ mod tests {
             json!({"start": {"dateTime": 7}}),
             json!({"start": {}}),
             json!({"end": {"dateTime": "2026-11-23T08:00:00Z"}}),
-            json!({"attendees": "nobody"}),
+            json!({"start": {"dateTime": "2026-11-23T10:00:00+01:00", "timeZone": 7}}),
+            json!({"start": {"dateTime": "+262142-12-31T23:59:59-12:00"}}),
+            json!({"end": {"date": "2026-11-31"}}),
             json!({"id": 7}),
             json!({"id": ""}),
+            json!({"id": "a\u{0}b"}),
+            json!({"id": "a".repeat(1_025)}),
         ];
         for change in cases {
-            let read = reader().read(event(change.clone()));
+            let read = reader().read(&event(change.clone()));
             assert_eq!(read.change.instances, blocked, "{change}");
             assert!(read.is_unreadable, "{change}");
         }
-        assert_eq!(reader().read(json!({})).change.provider_event_id, NAMELESS);
-        let gone = reader().read(json!({"id": "abcde", "status": "cancelled", "start": 7}));
+        assert_eq!(reader().read(&json!({})).change.provider_event_id, NAMELESS);
+        let gone = reader().read(&json!({"id": "abcde", "status": "cancelled", "start": 7}));
         assert_eq!(gone.change.instances, vec![], "what is gone need not be understood");
+    }
+
+    #[test]
+    fn what_is_understood_in_part_blocks_its_time() {
+        let nine = busy(540, 600);
+        for change in [
+            json!({"attendees": "nobody"}),
+            json!({"attendees": [{"self": "yes", "responseStatus": "declined"}]}),
+            json!({"transparency": 7}),
+            json!({"eventType": ["birthday"]}),
+            json!({"status": 7}),
+            json!({"recurringEventId": 7}),
+        ] {
+            let read = reader().read(&event(change.clone()));
+            assert_eq!((read.change.instances, read.is_unreadable), (nine.clone(), true), "{change}");
+        }
+        for recurrence in [json!(["RRULE:FREQ=DAILY"]), json!([]), json!("RRULE:FREQ=DAILY")] {
+            let read = reader().read(&event(json!({"recurrence": recurrence})));
+            assert_eq!((read.change.instances, read.is_unreadable), (busy(540, 10_080), true), "{recurrence}");
+            assert!(read.is_series, "{recurrence}");
+        }
     }
 
     #[test]
     fn absurd_times_are_brought_within_bounds() {
         let ages = json!({"start": {"dateTime": "0001-01-01T00:00:00Z"}, "end": {"dateTime": "9999-12-31T23:59:59Z"}});
-        let read = reader().read(event(ages));
+        let read = reader().read(&event(ages));
         let all = TimeRange::new(Timestamp::EARLIEST, Timestamp::LATEST).expect("a range");
         assert_eq!(read.change.instances, vec![ExternalInstance { range: all, booking_id: None, blocks: true }]);
     }
@@ -258,10 +307,10 @@ mod tests {
             (json!({"id": "abcde", "recurringEventId": "abcde"}), busy(540, 600)),
         ];
         for (change, expected) in cases {
-            assert_eq!(reader().read(event(change.clone())).change.instances, expected, "{change}");
+            assert_eq!(reader().read(&event(change.clone())).change.instances, expected, "{change}");
         }
         let nothing = json!({"id": ours, "end": {"dateTime": "2026-11-23T09:00:00Z"}});
-        let read = reader().read(event(nothing));
+        let read = reader().read(&event(nothing));
         assert_eq!(read.change.instances[0].range.len_micros(), SHOWN_MICROS);
     }
 }

@@ -41,17 +41,17 @@ pub(crate) async fn spot_check(
         Err(EgressError::BodyTooLarge { .. }) => return Ok(None),
         Err(error) => return Err(from_egress(error)),
     };
-    Ok(whole(json(&response)?).and_then(|items| read(items, Reader { timezone: calendar.timezone, window: range })))
+    Ok(whole(json(&response)?).and_then(|items| read(&items, Reader { timezone: calendar.timezone, window: range })))
 }
 
 /// The events of an answer that is all there is. Only the last page has a sync token.
 fn whole(page: Page) -> Option<Vec<serde_json::Value>> {
-    (page.next_page_token.is_none() && page.next_sync_token.is_some()).then_some(page.items)
+    (page.next_page_token.is_none() && page.next_sync_token.is_some()).then_some(page.items.0)
 }
 
 /// `None` where one of them cannot be understood.
-fn read(items: Vec<serde_json::Value>, reader: Reader) -> Option<Vec<ExternalInstance>> {
-    let read: Vec<Read> = items.into_iter().map(|item| reader.read(item)).collect();
+fn read(items: &[serde_json::Value], reader: Reader) -> Option<Vec<ExternalInstance>> {
+    let read: Vec<Read> = items.iter().map(|item| reader.read(item)).collect();
     let is_understood = read.iter().all(|read| !read.is_unreadable && !read.is_series);
     is_understood.then(|| read.into_iter().flat_map(|read| read.change.instances).collect())
 }

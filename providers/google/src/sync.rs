@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agentcal_engine::ports::{
-    CalendarRef, ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
+    CalendarRef, Oddities, ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
 };
 use agentcal_engine::time::Timestamp;
-use agentcal_provider_egress::EgressError;
+use agentcal_provider_egress::{AtMost, EgressError};
 use chrono::SecondsFormat;
 use http::Method;
 use serde::Deserialize;
@@ -22,6 +22,8 @@ use crate::session::{ANSWER_LEN_MAX, Call, Session};
 
 /// Events of a page, and of how many it is tried with when so many are longer than is read.
 const PAGE_LENS: [&str; 3] = ["250", "25", "1"];
+/// Most events of a page, whatever was asked for; Google sends no more to anybody.
+const PAGE_LEN_MAX: usize = 2_500;
 /// All that is asked of an event: what it is called, when it is, and what says whether it blocks. Who is invited is not:
 /// with `maxAttendees=1` Google names the calendar's owner alone.
 pub(crate) const FIELDS: &str = "items(id,status,start,end,transparency,eventType,recurringEventId,recurrence,\
@@ -36,7 +38,7 @@ const CURSOR_PREFIX: &str = "single1:";
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Page {
     #[serde(default)]
-    pub(crate) items: Vec<Value>,
+    pub(crate) items: AtMost<Value, PAGE_LEN_MAX>,
     pub(crate) next_page_token: Option<String>,
     pub(crate) next_sync_token: Option<String>,
 }
@@ -46,12 +48,12 @@ pub(crate) async fn sync(
     calendar: &CalendarRef,
     request: &SyncRequest,
 ) -> Result<SyncPage, ProviderError> {
-    let page = fetch(session, calendar, request).await?;
+    let (page, oversized) = fetch(session, calendar, request).await?;
     let reader = Reader { timezone: calendar.timezone, window: request.window };
-    let read: Vec<Read> = page.items.into_iter().map(|item| reader.read(item)).collect();
-    let unreadable = read.iter().filter(|read| read.is_unreadable).count();
+    let read: Vec<Read> = page.items.0.iter().map(|item| reader.read(item)).collect();
+    let unreadable = read.iter().map(|read| u32::from(read.is_unreadable)).sum();
     if unreadable > 0 {
-        tracing::warn!(calendar_id = %calendar.calendar_id, unreadable, "events cannot be read and block the window");
+        tracing::warn!(calendar_id = %calendar.calendar_id, unreadable, "events cannot be read and block");
     }
     let changes = match request.mode {
         SyncMode::Full => read.into_iter().map(|read| read.change).collect(),
@@ -61,12 +63,15 @@ pub(crate) async fn sync(
         }
         SyncMode::Incremental { .. } => changes(read),
     };
-    let next = match (page.next_page_token, page.next_sync_token) {
+    let next = match (
+        page.next_page_token.filter(|token| is_token(token)),
+        page.next_sync_token.filter(|token| is_token(token)),
+    ) {
         (Some(token), _) => SyncNext::Page(token),
         (None, Some(token)) => SyncNext::Done { cursor: SyncCursor(format!("{CURSOR_PREFIX}{token}")) },
         (None, None) => return Err(ProviderError::Refused("the last page of a list has no sync token".to_owned())),
     };
-    Ok(SyncPage { changes, next })
+    Ok(SyncPage { changes, next, oddities: Oddities { unreadable, oversized } })
 }
 
 /// Whether more of a series is gone than the answer can tell, or a series came where instances were asked for.
@@ -88,15 +93,19 @@ fn changes(read: Vec<Read>) -> Vec<ResourceChange> {
     gone.collect::<Vec<_>>().into_iter().chain(read.into_iter().map(|read| read.change)).collect()
 }
 
-/// A page, of fewer events where many are longer than is read.
-async fn fetch(session: &Session<'_>, calendar: &CalendarRef, request: &SyncRequest) -> Result<Page, ProviderError> {
+/// A page, of fewer events where many are longer than is read, and how often they were.
+async fn fetch(
+    session: &Session<'_>,
+    calendar: &CalendarRef,
+    request: &SyncRequest,
+) -> Result<(Page, u32), ProviderError> {
     let token = match &request.mode {
         SyncMode::Full => None,
         SyncMode::Incremental { cursor } => Some(token_of(cursor)?),
     };
     let (from, to) = (at(request.window.start), at(request.window.end));
     let path = ["calendars", &calendar.provider_calendar_id, "events"];
-    for len in PAGE_LENS {
+    for (oversized, len) in (0..).zip(PAGE_LENS) {
         let mut query = vec![("singleEvents", "true"), ("maxAttendees", "1"), ("maxResults", len), ("fields", FIELDS)];
         match token {
             Some(token) => query.push(("syncToken", token)),
@@ -105,7 +114,7 @@ async fn fetch(session: &Session<'_>, calendar: &CalendarRef, request: &SyncRequ
         query.extend(request.page.as_deref().map(|page| ("pageToken", page)));
         let answer = session.send_raw(Call::new(Method::GET, &path, &query)).await?;
         match answer {
-            Ok(response) if response.status.is_success() => return json(&response),
+            Ok(response) if response.status.is_success() => return json(&response).map(|page| (page, oversized)),
             Ok(response) => return Err(Refusal::of(&response).into_error()),
             Err(EgressError::BodyTooLarge { .. }) => {
                 tracing::warn!(calendar_id = %calendar.calendar_id, len, "a page is longer than {ANSWER_LEN_MAX} bytes");
@@ -114,6 +123,11 @@ async fn fetch(session: &Session<'_>, calendar: &CalendarRef, request: &SyncRequ
         }
     }
     Err(ProviderError::Refused(format!("a single event is longer than {ANSWER_LEN_MAX} bytes")))
+}
+
+/// A token that can be kept and sent.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
 }
 
 fn token_of(cursor: &SyncCursor) -> Result<&str, ProviderError> {

@@ -2,8 +2,10 @@
 
 use agentcal_engine::icalendar::timezone_named;
 use agentcal_engine::ports::{Discovery, ProviderError, RemoteCalendar};
+use agentcal_provider_egress::AtMost;
 use chrono_tz::Tz;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::batch::get_all;
@@ -29,12 +31,12 @@ struct Me {
 #[serde(rename_all = "camelCase")]
 struct MailboxSettings {
     #[serde(default)]
-    time_zone: Option<String>,
+    time_zone: Value,
 }
 
 #[derive(Deserialize)]
 struct CalendarPage {
-    value: Vec<GraphCalendar>,
+    value: AtMost<Value, CALENDARS_MAX>,
     #[serde(default, rename = "@odata.nextLink")]
     next_link: Option<String>,
 }
@@ -77,22 +79,27 @@ fn timezone_of(settings: &Answer) -> Result<Option<Tz>, ProviderError> {
         return Ok(None);
     }
     let settings: MailboxSettings = expect(settings)?.read()?;
-    Ok(settings.time_zone.as_deref().and_then(timezone_named))
+    Ok(settings.time_zone.as_str().and_then(timezone_named))
 }
 
 async fn list(session: &Session, first: CalendarPage) -> Result<Vec<GraphCalendar>, ProviderError> {
-    let mut page = first;
-    let mut calendars = page.value;
+    let (mut page, mut calendars) = (first, Vec::new());
     for _ in 0..PAGES_MAX {
-        let Some(link) = page.next_link else { return Ok(calendars) };
-        let answer = session.get(session.urls.followed(&link)?).await?;
-        page = expect(&answer)?.read()?;
-        calendars.append(&mut page.value);
+        calendars.extend(page.value.0.iter().filter_map(read));
         if calendars.len() > CALENDARS_MAX {
             break;
         }
+        let Some(link) = page.next_link else { return Ok(calendars) };
+        let answer = session.get(session.urls.followed(&link)?).await?;
+        page = expect(&answer)?.read()?;
     }
     Err(ProviderError::Refused(format!("the mailbox holds more than {CALENDARS_MAX} calendars")))
+}
+
+/// One entry that makes no sense does not hide the others.
+fn read(entry: &Value) -> Option<GraphCalendar> {
+    let calendar = GraphCalendar::deserialize(entry);
+    calendar.inspect_err(|_| tracing::warn!("an entry in a list of calendars cannot be read")).ok()
 }
 
 fn expect(answer: &Answer) -> Result<&Answer, ProviderError> {

@@ -1,5 +1,7 @@
 //! What is read of an event.
 
+mod parse;
+
 use agentcal_engine::civil;
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::icalendar::timezone_named;
@@ -11,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mark;
+use crate::urls::ID_LEN_MAX;
+
+pub(crate) use parse::Listed;
 
 /// The widest offsets in use on Earth; a time in a zone nobody knows lies between them.
 const OFFSET_EAST_MAX_US: i64 = 14 * HOUR_US;
@@ -18,15 +23,11 @@ const OFFSET_WEST_MAX_US: i64 = 12 * HOUR_US;
 
 /// An event as Graph sends it, as far as it is read; whatever else it says is passed over unread. Every field may be of
 /// another type than it should: one such event does not spoil its page.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct GraphEvent {
     id: Value,
-    #[serde(rename = "@odata.etag")]
     etag: Value,
-    #[serde(rename = "@removed")]
     removed: Value,
-    #[serde(rename = "type")]
     event_type: Value,
     series_master_id: Value,
     start: Value,
@@ -36,6 +37,15 @@ pub(crate) struct GraphEvent {
     show_as: Value,
     response_status: Value,
     transaction_id: Value,
+}
+
+/// Where an event is, inside the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Its instance; none where it takes no time there.
+    pub(crate) instance: Option<ExternalInstance>,
+    /// Not all of it could be understood: it blocks wherever it may be.
+    pub(crate) is_guess: bool,
 }
 
 /// What an occurrence takes from its series, because Graph may send only when it is.
@@ -54,16 +64,16 @@ impl Traits {
 
 impl GraphEvent {
     pub(crate) fn id(&self) -> Option<&str> {
-        self.id.as_str().filter(|id| !id.is_empty())
+        self.id.as_str().filter(|id| (1..=ID_LEN_MAX).contains(&id.len()) && !id.contains(char::is_control))
     }
 
     pub(crate) fn etag(&self) -> Option<&str> {
         self.etag.as_str()
     }
 
-    /// Whether it is there no more, or never was in the window.
+    /// Whether it is there no more, or never was in the window. What says so in another way than Graph does is not believed.
     pub(crate) fn is_removed(&self) -> bool {
-        !self.removed.is_null() || self.is_cancelled()
+        self.removed.is_object() || self.is_cancelled()
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -108,28 +118,62 @@ impl GraphEvent {
         timed && stands && self.traits().is_some_and(|traits| traits.blocks)
     }
 
-    /// Its instance inside the window; none where it takes no time there. What cannot be understood takes all of it.
-    pub(crate) fn instance(&self, traits: Traits, timezone: Tz, window: TimeRange) -> Option<ExternalInstance> {
+    /// Where it is. What cannot be understood takes all of the window.
+    pub(crate) fn placed(&self, traits: Traits, timezone: Tz, window: TimeRange) -> Placed {
         let instance = |range| ExternalInstance { range, booking_id: traits.booking_id, blocks: traits.blocks };
         match self.span(timezone) {
             Some((start, end)) if start <= end => {
-                TimeRange::new(start, end).filter(|range| range.overlaps(&window)).map(instance)
+                let range = TimeRange::new(start, end).filter(|range| range.overlaps(&window));
+                Placed { instance: range.map(instance), is_guess: !self.is_plain() }
             }
-            Some(_) | None => Some(ExternalInstance { range: window, booking_id: None, blocks: true }),
+            Some(_) | None => {
+                let blocked = ExternalInstance { range: window, booking_id: None, blocks: true };
+                Placed { instance: Some(blocked), is_guess: true }
+            }
         }
     }
 
-    /// Whether it says when it is.
-    pub(crate) fn has_times(&self, timezone: Tz) -> bool {
-        self.span(timezone).is_some_and(|(start, end)| start <= end)
+    /// Whether everything that decides where it is, and whether it blocks, is of the type Graph documents, and its zones are
+    /// known.
+    fn is_plain(&self) -> bool {
+        let texts = [&self.event_type, &self.series_master_id, &self.show_as, &self.transaction_id];
+        let flags = [&self.is_all_day, &self.is_cancelled];
+        let has_zone = |point: &Value| zone_of(point).is_some();
+        self.id().is_some()
+            && self.removed.is_null()
+            && texts.into_iter().all(|text| text.is_null() || text.is_string())
+            && flags.into_iter().all(|flag| flag.is_null() || flag.is_boolean())
+            && (self.response_status.is_null() || self.response_status.is_object())
+            && (self.is_all_day == Value::Bool(true) || (has_zone(&self.start) && has_zone(&self.end)))
     }
 
     fn span(&self, timezone: Tz) -> Option<(Timestamp, Timestamp)> {
-        if self.is_all_day == Value::Bool(true) {
+        let days = || {
             let (first, end) = (wall(&self.start)?.date(), wall(&self.end)?.date());
-            return Some((civil::day_start(first, timezone), civil::day_start(end, timezone)));
+            Some((civil::day_start(first, timezone).clamped(), civil::day_start(end, timezone).clamped()))
+        };
+        let times = || Some((instants(&self.start)?.0, instants(&self.end)?.1));
+        match &self.is_all_day {
+            Value::Bool(true) => days(),
+            Value::Bool(false) | Value::Null => times(),
+            // Either may be meant.
+            _ => {
+                let ((first, until), (start, end)) = (days()?, times()?);
+                Some((first.min(start), until.max(end)))
+            }
         }
-        Some((instants(&self.start)?.0, instants(&self.end)?.1))
+    }
+}
+
+/// The zone of a `dateTimeTimeZone`; `None` for one nobody knows.
+fn zone_of(value: &Value) -> Option<Tz> {
+    match value.get("timeZone") {
+        None | Some(Value::Null) => Some(Tz::UTC),
+        Some(Value::String(name)) if name.eq_ignore_ascii_case("UTC") || name == "tzone://Microsoft/Utc" => {
+            Some(Tz::UTC)
+        }
+        Some(Value::String(name)) => timezone_named(name),
+        Some(_) => None,
     }
 }
 
@@ -137,12 +181,7 @@ impl GraphEvent {
 fn instants(value: &Value) -> Option<(Timestamp, Timestamp)> {
     let wall = wall(value)?;
     let as_utc = Timestamp::from(wall.and_utc()).clamped();
-    let zone = match value.get("timeZone").and_then(Value::as_str) {
-        None => Some(Tz::UTC),
-        Some(name) if name.eq_ignore_ascii_case("UTC") || name == "tzone://Microsoft/Utc" => Some(Tz::UTC),
-        Some(name) => timezone_named(name),
-    };
-    let Some(zone) = zone else {
+    let Some(zone) = zone_of(value) else {
         return Some((as_utc.plus_micros(-OFFSET_EAST_MAX_US), as_utc.plus_micros(OFFSET_WEST_MAX_US)));
     };
     // A time that occurs twice may be either; one that the zone skips is read as it stood before the gap.
@@ -153,8 +192,8 @@ fn instants(value: &Value) -> Option<(Timestamp, Timestamp)> {
             Some((Timestamp::from(first.to_utc()).clamped(), Timestamp::from(last.to_utc()).clamped()))
         }
         None => {
-            let hour = chrono::TimeDelta::hours(1);
-            let shifted = zone.from_local_datetime(&(wall + hour)).earliest()?;
+            let shifted = wall.checked_add_signed(chrono::TimeDelta::hours(1))?;
+            let shifted = zone.from_local_datetime(&shifted).earliest()?;
             let instant = Timestamp::from(shifted.to_utc()).clamped();
             Some((instant.plus_micros(-HOUR_US), instant))
         }
@@ -195,7 +234,8 @@ mod tests {
 
     fn range_of(event: &GraphEvent) -> Option<String> {
         let traits = event.traits().unwrap_or(Traits::UNKNOWN);
-        event.instance(traits, Tz::Europe__Berlin, window()).map(|instance| format!("{:?}", instance.range))
+        let placed = event.placed(traits, Tz::Europe__Berlin, window());
+        placed.instance.map(|instance| format!("{:?}", instance.range))
     }
 
     #[test]
@@ -253,6 +293,48 @@ mod tests {
         check(json!({ "start": { "dateTime": 7 } }), whole);
         check(json!({ "end": null }), whole);
         check(from(time("2026-11-22T09:00:00", "UTC"), time("99999-11-22T08:00:00", "UTC")), whole);
+        let ages = from(time("0001-01-01T00:00:00", "UTC"), time("9999-12-31T00:00:00", "UTC"));
+        let clamped = Some("1970-01-01T00:00:00Z..2200-01-01T00:00:00Z");
+        check(ages.clone(), clamped);
+        let mut days = ages;
+        days["isAllDay"] = json!(true);
+        check(days, clamped);
+        // Beyond the calendar of chrono, in a zone behind UTC.
+        let last = "+262142-12-31T23:59:59";
+        check(from(time("2026-11-22T09:00:00", "UTC"), time(last, "Pacific Standard Time")), whole);
+    }
+
+    #[test]
+    fn what_is_understood_in_part_blocks_wherever_it_may_be() {
+        let check = |changes: Value, expected: Option<&str>, is_guess: bool| {
+            let event = event(changes.clone());
+            let traits = event.traits().unwrap_or(Traits::UNKNOWN);
+            let placed = event.placed(traits, Tz::Europe__Berlin, window());
+            assert_eq!(placed.is_guess, is_guess, "{changes}");
+            let blocks = placed.instance.filter(|instance| instance.blocks).map(|instance| instance.range);
+            assert_eq!(blocks.map(|range| format!("{range:?}")).as_deref(), expected, "{changes}");
+            assert!(!event.is_removed(), "{changes}");
+        };
+        let nine = Some("2026-11-22T09:00:00Z..2026-11-22T10:00:00Z");
+        let whole = Some("2026-11-01T00:00:00Z..2026-12-01T00:00:00Z");
+        check(json!({}), nine, false);
+        check(json!({ "isAllDay": null, "responseStatus": null, "showAs": "somethingNew" }), nine, false);
+        check(json!({ "showAs": 7 }), nine, true);
+        check(json!({ "isCancelled": "true" }), nine, true);
+        check(json!({ "responseStatus": "declined" }), nine, true);
+        check(json!({ "@removed": true }), nine, true);
+        check(json!({ "id": 7 }), nine, true);
+        check(json!({ "id": "a\u{0}b" }), nine, true);
+        // The day in Berlin and the hour in UTC.
+        let day = json!({ "dateTime": "2026-11-22T00:00:00", "timeZone": "UTC" });
+        let next = json!({ "dateTime": "2026-11-23T00:00:00", "timeZone": "UTC" });
+        let either = Some("2026-11-21T23:00:00Z..2026-11-23T00:00:00Z");
+        check(json!({ "isAllDay": "true", "start": day, "end": next }), either, true);
+        let nowhere = json!({ "dateTime": "2026-11-22T10:00:00", "timeZone": "Nowhere" });
+        check(json!({ "end": nowhere }), Some("2026-11-22T09:00:00Z..2026-11-22T22:00:00Z"), true);
+        let no_name = json!({ "dateTime": "2026-11-22T10:00:00", "timeZone": 7 });
+        check(json!({ "end": no_name }), Some("2026-11-22T09:00:00Z..2026-11-22T22:00:00Z"), true);
+        check(json!({ "start": "nine" }), whole, true);
     }
 
     #[test]

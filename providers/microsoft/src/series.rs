@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use agentcal_engine::calendar::INSTANCES_PER_RESOURCE_MAX;
 use agentcal_engine::ports::{CalendarRef, ProviderError};
 use agentcal_engine::time::TimeRange;
+use agentcal_provider_egress::AtMost;
 use http::StatusCode;
 use serde::Deserialize;
 use url::Url;
@@ -12,12 +13,15 @@ use url::Url;
 use crate::answer::Answer;
 use crate::batch::get_all;
 use crate::error::of_reading;
-use crate::event::{GraphEvent, Traits};
+use crate::event::{GraphEvent, Listed, Traits};
 use crate::session::Session;
+
+/// Most instances of a page, whatever was asked for.
+const PAGE_LEN_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 struct EventPage {
-    value: Vec<GraphEvent>,
+    value: AtMost<Listed, PAGE_LEN_MAX>,
     #[serde(default, rename = "@odata.nextLink")]
     next_link: Option<String>,
 }
@@ -72,9 +76,9 @@ async fn all_pages(session: &Session, first: Answer) -> Result<Vec<GraphEvent>, 
         if !answer.status.is_success() {
             return Err(of_reading(&answer));
         }
-        let mut page: EventPage = answer.read()?;
-        let empty = page.value.is_empty();
-        found.append(&mut page.value);
+        let page: EventPage = answer.read()?;
+        let empty = page.value.0.is_empty();
+        found.extend(page.value.0.into_iter().map(|Listed(event)| event));
         if found.len() > INSTANCES_PER_RESOURCE_MAX {
             return Err(ProviderError::CursorGone);
         }

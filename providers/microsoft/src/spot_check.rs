@@ -6,19 +6,23 @@
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ports::{CalendarRef, ProviderError};
 use agentcal_engine::time::{DAY_US, TimeRange};
+use agentcal_provider_egress::AtMost;
 use serde::Deserialize;
 
 use crate::error::of_reading;
-use crate::event::{GraphEvent, Traits};
+use crate::event::{GraphEvent, Listed, Traits};
 use crate::session::Session;
 
 /// Whole days begin when they begin in the calendar's zone, and Graph may know another one for it than we do: what is asked
 /// for reaches so much further on both sides.
 const MARGIN_US: i64 = DAY_US;
 
+/// Most events of an answer, whatever was asked for.
+const EVENTS_MAX: usize = 1_000;
+
 #[derive(Deserialize)]
 struct View {
-    value: Vec<GraphEvent>,
+    value: AtMost<Listed, EVENTS_MAX>,
     #[serde(default, rename = "@odata.nextLink")]
     next_link: Option<String>,
 }
@@ -37,17 +41,17 @@ pub(crate) async fn spot_check(
     if view.next_link.is_some() {
         return Ok(None);
     }
-    let events = view.value.iter().filter(|event| !event.is_removed());
+    let events = view.value.0.iter().map(|Listed(event)| event).filter(|event| !event.is_removed());
     let read: Option<Vec<Vec<ExternalInstance>>> = events.map(|event| instances(event, calendar, range)).collect();
     Ok(read.map(|read| read.into_iter().flatten().collect()))
 }
 
 /// What of an event concerns us; `None` where it cannot be understood.
 fn instances(event: &GraphEvent, calendar: &CalendarRef, range: TimeRange) -> Option<Vec<ExternalInstance>> {
-    if event.is_series() || !event.has_times(calendar.timezone) {
+    let traits = event.traits().unwrap_or(Traits::UNKNOWN);
+    let placed = event.placed(traits, calendar.timezone, range);
+    if event.is_series() || placed.is_guess {
         return None;
     }
-    let traits = event.traits().unwrap_or(Traits::UNKNOWN);
-    let instance = event.instance(traits, calendar.timezone, range);
-    Some(instance.filter(|instance| instance.blocks || instance.booking_id.is_some()).into_iter().collect())
+    Some(placed.instance.filter(|instance| instance.blocks || instance.booking_id.is_some()).into_iter().collect())
 }

@@ -7,26 +7,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ports::{
-    CalendarRef, ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
+    CalendarRef, Oddities, ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
 };
 use agentcal_engine::time::TimeRange;
+use agentcal_provider_egress::AtMost;
 use http::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
 use crate::error::of_round;
-use crate::event::{GraphEvent, Traits};
+use crate::event::{GraphEvent, Listed, Traits};
 use crate::page::Place;
 use crate::series;
 use crate::session::{PageLen, Session};
+use crate::urls::is_usable;
 
 /// Stands for events that come without an id.
 const UNNAMED: &str = "unnamed";
 
+/// Most events of a page, whatever was asked for; Graph sends no more to anybody.
+const PAGE_LEN_MAX: usize = 1_000;
+
 /// A page of a round.
 #[derive(Deserialize)]
 struct RoundPage {
-    value: Vec<GraphEvent>,
+    value: AtMost<Listed, PAGE_LEN_MAX>,
     #[serde(default, rename = "@odata.nextLink")]
     next_link: Option<String>,
     #[serde(default, rename = "@odata.deltaLink")]
@@ -39,19 +44,33 @@ pub(crate) async fn sync(
     request: &SyncRequest,
 ) -> Result<SyncPage, ProviderError> {
     let Beginning { url, known, len } = begin(session, calendar, request)?;
-    let (page, len) = read_page(session, request, &url, len).await?;
+    let (page, read_len) = read_page(session, request, &url, len).await?;
+    let events: Vec<GraphEvent> = page.value.0.into_iter().map(|Listed(event)| event).collect();
     let reader = Reader { session, calendar, window: request.window };
-    let series = reader.series_of(&page.value, known).await?;
-    let mut changes: Vec<ResourceChange> = page.value.iter().map(|event| reader.change(event, &series)).collect();
+    let series = reader.series_of(&events, known).await?;
+    let mut told: Vec<Told> = events.iter().map(|event| reader.told(event, &series)).collect();
     if matches!(request.mode, SyncMode::Incremental { .. }) {
-        changes.extend(reader.changed_series(&page.value).await?);
+        told.extend(reader.changed_series(&events).await?);
+    }
+    let unreadable = told.iter().map(|told| u32::from(told.is_guess)).sum();
+    if unreadable > 0 {
+        tracing::warn!(calendar_id = %calendar.calendar_id, unreadable, "events cannot be read and block");
     }
     let next = match (page.next_link, page.delta_link) {
-        (Some(link), _) => SyncNext::Page(Place::at(link, series, len).token()),
-        (None, Some(link)) => SyncNext::Done { cursor: SyncCursor(link) },
+        (Some(link), _) => SyncNext::Page(Place::at(link, series, read_len).token()),
+        // One that leads elsewhere would be refused the next time, and everything read anew, again and again.
+        (None, Some(link)) => SyncNext::Done { cursor: SyncCursor(session.urls.followed(&link)?.into()) },
         (None, None) => return Err(ProviderError::Refused("a round goes on nowhere and does not end".to_owned())),
     };
-    Ok(SyncPage { changes, next })
+    let changes = told.into_iter().map(|told| told.change).collect();
+    Ok(SyncPage { changes, next, oddities: Oddities { unreadable, oversized: u32::from(read_len != len) } })
+}
+
+/// What is told of an event.
+struct Told {
+    change: ResourceChange,
+    /// Not all of it could be understood.
+    is_guess: bool,
 }
 
 /// Where a page is, and what is known before it is read.
@@ -112,46 +131,51 @@ impl Reader<'_> {
             }
         }
         let bare = events.iter().filter(|event| !event.is_removed() && event.traits().is_none());
-        let wanted: BTreeSet<&str> = bare.filter_map(GraphEvent::series_id).collect();
+        // Of a series that cannot be asked about nothing is known, and its occurrences block.
+        let wanted: BTreeSet<&str> = bare.filter_map(GraphEvent::series_id).filter(|id| is_usable(id)).collect();
         let missing: Vec<&str> = wanted.into_iter().filter(|id| !known.contains_key(*id)).collect();
         known.extend(series::traits(self.session, self.calendar, &missing).await?);
         Ok(known)
     }
 
-    fn change(&self, event: &GraphEvent, series: &BTreeMap<String, Traits>) -> ResourceChange {
+    fn told(&self, event: &GraphEvent, series: &BTreeMap<String, Traits>) -> Told {
         let provider_event_id = event.id().unwrap_or(UNNAMED).to_owned();
         let gone = event.is_removed() || event.is_series();
         if gone && event.id().is_some() {
-            return ResourceChange { provider_event_id, instances: Vec::new() };
+            let is_guess = !event.is_removed() && !is_usable(&provider_event_id);
+            return Told { change: ResourceChange { provider_event_id, instances: Vec::new() }, is_guess };
         }
         let of_series = || event.series_id().and_then(|id| series.get(id)).copied().unwrap_or(Traits::UNKNOWN);
         let traits = event.traits().unwrap_or_else(of_series);
-        ResourceChange { provider_event_id, instances: self.instances(event, traits) }
+        let (instances, is_guess) = self.instances(event, traits);
+        Told { change: ResourceChange { provider_event_id, instances }, is_guess }
     }
 
-    fn instances(&self, event: &GraphEvent, traits: Traits) -> Vec<ExternalInstance> {
-        let instance = event.instance(traits, self.calendar.timezone, self.window);
-        if instance.as_ref().is_some_and(|instance| instance.range == self.window) {
-            tracing::warn!(calendar_id = %self.calendar.calendar_id, "an event blocks the whole window");
+    /// What of an event concerns us, and whether that is a guess. Of events without a name any may be meant the next time:
+    /// they block the window.
+    fn instances(&self, event: &GraphEvent, traits: Traits) -> (Vec<ExternalInstance>, bool) {
+        if event.id().is_none() {
+            return (vec![ExternalInstance { range: self.window, booking_id: None, blocks: true }], true);
         }
+        let placed = event.placed(traits, self.calendar.timezone, self.window);
         let concerns = |instance: &ExternalInstance| instance.blocks || instance.booking_id.is_some();
-        instance.into_iter().filter(concerns).collect()
+        (placed.instance.into_iter().filter(concerns).collect(), placed.is_guess)
     }
 
     /// Occurrences of series that changed. Graph need not repeat one whose own time stayed, though what it takes from its
     /// series is another.
-    async fn changed_series(&self, events: &[GraphEvent]) -> Result<Vec<ResourceChange>, ProviderError> {
+    async fn changed_series(&self, events: &[GraphEvent]) -> Result<Vec<Told>, ProviderError> {
         let changed = events.iter().filter(|event| event.is_series() && !event.is_removed());
-        let changed: Vec<(&str, Traits)> =
-            changed.filter_map(|event| Some((event.id()?, event.traits().unwrap_or(Traits::UNKNOWN)))).collect();
-        let mut changes = Vec::new();
+        let changed = changed.filter_map(|event| Some((event.id()?, event.traits().unwrap_or(Traits::UNKNOWN))));
+        let changed: Vec<(&str, Traits)> = changed.filter(|(id, _)| is_usable(id)).collect();
+        let mut told = Vec::new();
         for (traits, instance) in series::instances(self.session, self.calendar, &changed, &self.window).await? {
             let traits = instance.traits().unwrap_or(traits);
-            let instances = if instance.is_removed() { Vec::new() } else { self.instances(&instance, traits) };
-            if let Some(id) = instance.id() {
-                changes.push(ResourceChange { provider_event_id: id.to_owned(), instances });
-            }
+            let (instances, is_guess) =
+                if instance.is_removed() { (Vec::new(), false) } else { self.instances(&instance, traits) };
+            let provider_event_id = instance.id().unwrap_or(UNNAMED).to_owned();
+            told.push(Told { change: ResourceChange { provider_event_id, instances }, is_guess });
         }
-        Ok(changes)
+        Ok(told)
     }
 }

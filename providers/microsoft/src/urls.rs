@@ -6,7 +6,8 @@ use url::Url;
 
 /// What may be in an id besides letters and digits. Ids are put into paths as they are.
 const ID_MARKS: &str = "-_=.+!";
-const ID_LEN_MAX: usize = 1_024;
+/// Longest id.
+pub(crate) const ID_LEN_MAX: usize = 1_024;
 
 /// What is wanted of an event.
 pub(crate) const EVENT_FIELDS: &str =
@@ -109,6 +110,11 @@ impl Urls {
         let below = format!("{}/{}", self.base.as_str().trim_end_matches('/'), path.join("/"));
         Url::parse(&below).map_err(|error| ProviderError::Refused(format!("a URL cannot be built: {error}")))
     }
+}
+
+/// Whether an id means itself in a path.
+pub(crate) fn is_usable(id: &str) -> bool {
+    usable(id).is_ok()
 }
 
 /// An id that means itself in a path.

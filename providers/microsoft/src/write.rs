@@ -3,6 +3,7 @@
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::ports::{CalendarRef, EventDelete, EventWrite, ProviderError, WriteOutcome, WrittenEvent};
 use agentcal_engine::time::Timestamp;
+use agentcal_provider_egress::AtMost;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,9 +18,12 @@ const ATTEMPTS_MAX: usize = 5;
 /// What Graph says to a second event of one transaction.
 const DUPLICATE: &str = "ErrorDuplicateTransactionId";
 
+/// Most events that are looked at for the one that shows a booking; fewer are asked for.
+const FOUND_MAX: usize = 100;
+
 #[derive(Deserialize)]
 struct EventPage {
-    value: Vec<GraphEvent>,
+    value: AtMost<GraphEvent, FOUND_MAX>,
 }
 
 /// What trying to change an event came to.
@@ -153,7 +157,7 @@ async fn find(
     if !answer.status.is_success() {
         return Err(of_writing(&answer));
     }
-    let events = answer.read::<EventPage>()?.value;
+    let events = answer.read::<EventPage>()?.value.0;
     let ours = events.iter().find(|event| !event.is_removed() && event.booking_id() == Some(booking_id));
     Ok(ours.and_then(GraphEvent::id).map(str::to_owned))
 }

@@ -5,7 +5,8 @@ use std::ops::Bound;
 
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ports::{
-    CalendarRef, ProviderError, ResourceChange, SandboxEvent, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
+    CalendarRef, Oddities, ProviderError, ResourceChange, SandboxEvent, SyncCursor, SyncMode, SyncNext, SyncPage,
+    SyncRequest,
 };
 use agentcal_engine::time::TimeRange;
 
@@ -115,7 +116,7 @@ fn cut_page(resources: BTreeMap<String, Vec<ExternalInstance>>, place: Place, af
         (Some(_), Some(last)) => SyncNext::Page(format!("{}/{}", place.text(), last.provider_event_id)),
         _ => SyncNext::Done { cursor: place.cursor() },
     };
-    SyncPage { changes, next }
+    SyncPage { changes, next, oddities: Oddities::default() }
 }
 
 fn change(name: &str, instances: &[ExternalInstance]) -> ResourceChange {
@@ -144,7 +145,7 @@ async fn incremental(
     let mut changes = popup_changes(provider, calendar, seed, (from, to), window);
     // After the meetings that come by themselves, because an edit of one of them counts more.
     changes.extend(edits.iter().map(|edit| change(&edit.event_id, &instances_of(edit, window))));
-    Ok(SyncPage { changes, next: SyncNext::Done { cursor: to.cursor() } })
+    Ok(SyncPage { changes, next: SyncNext::Done { cursor: to.cursor() }, oddities: Oddities::default() })
 }
 
 fn popup_changes(

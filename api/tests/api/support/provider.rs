@@ -7,8 +7,9 @@ use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::limits::LimitKind;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, RemoteCalendar,
-    ResourceChange, SyncCursor, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Oddities, Provider, ProviderError,
+    RemoteCalendar, ResourceChange, SyncCursor, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
+    WrittenEvent,
 };
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
@@ -101,7 +102,11 @@ impl Provider for ScriptedProvider {
             instances: vec![ExternalInstance { range, booking_id: None, blocks: true }],
         };
         let changes = busy.into_iter().enumerate().map(change).collect();
-        Ok(SyncPage { changes, next: SyncNext::Done { cursor: SyncCursor("1".to_owned()) } })
+        Ok(SyncPage {
+            changes,
+            next: SyncNext::Done { cursor: SyncCursor("1".to_owned()) },
+            oddities: Oddities::default(),
+        })
     }
 
     async fn write_event(&self, _calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, ResourceChange,
-    SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
+    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Oddities, Provider, ProviderError,
+    ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
+    WrittenEvent,
 };
 use async_trait::async_trait;
 
@@ -42,7 +43,7 @@ impl Provider for QuietProvider {
             SyncMode::Full => self.0.get(&calendar.provider_calendar_id).cloned().unwrap_or_default(),
             SyncMode::Incremental { .. } => Vec::new(),
         };
-        Ok(SyncPage { changes, next: SyncNext::Done { cursor: cursor() } })
+        Ok(SyncPage { changes, next: SyncNext::Done { cursor: cursor() }, oddities: Oddities::default() })
     }
 
     async fn write_event(&self, _: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::ports::{
-    EventWrite, ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WriteOutcome,
-    WrittenEvent,
+    EventWrite, Oddities, ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
+    WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::{TimeRange, Timestamp};
 
@@ -200,7 +200,11 @@ impl Shelf {
             (Some((name, _)), Some(_)) => SyncNext::Page(format!("{began} {name}")),
             _ => SyncNext::Done { cursor: SyncCursor(began.to_string()) },
         };
-        Ok(SyncPage { changes: page.iter().map(|(name, entry)| of(name, entry, request.window)).collect(), next })
+        Ok(SyncPage {
+            changes: page.iter().map(|(name, entry)| of(name, entry, request.window)).collect(),
+            next,
+            oddities: Oddities::default(),
+        })
     }
 
     /// What is in a range; `None` where that does not fit on a page.
@@ -220,7 +224,11 @@ impl Shelf {
             Some((_, entry)) if !is_last => SyncNext::Page(entry.change.to_string()),
             _ => SyncNext::Done { cursor: SyncCursor(self.changes.to_string()) },
         };
-        SyncPage { changes: changed.iter().map(|(name, entry)| of(name, entry, window)).collect(), next }
+        SyncPage {
+            changes: changed.iter().map(|(name, entry)| of(name, entry, window)).collect(),
+            next,
+            oddities: Oddities::default(),
+        }
     }
 
     /// Shows a booking. With `has_them_back`, also where a person deleted it.

@@ -4,7 +4,7 @@ use super::*;
 use crate::calendar::sync::{Pace, SyncEffect};
 use crate::ids::{AccountId, CalendarId};
 use crate::model::{Watch, WatchState};
-use crate::ports::{SyncCursor, SyncNext, SyncState, WatchHandle, WatchRecord};
+use crate::ports::{Oddities, SyncCursor, SyncNext, SyncState, WatchHandle, WatchRecord};
 use crate::shard::Epoch;
 use std::time::Duration;
 use uuid::Uuid;
@@ -65,7 +65,11 @@ fn names(machine: &mut CalendarMachine<u32>) -> Vec<String> {
 }
 
 fn done() -> Result<SyncPage, ProviderError> {
-    Ok(SyncPage { changes: Vec::new(), next: SyncNext::Done { cursor: SyncCursor("c".into()) } })
+    Ok(SyncPage {
+        changes: Vec::new(),
+        next: SyncNext::Done { cursor: SyncCursor("c".into()) },
+        oddities: Oddities::default(),
+    })
 }
 
 fn finish_sync(machine: &mut CalendarMachine<u32>, now: Timestamp) {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::facts::ExternalInstance;
 use crate::limits::LimitKind;
+use crate::ports::Oddities;
 use crate::time::MINUTE_US;
 
 mod chance;
@@ -50,11 +51,15 @@ fn change(name: &str, hours: &[i64]) -> ResourceChange {
 }
 
 fn page(changes: &[ResourceChange], next: &str) -> Result<SyncPage, ProviderError> {
-    Ok(SyncPage { changes: changes.to_vec(), next: SyncNext::Page(next.into()) })
+    Ok(SyncPage { changes: changes.to_vec(), next: SyncNext::Page(next.into()), oddities: Oddities::default() })
 }
 
 fn last_page(changes: &[ResourceChange], cursor: &str) -> Result<SyncPage, ProviderError> {
-    Ok(SyncPage { changes: changes.to_vec(), next: SyncNext::Done { cursor: SyncCursor(cursor.into()) } })
+    Ok(SyncPage {
+        changes: changes.to_vec(),
+        next: SyncNext::Done { cursor: SyncCursor(cursor.into()) },
+        oddities: Oddities::default(),
+    })
 }
 
 fn fetched(machine: &mut SyncMachine) -> SyncRequest {
@@ -127,6 +132,43 @@ fn an_incremental_sync_of_many_pages_is_saved_whole_and_the_later_change_wins() 
     assert_eq!(save.changes, [change("a", &[]), change("b", &[2])]);
     assert_eq!((save.generation, save.begins_shadow), (4, false));
     assert_eq!(save.finish.and_then(|state| state.cursor), Some(SyncCursor("there".into())));
+}
+
+/// A provider whose pages never end is failing, in either kind of sync; the facts there were stay, and age.
+#[test]
+fn pages_without_end_are_given_up() {
+    for (state, kind) in [(SyncState::default(), SyncKind::Full), (synced(0), SyncKind::Incremental)] {
+        let (mut machine, before) = (machine(state.clone()), state);
+        machine.start(at(10));
+        for number in 1..PAGES_PER_SYNC_MAX {
+            fetched(&mut machine);
+            machine.handle_page(page(&[change("a", &[1])], "again"), at(11), &Zero);
+            if kind == SyncKind::Full {
+                assert_eq!(saved(&mut machine).changes.len(), 1, "page {number} is saved, and not kept");
+                machine.handle_saved(Saved::Done, at(11));
+            }
+        }
+        fetched(&mut machine);
+        machine.handle_page(page(&[change("a", &[1])], "again"), at(11), &Zero);
+        let after = failed(&mut machine);
+        assert_eq!((after.failures, after.synced_at, after.cursor), (1, before.synced_at, before.cursor), "{kind:?}");
+        machine.handle_failure_saved(Saved::Done, at(11));
+        assert_eq!(ended(&mut machine).outcome, SyncOutcome::Failed);
+    }
+}
+
+/// So many changes cost more to merge than to read everything anew.
+#[test]
+fn a_flood_of_changes_becomes_a_full_sync() {
+    let mut machine = machine(synced(0));
+    machine.start(at(10));
+    fetched(&mut machine);
+    let flood: Vec<ResourceChange> =
+        (0..=CHANGES_PER_INCREMENTAL_MAX).map(|number| change(&number.to_string(), &[1])).collect();
+    machine.handle_page(page(&flood, "2"), at(11), &Zero);
+    assert_eq!((failed(&mut machine).cursor, machine.state().synced_at), (None, Some(at(0))));
+    machine.handle_failure_saved(Saved::Done, at(11));
+    assert_eq!(fetched(&mut machine).mode, SyncMode::Full);
 }
 
 /// Lesson: 410 on a sync token, and the source is silent for ever.

@@ -21,14 +21,14 @@ use tokio::net::TcpListener;
 use crate::support::{Bench, basic, booking_write, calendar, range, resource, sync, window};
 
 /// A server that answers as a function says, and counts requests.
-struct Fake {
+pub(crate) struct Fake {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
     credentials_seen: Arc<AtomicUsize>,
 }
 
 impl Fake {
-    async fn new<F>(answer: impl Fn(Request) -> F + Clone + Send + Sync + 'static) -> Self
+    pub(crate) async fn new<F>(answer: impl Fn(Request) -> F + Clone + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Response> + Send + 'static,
     {
@@ -49,12 +49,12 @@ impl Fake {
         Self::new(move |_| async move { response(status, headers, body) }).await
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 }
 
-fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
+pub(crate) fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
     let mut response = Response::new(Body::from(body.to_owned()));
     *response.status_mut() = status.try_into().unwrap();
     for &(name, value) in headers {
@@ -63,7 +63,7 @@ fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Respon
     response
 }
 
-fn provider() -> CaldavProvider {
+pub(crate) fn provider() -> CaldavProvider {
     CaldavProvider::new(CaldavOptions::development()).unwrap()
 }
 
@@ -221,19 +221,19 @@ async fn an_answer_nested_too_deep_is_refused() {
 
 const EVENT: &str = "DTSTART:20261012T080000Z";
 
-fn here(href: &str, text: &str) -> String {
+pub(crate) fn here(href: &str, text: &str) -> String {
     format!(
         "<D:response><D:href>{href}</D:href><D:propstat><D:prop><D:getetag>\"1\"</D:getetag><C:calendar-data>{text}\
          </C:calendar-data></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
     )
 }
 
-fn multistatus(inside: &str) -> Response {
+pub(crate) fn multistatus(inside: &str) -> Response {
     let namespaces = r#"xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav""#;
     response(207, &[], &format!("<D:multistatus {namespaces}>{inside}</D:multistatus>"))
 }
 
-fn listed(href: &str) -> String {
+pub(crate) fn listed(href: &str) -> String {
     format!(
         "<D:response><D:href>{href}</D:href><D:propstat><D:prop><D:getetag>\"1\"</D:getetag></D:prop>\
          <D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"

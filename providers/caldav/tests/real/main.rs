@@ -10,6 +10,7 @@ mod dns_server;
 mod domain;
 mod free_busy;
 mod guard;
+mod hostile;
 mod reading;
 mod support;
 mod writing;

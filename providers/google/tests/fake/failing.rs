@@ -7,7 +7,7 @@ use agentcal_engine::ports::{Provider, ProviderError, SyncMode, SyncRequest};
 use agentcal_fake_kit::{Fault, Rule, When};
 use serde_json::json;
 
-use crate::support::{SARAH, Stage, busy, event, range, series, window, write};
+use crate::support::{SARAH, Stage, event, range, window, write};
 
 fn refusal(status: u16, reason: &str) -> Fault {
     let message = "sarah@example.com may not";
@@ -16,7 +16,7 @@ fn refusal(status: u16, reason: &str) -> Fault {
 }
 
 /// The kind of an error, without its text.
-fn kind(error: &ProviderError) -> String {
+pub(crate) fn kind(error: &ProviderError) -> String {
     match error {
         ProviderError::RateLimited { retry_after, of } => format!("limited {retry_after:?} {of:?}"),
         ProviderError::Unavailable(_) => "unavailable".to_owned(),
@@ -62,68 +62,6 @@ async fn each_failure_is_told_and_the_next_sync_is_whole() {
             stage.google.faults().clear();
             stage.run(mode).await.unwrap();
         }
-    }
-}
-
-#[tokio::test]
-async fn one_badly_typed_event_does_not_fail_its_page() {
-    let stage = Stage::new().await;
-    stage.google.insert(SARAH, event(100, 30));
-    let mut odd = event(200, 30);
-    odd["transparency"] = "oddly".into();
-    let odd = stage.google.insert(SARAH, odd);
-    let id = odd["id"].as_str().unwrap();
-    for (from, to) in [(r#""oddly""#, "7"), ("2026-11-22T16:20:00", "soon"), ("2026-11-22T16:50:00", "1")] {
-        stage.google.faults().clear();
-        stage.google.faults().add(Rule::new("GET", "/events", When::Always, Fault::Replace(from.into(), to.into())));
-        let (facts, _) = stage.full().await;
-        assert_eq!(facts.len(), 2, "{from}");
-        assert_eq!(facts[id].len(), 1, "{from}");
-        assert_eq!(facts[id][0].range, window(), "{from}: what cannot be read blocks");
-    }
-    stage.google.faults().clear();
-    let (facts, _) = stage.full().await;
-    assert_eq!(busy(&facts), stage.truth());
-}
-
-/// A page longer than is read is asked for in smaller ones.
-#[tokio::test]
-async fn an_oversized_page_is_read_in_parts() {
-    let stage = Stage::new().await;
-    // Each transparency is a text that is asked for, so that thirty of them are more than four megabytes.
-    for nth in 0..30 {
-        let mut long = event(nth * 100, 30);
-        long["transparency"] = "x".repeat(150_000).into();
-        stage.google.insert(SARAH, long);
-    }
-    let (facts, pages, _) = stage.run(SyncMode::Full).await.unwrap();
-    assert_eq!(pages, 2);
-    assert_eq!(busy(&facts), stage.truth());
-    let stage = Stage::new().await;
-    let mut endless = event(100, 30);
-    endless["transparency"] = "x".repeat(5_000_000).into();
-    stage.google.insert(SARAH, endless);
-    let error = stage.run(SyncMode::Full).await.unwrap_err();
-    assert_eq!(kind(&error), "refused");
-}
-
-/// Zones that do not exist and times nobody lives in are bounded, and stop nobody.
-#[tokio::test]
-async fn absurd_answers_are_bounded() {
-    let stage = Stage::new().await;
-    stage.google.insert(SARAH, series(100, 30, "RRULE:FREQ=DAILY;COUNT=3"));
-    let cases = [
-        ("Europe/Berlin", "Mars/Olympus", 3),
-        // Over for two thousand years.
-        ("2026-11-22", "0001-01-01", 2),
-        ("+01:00", "+99:00", 3),
-        ("confirmed", "maybe", 3),
-    ];
-    for (from, to, blocking) in cases {
-        stage.google.faults().clear();
-        stage.google.faults().add(Rule::new("GET", "/events", When::Always, Fault::Replace(from.into(), to.into())));
-        let (facts, _) = stage.full().await;
-        assert_eq!(facts.values().filter(|instances| instances.len() == 1).count(), blocking, "{from}");
     }
 }
 

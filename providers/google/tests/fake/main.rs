@@ -5,6 +5,7 @@
 mod conformance;
 mod discovery;
 mod failing;
+mod hostile;
 mod random;
 mod reading;
 mod spot_checks;

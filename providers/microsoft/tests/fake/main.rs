@@ -3,6 +3,7 @@
 
 mod conformance;
 mod discovery;
+mod hostile;
 mod reading;
 mod refusals;
 mod spot_checks;

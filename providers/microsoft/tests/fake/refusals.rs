@@ -95,6 +95,7 @@ async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
     assert_eq!(mirror.busy(), world.truth());
     assert_eq!(mirror.busy().len(), 60);
     assert!(mirror.pages > 1);
+    assert!(mirror.oddities.oversized >= 1, "{:?}", mirror.oddities);
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId, ConnectionId};
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, EventDelete, EventWrite, OauthGrant, Provider, ProviderError, ResourceChange, SyncCursor,
-    SyncMode, SyncNext, SyncPage, SyncRequest, WrittenEvent,
+    CalendarRef, Credentials, EventDelete, EventWrite, OauthGrant, Oddities, Provider, ProviderError, ResourceChange,
+    SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WrittenEvent,
 };
 use agentcal_engine::time::{TimeRange, Timestamp};
 use agentcal_fake_kit::Clock;
@@ -121,6 +121,8 @@ pub(crate) struct Mirror {
     pub(crate) resources: BTreeMap<String, Vec<ExternalInstance>>,
     pub(crate) cursor: Option<SyncCursor>,
     pub(crate) pages: usize,
+    /// What the last sync put up with.
+    pub(crate) oddities: Oddities,
 }
 
 impl Mirror {
@@ -132,9 +134,12 @@ impl Mirror {
         };
         let mut changes: Vec<ResourceChange> = Vec::new();
         let (mut page, mut pages) = (None, 0);
+        let mut oddities = Oddities::default();
         let cursor = loop {
             let got = world.page(mode.clone(), page).await?;
             changes.extend(got.changes);
+            oddities.unreadable += got.oddities.unreadable;
+            oddities.oversized += got.oddities.oversized;
             pages += 1;
             assert!(pages < PAGES_MAX, "a sync that does not end");
             match got.next {
@@ -149,7 +154,7 @@ impl Mirror {
         for change in changes {
             self.resources.insert(change.provider_event_id, change.instances);
         }
-        (self.cursor, self.pages) = (Some(cursor), pages);
+        (self.cursor, self.pages, self.oddities) = (Some(cursor), pages, oddities);
         Ok(changed)
     }
 

@@ -157,6 +157,14 @@ impl FakeGoogle {
         self.world().channels.retain(|_, channel| channel.calendar_id != calendar_id);
     }
 
+    /// Where open channels of a calendar post, and what they prove themselves with there.
+    pub fn doorbells(&self, calendar_id: &str) -> Vec<(String, String)> {
+        let now = self.clock().now();
+        let world = self.world();
+        let open = world.channels.values().filter(|channel| channel.calendar_id == calendar_id && channel.is_open(now));
+        open.map(|channel| (channel.address.to_string(), channel.token.clone().unwrap_or_default())).collect()
+    }
+
     fn post(&self, channel_id: &str, state: &str) {
         let now = self.clock().now();
         let mut world = self.world();

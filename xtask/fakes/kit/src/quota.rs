@@ -17,6 +17,7 @@ pub struct Quota {
 struct State {
     calls_max: usize,
     made: BTreeMap<String, VecDeque<DateTime<Utc>>>,
+    most: usize,
     refused: u64,
 }
 
@@ -24,7 +25,7 @@ impl Quota {
     /// So many calls in any stretch of this length.
     pub fn new(calls_max: usize, window: Duration) -> Self {
         let window = TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX);
-        Self { window, state: Arc::new(Mutex::new(State { calls_max, made: BTreeMap::new(), refused: 0 })) }
+        Self { window, state: Arc::new(Mutex::new(State { calls_max, made: BTreeMap::new(), most: 0, refused: 0 })) }
     }
 
     /// From now on so many.
@@ -42,11 +43,18 @@ impl Quota {
         }
         if made.len() < calls_max {
             made.push_back(now);
+            let now_made = made.len();
+            state.most = state.most.max(now_made);
             return Ok(());
         }
         let free_at = made.front().map_or(now + self.window, |&first| first + self.window);
         state.refused += 1;
         Err((free_at - now).to_std().unwrap_or_default())
+    }
+
+    /// Most calls anybody made in a stretch of time of that length.
+    pub fn most(&self) -> usize {
+        self.state().most
     }
 
     /// Calls that were refused.
@@ -74,7 +82,7 @@ mod tests {
         check("bob", 59, Ok(()));
         check("ada", 60, Ok(()));
         check("ada", 61, Err(Duration::from_secs(49)));
-        assert_eq!(quota.refused(), 2);
+        assert_eq!((quota.refused(), quota.most()), (2, 2));
         quota.set_max(0);
         check("eve", 61, Err(Duration::from_secs(60)));
     }

@@ -19,7 +19,8 @@ mod times;
 mod views;
 mod zones;
 
-use agentcal_fake_kit::{Calls, Clock, Faults, Served, UnderWay, serve};
+use agentcal_fake_kit::{Calls, Clock, Faults, Quota, Served, UnderWay, serve};
+use axum::Router;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -42,8 +43,16 @@ impl FakeGraph {
     /// # Panics
     /// When the port cannot be listened to.
     pub async fn start(clock: Clock, port: u16) -> Self {
+        Self::start_behind(clock, port, |router| router).await
+    }
+
+    /// The same behind something that sees requests come and answers go.
+    ///
+    /// # Panics
+    /// When the port cannot be listened to.
+    pub async fn start_behind(clock: Clock, port: u16, front: impl FnOnce(Router) -> Router) -> Self {
         let shared = Shared::new(Store::new(clock.clone()));
-        let served = serve(router(shared.clone()), port).await;
+        let served = serve(front(router(shared.clone())), port).await;
         Self { shared, served, clock }
     }
 
@@ -156,6 +165,11 @@ impl FakeGraph {
         self.shared.store().quota.set_max(requests_max);
     }
 
+    /// Requests in ten minutes about one mailbox.
+    pub fn quota(&self) -> Quota {
+        self.shared.store().quota.clone()
+    }
+
     /// Most requests about one mailbox that were under way at once, and how many were refused because of that.
     pub fn under_way(&self) -> (usize, u64) {
         let store = self.shared.store();
@@ -187,6 +201,14 @@ impl FakeGraph {
     pub fn subscriptions(&self) -> usize {
         let store = self.shared.store();
         store.subscriptions.values().filter(|found| found.expires_at > store.now()).count()
+    }
+
+    /// Where subscriptions of a mailbox post, and what they prove themselves with there.
+    pub fn doorbells(&self, address: &str) -> Vec<(String, String)> {
+        let store = self.shared.store();
+        let own = store.subscriptions.values().filter(|found| found.address == address.to_lowercase());
+        let text = |found: &store::Subscription, name: &str| found.fields[name].as_str().unwrap_or_default().to_owned();
+        own.map(|found| (text(found, "notificationUrl"), text(found, "clientState"))).collect()
     }
 
     /// Waits until every notification is delivered or given up.

@@ -72,7 +72,7 @@ impl Server {
             Some(last) if rest.len() > 2 => SyncNext::Page(format!("{cursor}:{last}")),
             _ => SyncNext::Done { cursor: SyncCursor(cursor.to_string()) },
         };
-        Ok(SyncPage { changes, next })
+        Ok(SyncPage { changes, next, oddities: Oddities::default() })
     }
 }
 
