@@ -37,11 +37,12 @@ pub(super) struct Notifications {
 pub(super) async fn notify(
     State(app): State<AppState>,
     Query(handshake): Query<Handshake>,
-    MaybeBody(sent): MaybeBody<Notifications>,
+    sent: Result<MaybeBody<Notifications>, ApiError>,
 ) -> Result<Response, ApiError> {
     if let Some(token) = handshake.token {
         return agree(token);
     }
+    let MaybeBody(sent) = sent.inspect_err(|_| count(PROVIDER, "malformed"))?;
     // One that is not ours does not silence the others it came with.
     let [mut rang, mut strange] = [0u32, 0];
     for notification in &sent.value {
@@ -55,7 +56,10 @@ pub(super) async fn notify(
         }
     }
     match (rang, strange) {
-        (0, 0) => Err(ApiError::field("value", FieldCode::Required, "must list notifications")),
+        (0, 0) => {
+            count(PROVIDER, "malformed");
+            Err(ApiError::field("value", FieldCode::Required, "must list notifications"))
+        }
         (0, _) => Err(forged()),
         _ => Ok(StatusCode::ACCEPTED.into_response()),
     }

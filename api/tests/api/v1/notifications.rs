@@ -1,12 +1,16 @@
 //! What providers ring with. The clock stands still, so that nothing but a bell makes a calendar be looked at.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::signed::CalendarBell;
 use agentcal_engine::time::TimeRange;
-use http::Method;
+use axum::body::Body;
+use http::{Method, Request};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::support::{Behaviour, Reply, START, World, eventually};
 
@@ -75,6 +79,46 @@ async fn microsoft_rings_calendars_and_strangers_among_them_do_no_harm() {
     let reply = watched.microsoft("", Some(value)).await;
     assert_eq!((reply.status, reply.text.as_str()), (202, ""));
     watched.is_seen().await;
+}
+
+/// The status of what is answered in one go; `None` where the answer waits for somebody.
+fn status_at_once(watched: &Watched, request: Request<Body>) -> Option<u16> {
+    let answer = pin!(watched.world.app.router.clone().oneshot(request));
+    match answer.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer.expect("the router never fails").status().as_u16()),
+        Poll::Pending => None,
+    }
+}
+
+/// A notification is answered in one go: the route waits for nobody, so it can have asked neither the database nor a
+/// provider, which answer on other threads. On this runtime nothing else moves meanwhile.
+#[tokio::test]
+async fn notifications_are_answered_without_asking_anybody() {
+    let watched = Watched::start().await;
+    let microsoft = json!({"value": [{"clientState": watched.token, "changeType": "updated"}]}).to_string();
+    let to_google = |token: &str| Request::post(GOOGLE).header("x-goog-channel-token", token).body(Body::empty());
+    let to_microsoft = |query: &str, body: &str| {
+        let request = Request::post(format!("{MICROSOFT}{query}")).header("content-type", "application/json");
+        request.body(Body::from(body.to_owned()))
+    };
+    let cases = [
+        ("a forged one", to_google("forged"), 401),
+        ("Google's", to_google(&watched.token), 204),
+        ("Google's, again", to_google(&watched.token), 204),
+        ("a malformed one", to_microsoft("", "{"), 400),
+        ("Microsoft's", to_microsoft("", &microsoft), 202),
+        ("a handshake", to_microsoft("?validationToken=abc", ""), 200),
+    ];
+    for (what, request, expected) in cases {
+        let status = status_at_once(&watched, request.expect("a request"));
+        assert_eq!(status, Some(expected), "{what}; `None`: it waits for somebody");
+    }
+    watched.is_seen().await;
+    // That this finds a route that asks somebody.
+    let path = format!("/v1/accounts/{}/bookings", watched.world.account);
+    let request = Request::get(path).header("authorization", format!("Bearer {}", watched.world.app.key));
+    let listed = status_at_once(&watched, request.body(Body::empty()).expect("a request"));
+    assert_eq!(listed, None, "bookings are read from the database");
 }
 
 #[tokio::test]
