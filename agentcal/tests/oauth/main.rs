@@ -4,6 +4,8 @@
 //! Lesson: refresh token revoked, bookings stop being written, nobody is told; reconnecting makes duplicates.
 
 mod hearing;
+mod hostile;
+mod notifying;
 mod private;
 mod stage;
 mod tokens;
@@ -50,6 +52,11 @@ fn free(stage: &Stage, user_id: &str, at: DateTime<Utc>) -> Vec<String> {
     assert_eq!(answer["freshness"]["state"], "complete", "{answer}");
     let slots = answer["slots"].as_array().expect("a list");
     slots.iter().map(|slot| text(slot, "start_time").to_owned()).collect()
+}
+
+/// Whether somebody is offered half an hour from an instant on.
+fn is_offered(stage: &Stage, user_id: &str, at: DateTime<Utc>) -> bool {
+    free(stage, user_id, at).iter().any(|start| start.parse() == Ok(at))
 }
 
 /// What was busy is not offered, and what is booked is written.

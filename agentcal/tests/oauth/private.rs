@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::stage::{SARAH, Stage};
 use crate::{is_of_use, noon, own_calendar};
 
-const TITLE: &str = "Zanzibar merger";
-const TEXT: &str = "bring the ostrich contract";
-const PLACE: &str = "Quagmire Tower";
-const GUEST: &str = "marmaduke@guests.example.net";
-const GUEST_NAME: &str = "Marmaduke Featherstone";
+pub(crate) const TITLE: &str = "Zanzibar merger";
+pub(crate) const TEXT: &str = "bring the ostrich contract";
+pub(crate) const PLACE: &str = "Quagmire Tower";
+pub(crate) const GUEST: &str = "marmaduke@guests.example.net";
+pub(crate) const GUEST_NAME: &str = "Marmaduke Featherstone";
 const DATABASE: &str = "private";
 /// How tokens and codes of both fakes begin, and what else opens something.
 const SECRETS: [&str; 7] =
@@ -43,7 +43,7 @@ impl Trace {
 }
 
 /// Somebody else's event, with everything in it that is nobody's business.
-fn plant(stage: &Stage, provider: ProviderKind, from: DateTime<Utc>) {
+pub(crate) fn plant(stage: &Stage, provider: ProviderKind, from: DateTime<Utc>) {
     let end = from + TimeDelta::hours(1);
     if provider == ProviderKind::Google {
         let event = json!({

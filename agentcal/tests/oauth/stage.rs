@@ -146,6 +146,35 @@ impl Stage {
         answer
     }
 
+    /// What a counter stands at, over all series that carry these labels.
+    pub(crate) fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let text = self.metrics();
+        let of_counter = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+        let labelled = |carried: &str| {
+            labels.iter().all(|(label, value)| carried.split(',').any(|one| one == format!("{label}=\"{value}\"")))
+        };
+        let wanted = of_counter.filter(|(carried, _)| labelled(carried));
+        wanted.map(|(_, count)| count.parse::<u64>().expect("a counter counts")).sum()
+    }
+
+    /// All metrics, as they are told.
+    pub(crate) fn metrics(&self) -> String {
+        let address = format!("{}/metrics", self.node.internal_url());
+        self.runtime.block_on(async {
+            let response = self.http.get(address).send().await.expect("the program answers");
+            response.text().await.expect("a whole answer")
+        })
+    }
+
+    /// Posts to an address, as somebody who has no key.
+    pub(crate) fn post(&self, url: &str, headers: &[(&str, &str)], body: &str) -> StatusCode {
+        let request = headers.iter().fold(self.http.post(url), |request, (name, value)| request.header(*name, *value));
+        self.runtime.block_on(async {
+            let response = request.body(body.to_owned()).send().await.expect("the program answers");
+            response.status()
+        })
+    }
+
     /// Grants that wait to be given back.
     pub(crate) fn revocations(&self) -> i64 {
         let path = self.folder.path().join("agentcal.db");

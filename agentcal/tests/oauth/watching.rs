@@ -6,10 +6,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::stage::{Stage, text};
-use crate::{free, noon, own_calendar, person};
+use crate::{is_offered, noon, own_calendar, person};
 
 /// The connection, when each of its calendars is watched.
-fn watched(stage: &Stage, id: &str) -> Value {
+pub(crate) fn watched(stage: &Stage, id: &str) -> Value {
     stage.until("every calendar to be watched", || {
         let connection = stage.connection(id);
         let calendars = connection["calendars"].as_array().expect("a list");
@@ -28,14 +28,13 @@ fn rings(provider: &str, kind: ProviderKind, ended: impl Fn(&Stage) -> u64) {
     }
     let user = person(&stage, own_calendar(&connection));
     let at = noon(&stage);
-    let is_offered = |at: DateTime<Utc>| free(&stage, &user, at).iter().any(|start| start.parse() == Ok(at));
-    assert!(is_offered(at));
+    assert!(is_offered(&stage, &user, at));
     {
         // The fakes ring from where they serve.
         let _served = stage.runtime.enter();
         stage.someone_is_busy(kind, at);
     }
-    stage.until("the change to be rung for and seen", || (!is_offered(at)).then_some(()));
+    stage.until("the change to be rung for and seen", || (!is_offered(&stage, &user, at)).then_some(()));
 
     let (status, body) = stage.ask(&Method::DELETE, &stage.of_account(&format!("connections/{id}")), None);
     assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
