@@ -63,6 +63,8 @@ pub struct Figures {
     pub lasted: Duration,
     /// Changes people made in their calendars.
     pub edits: u64,
+    /// Single occurrences of series among them.
+    pub exceptions: u64,
     /// Events of ours that people moved or deleted.
     pub touches: u64,
     /// Bookings that were made.
@@ -127,7 +129,8 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "edits={} touches={} bookings={} ", self.edits, self.touches, self.bookings)?;
+        write!(f, "edits={} exceptions={} touches={} ", self.edits, self.exceptions, self.touches)?;
+        write!(f, "bookings={} ", self.bookings)?;
         write!(f, "acknowledged={} repeated={} ", self.acknowledged, self.repeated)?;
         write!(f, "unanswered={} bells_struck={} refused={} ", self.unanswered, self.bells_struck, self.refused)?;
         write!(f, "{} looks={} compared={} unknown={} ", self.tally, self.looks, self.compared, self.unknown)?;

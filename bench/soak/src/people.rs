@@ -26,6 +26,7 @@ pub(crate) struct People {
     /// What each has in the calendar, and when that last changed.
     known: Vec<(Vec<Known>, Timestamp)>,
     pub(crate) edits: u64,
+    pub(crate) exceptions: u64,
     pub(crate) touches: u64,
 }
 
@@ -38,7 +39,7 @@ impl People {
     /// Everybody, with a few events each.
     pub(crate) fn settle_in(dice: Dice, world: &World, cloud: &Cloud, now: Timestamp) -> Self {
         let known = world.people.iter().map(|_| (Vec::new(), now)).collect();
-        let mut people = Self { dice, known, edits: 0, touches: 0 };
+        let mut people = Self { dice, known, edits: 0, exceptions: 0, touches: 0 };
         for person in 0..world.people.len() {
             for _ in 0..EVENTS_FIRST {
                 people.put(person, world, cloud, now);
@@ -66,7 +67,8 @@ impl People {
             _ if count > EVENTS_MAX => self.delete(person, world, cloud, now),
             0..55 => self.put(person, world, cloud, now),
             _ if count == 0 => self.put(person, world, cloud, now),
-            55..80 => self.shift(person, world, cloud, now),
+            55..72 => self.shift(person, world, cloud, now),
+            72..84 => self.except(person, world, cloud, now),
             _ => self.delete(person, world, cloud, now),
         }
     }
@@ -85,6 +87,23 @@ impl People {
         known[index].wish = wish;
         cloud.shift(&world.people[person].place, &known[index].event_id, wish);
         *changed_at = now;
+    }
+
+    /// Moves or deletes one occurrence of a series, on its day.
+    fn except(&mut self, person: usize, world: &World, cloud: &Cloud, now: Timestamp) {
+        let place = &world.people[person].place;
+        let known = &self.known[person].0;
+        let all = known.iter().flat_map(|known| cloud.occurrences(place, &known.event_id, known.wish));
+        let ahead: Vec<(String, Timestamp)> = all.filter(|(_, start)| *start > now).collect();
+        let Some((event_id, start)) = ahead.get(self.dice.index(ahead.len())) else { return };
+        if self.dice.happens(500) {
+            cloud.delete(place, event_id);
+        } else {
+            let range = self.range_on(start.as_micros().div_euclid(DAY_US), Kind::Busy);
+            cloud.shift(place, event_id, Wish { range, kind: Kind::Busy });
+        }
+        self.exceptions += 1;
+        self.known[person].1 = now;
     }
 
     fn delete(&mut self, person: usize, world: &World, cloud: &Cloud, now: Timestamp) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::ProviderKind;
@@ -13,7 +14,7 @@ use agentcal_engine::ports::{
     OauthClient, OauthGrant, Provider, ProviderError, SyncPage, SyncRequest, TokenError, TokenIssuer, WatchHandle,
     Watched, WriteOutcome, WrittenEvent,
 };
-use agentcal_engine::time::Timestamp;
+use agentcal_engine::time::{TimeRange, Timestamp};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +107,18 @@ impl<P: Provider> Provider for Leashed<P> {
 
     async fn sync(&self, calendar: &CalendarRef, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
         self.leash.asked(self.inner.sync(calendar, request)).await
+    }
+
+    fn can_spot_check(&self) -> bool {
+        self.inner.can_spot_check()
+    }
+
+    async fn spot_check(
+        &self,
+        calendar: &CalendarRef,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ExternalInstance>>, ProviderError> {
+        self.leash.asked(self.inner.spot_check(calendar, range)).await
     }
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {

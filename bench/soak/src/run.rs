@@ -12,7 +12,7 @@ use agentcal_engine::ids::CalendarId;
 use agentcal_engine::ports::{Clock, ConfigStore};
 use agentcal_engine::time::Timestamp;
 use agentcal_sim_store::{Disk, Settings, SimStore, Span};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +37,11 @@ const START: Timestamp = Timestamp::from_seconds(1_805_068_800);
 /// From one quiet point to the end of what follows it.
 const ROUND: Duration = Duration::from_secs(24 * 3_600);
 /// Mean time between two edits of one person, and between two calls about one.
-const EDIT_MS: u64 = 20 * 3_600 * 1_000;
+const EDIT_MS: u64 = 30 * 3_600 * 1_000;
 const CALL_MS: u64 = 60 * 3_600 * 1_000;
+/// Fewer than so many edits, and so many calls, are under way when trouble comes; for fewer than so many turns of the runtime.
+const HURRIED_MAX: u64 = 5;
+const TURNS_MAX: u64 = 400;
 /// Time between two looks at every calendar.
 const LOOK_EVERY: Duration = Duration::from_secs(2 * 3_600);
 /// Time between two looks whether everything is at rest.
@@ -229,15 +232,15 @@ impl Stage {
                 return Ok(Vec::new());
             }
             if edit_at <= now {
-                self.people.edit(&self.world, &self.cloud, &self.ledger, &self.disk.view());
+                self.edit();
                 edit_at = now + self.dice.wait(EDIT_MS / count);
             }
             if call_at <= now {
-                self.calls.spawn(self.callers.clone().call());
+                self.call();
                 call_at = now + self.dice.wait(CALL_MS / count);
-                while self.calls.try_join_next().is_some() {}
             }
             if self.troubles.due_at() <= now {
+                self.hurry().await;
                 self.troubles.act(now, &self.world, &self.cloud, &mut self.node).await?;
             }
             if look_at <= now {
@@ -247,6 +250,24 @@ impl Stage {
                 }
                 look_at = now + LOOK_EVERY;
             }
+        }
+    }
+
+    fn edit(&mut self) {
+        self.people.edit(&self.world, &self.cloud, &self.ledger, &self.disk.view());
+    }
+
+    fn call(&mut self) {
+        self.calls.spawn(self.callers.clone().call());
+        while self.calls.try_join_next().is_some() {}
+    }
+
+    /// Trouble comes while much is under way: requests take no virtual time, so that it would hardly ever meet one.
+    async fn hurry(&mut self) {
+        (0..self.dice.below(HURRIED_MAX)).for_each(|_| self.edit());
+        (0..self.dice.below(HURRIED_MAX)).for_each(|_| self.call());
+        for _ in 0..self.dice.below(TURNS_MAX) {
+            yield_now().await;
         }
     }
 
@@ -327,7 +348,8 @@ impl Stage {
         let book = self.ledger.open();
         let figures = &mut self.figures;
         figures.lasted = self.clock.now().saturating_since(self.began_at);
-        (figures.edits, figures.touches) = (self.people.edits, self.people.touches);
+        (figures.edits, figures.exceptions) = (self.people.edits, self.people.exceptions);
+        figures.touches = self.people.touches;
         figures.bookings = book.entries.len() as u64;
         (figures.acknowledged, figures.repeated) = (book.acknowledged, book.repeated);
         figures.unanswered = book.unanswered;

@@ -2,6 +2,7 @@
 
 use agentcal_engine::time::{TimeRange, Timestamp};
 use agentcal_fake_google::FakeGoogle;
+use chrono::{Days, TimeZone};
 use serde_json::{Value, json};
 
 use super::{Kind, Own, Place, Wish, ZONE, instant, wall};
@@ -23,6 +24,22 @@ pub(super) fn put(google: &FakeGoogle, place: &Place, wish: Wish) -> String {
 
 pub(super) fn shift(google: &FakeGoogle, place: &Place, event_id: &str, wish: Wish) {
     google.patch(&place.remote_id, event_id, times(wish));
+}
+
+/// An instance is named by its series and by when it began before anybody moved it.
+pub(super) fn occurrences(
+    google: &FakeGoogle,
+    place: &Place,
+    event_id: &str,
+    (first, weeks): (Timestamp, u32),
+) -> Vec<(String, Timestamp)> {
+    let starts = (0..weeks).filter_map(|week| {
+        let wall = wall(first).checked_add_days(Days::new(u64::from(week) * 7))?;
+        Some(ZONE.from_local_datetime(&wall).earliest()?.to_utc())
+    });
+    let named = starts.map(|start| (format!("{event_id}_{}", start.format("%Y%m%dT%H%M%SZ")), Timestamp::from(start)));
+    let is_there = |id: &str| google.event(&place.remote_id, id).is_some_and(|event| event["status"] != "cancelled");
+    named.filter(|(id, _)| is_there(id)).collect()
 }
 
 pub(super) fn own(google: &FakeGoogle, place: &Place) -> Vec<Own> {

@@ -1,6 +1,6 @@
 //! What people do in Outlook.
 
-use agentcal_engine::time::{TimeRange, Timestamp};
+use agentcal_engine::time::{DAY_US, TimeRange, Timestamp};
 use agentcal_fake_microsoft::FakeGraph;
 use chrono::{Datelike, NaiveDateTime};
 use serde_json::{Value, json};
@@ -11,6 +11,8 @@ use super::{Kind, Own, Place, Wish, wall};
 pub(super) const ZONE_NAME: &str = "W. Europe Standard Time";
 /// What the transaction in which one of our events is made ends with.
 const MARK: &str = "@agentcal";
+/// Longer than any series is.
+const WEEKS_MAX: i64 = 10;
 
 pub(super) fn put(graph: &FakeGraph, place: &Place, wish: Wish) -> String {
     let mut event = times(wish);
@@ -39,6 +41,20 @@ pub(super) fn shift(graph: &FakeGraph, place: &Place, event_id: &str, wish: Wish
     act(graph, place, "PATCH", &format!("/{event_id}"), times(wish));
 }
 
+pub(super) fn occurrences(
+    graph: &FakeGraph,
+    place: &Place,
+    event_id: &str,
+    first: Timestamp,
+) -> Vec<(String, Timestamp)> {
+    let date = |days: i64| first.plus_micros(days * DAY_US).to_utc().format("%Y-%m-%dT00:00:00Z").to_string();
+    let below =
+        format!("/{event_id}/instances?startDateTime={}&endDateTime={}&$top=100", date(-1), date(WEEKS_MAX * 7));
+    let all = act(graph, place, "GET", &below, Value::Null);
+    let found = all["value"].as_array().into_iter().flatten();
+    found.filter_map(|event| Some((event["id"].as_str()?.to_owned(), at(event, "start")?))).collect()
+}
+
 pub(super) fn delete(graph: &FakeGraph, place: &Place, event_id: &str) {
     act(graph, place, "DELETE", &format!("/{event_id}"), Value::Null);
 }
@@ -52,12 +68,13 @@ pub(super) fn own(graph: &FakeGraph, place: &Place) -> Vec<Own> {
 fn own_of(event: &Value) -> Option<Own> {
     let name = event["transactionId"].as_str()?.strip_suffix(MARK)?;
     let booking_id = name.split('.').next()?.parse().ok()?;
-    let at = |name: &str| -> Option<Timestamp> {
-        let text = event[name]["dateTime"].as_str()?;
-        Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?.and_utc().into())
-    };
-    let range = TimeRange::new(at("start")?, at("end")?)?;
+    let range = TimeRange::new(at(event, "start")?, at(event, "end")?)?;
     Some(Own { booking_id, event_id: event["id"].as_str()?.to_owned(), range })
+}
+
+fn at(event: &Value, name: &str) -> Option<Timestamp> {
+    let text = event[name]["dateTime"].as_str()?;
+    Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?.and_utc().into())
 }
 
 fn act(graph: &FakeGraph, place: &Place, method: &str, below: &str, body: Value) -> Value {

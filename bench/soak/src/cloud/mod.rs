@@ -120,7 +120,7 @@ impl Cloud {
         }
     }
 
-    /// Moves an event, of whatever kind it is.
+    /// Moves an event, of whatever kind it is, or an occurrence of one.
     pub(crate) fn shift(&self, place: &Place, event_id: &str, wish: Wish) {
         match place.provider {
             ProviderKind::Microsoft => microsoft::shift(&self.graph, place, event_id, wish),
@@ -128,7 +128,16 @@ impl Cloud {
         }
     }
 
-    /// Deletes an event.
+    /// The occurrences of a series that are still there, and when they begin.
+    pub(crate) fn occurrences(&self, place: &Place, event_id: &str, wish: Wish) -> Vec<(String, Timestamp)> {
+        let Kind::Weekly(weeks) = wish.kind else { return Vec::new() };
+        match place.provider {
+            ProviderKind::Microsoft => microsoft::occurrences(&self.graph, place, event_id, wish.range.start),
+            _ => google::occurrences(&self.google, place, event_id, (wish.range.start, weeks)),
+        }
+    }
+
+    /// Deletes an event, or an occurrence of one.
     pub(crate) fn delete(&self, place: &Place, event_id: &str) {
         match place.provider {
             ProviderKind::Microsoft => microsoft::delete(&self.graph, place, event_id),
@@ -183,9 +192,9 @@ impl Cloud {
     /// Few requests are put up with from now on.
     pub(crate) fn tighten(&self, provider: ProviderKind, dice: &Dice) {
         match provider {
-            ProviderKind::Microsoft => self.graph.set_quota(1 + dice.index(3)),
-            _ if dice.happens(500) => self.google.user_quota().set_max(1),
-            _ => self.google.project_quota().set_max(2 + dice.index(10)),
+            ProviderKind::Microsoft => self.graph.set_quota(dice.index(3)),
+            _ if dice.happens(500) => self.google.user_quota().set_max(dice.index(2)),
+            _ => self.google.project_quota().set_max(dice.index(5)),
         }
         self.google.refuse_with_429(dice.happens(500));
     }
