@@ -110,6 +110,20 @@ pub(crate) fn open_loop(
     span: Duration,
     deed: impl Deed,
 ) -> Result<Histogram<u64>, String> {
+    open_loop_without(target, connections, per_second, span, async |connection: &mut Connection, n| {
+        deed(connection, n).await?;
+        Ok(Duration::ZERO)
+    })
+}
+
+/// The same, less what each deed says was somebody else's time.
+pub(crate) fn open_loop_without(
+    target: Target,
+    connections: usize,
+    per_second: f64,
+    span: Duration,
+    deed: impl AsyncFn(&mut Connection, u64) -> Result<Duration, String>,
+) -> Result<Histogram<u64>, String> {
     runtime()?.block_on(async {
         let connections = connect(target.address, connections).await?;
         let (due, dues) = unbounded_channel();
@@ -139,14 +153,14 @@ fn pace(per_second: f64, span: Duration, due: &UnboundedSender<Due>) {
 async fn answer_dues(
     connections: Vec<Connection>,
     dues: UnboundedReceiver<Due>,
-    deed: impl Deed,
+    deed: impl AsyncFn(&mut Connection, u64) -> Result<Duration, String>,
 ) -> Result<Histogram<u64>, String> {
     let dues = Mutex::new(dues);
     let latencies = RefCell::new(new_histogram());
     let worker = async |mut connection: Connection| {
         while let Some((n, at)) = next_due(&dues).await {
-            deed(&mut connection, n).await?;
-            let latency_us = u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let others = deed(&mut connection, n).await?;
+            let latency_us = u64::try_from(at.elapsed().saturating_sub(others).as_micros()).unwrap_or(u64::MAX);
             latencies.borrow_mut().saturating_record(latency_us);
         }
         Ok::<_, String>(())
@@ -159,7 +173,7 @@ async fn next_due(dues: &Mutex<UnboundedReceiver<Due>>) -> Option<Due> {
     dues.lock().await.recv().await
 }
 
-fn new_histogram() -> Histogram<u64> {
+pub(crate) fn new_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("the bounds are in order")
 }
 

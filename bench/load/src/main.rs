@@ -3,6 +3,7 @@
 mod api;
 mod availability;
 mod bare;
+mod bare_update;
 mod cluster;
 mod commits;
 mod connection;
@@ -17,6 +18,7 @@ mod pgbench;
 mod process;
 mod program;
 mod progress;
+mod providers;
 mod questions;
 mod receiver;
 mod report;
@@ -81,6 +83,15 @@ enum What {
         /// The answers
         answers: PathBuf,
     },
+    /// Updates a row for each request: the ceiling that `run` compares with
+    #[command(hide = true)]
+    BareUpdate {
+        /// A file to be made
+        file: PathBuf,
+        /// How many rows it has
+        #[arg(long)]
+        rows: u32,
+    },
     /// Sends a recorded message again and again: the ceiling that `run` compares with
     #[command(hide = true)]
     Send {
@@ -118,6 +129,7 @@ fn perform(what: What) -> Result<ExitCode, String> {
             Ok(if strict && !report.holds() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         What::Send { message, sending } => sender::send(&message, &sending).map(|()| ExitCode::SUCCESS),
+        What::BareUpdate { file, rows } => bare_update::serve(&file, i64::from(rows)).map(|()| ExitCode::SUCCESS),
         What::Bare { answers } => {
             bare::serve(&answers).map(|()| ExitCode::SUCCESS).map_err(|error| format!("the bare route ended: {error}"))
         }

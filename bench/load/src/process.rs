@@ -15,8 +15,23 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
 
 /// Resident memory of a process in MiB, as the system counts it; `None` where it does not say.
 pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+/// The most it was since [`forget_peak`], or since the process began.
+pub(crate) fn peak_resident_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+/// Has the system count the most from here.
+pub(crate) fn forget_peak(pid: u32) -> Result<(), String> {
+    let file = format!("/proc/{pid}/clear_refs");
+    fs::write(&file, "5").map_err(|error| format!("{file}: {error}"))
+}
+
+fn memory_mib(pid: u32, what: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)
 }

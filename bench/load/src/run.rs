@@ -18,6 +18,7 @@ use crate::elsewhere;
 use crate::memory;
 use crate::node::Node;
 use crate::progress::Progress;
+use crate::providers;
 use crate::questions::Questions;
 use crate::report::Report;
 use crate::shared_commits;
@@ -61,6 +62,10 @@ pub(crate) enum Part {
     Postgres,
     /// Questions to one of two nodes about calendars of the other.
     Nodes,
+    /// Notifications of Google and Microsoft until what they are about is known, and what a first sync takes.
+    Providers,
+    /// Ten thousand calendars at Google and Microsoft, and what both count meanwhile.
+    Connected,
 }
 
 /// How long to measure.
@@ -146,6 +151,12 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         let measured = elsewhere::measure(&cluster, options.effort, &progress);
         rows.extend(measured.map_err(|error| cluster.told(&error))?);
     }
+    if has(Part::Providers) {
+        rows.extend(providers::measure(&options.binary, options.effort, &progress)?);
+    }
+    if has(Part::Connected) {
+        rows.extend(providers::measure_connected(&options.binary, &progress)?);
+    }
     Ok(Report { rows })
 }
 
@@ -156,6 +167,7 @@ fn steps(options: &Options) -> u64 {
     let alone = questions.max(has(Part::Commits));
     let shared = has(Part::Postgres) * (2 + 4 * rounds);
     let of_nodes = has(Part::Nodes) * (2 + 2 * rounds);
+    let [providers, connected] = providers::steps(rounds);
     2 * alone
         + questions * (1 + 4 * rounds + 1)
         + has(Part::Crowd) * (2 + rounds)
@@ -164,6 +176,8 @@ fn steps(options: &Options) -> u64 {
         + has(Part::Effects) * (1 + 4 * rounds)
         + shared
         + of_nodes
+        + has(Part::Providers) * providers
+        + has(Part::Connected) * connected
 }
 
 impl Stage {
@@ -245,12 +259,21 @@ pub(crate) fn wait_for_syncs(data: &Data, node: &Node) -> Result<(), String> {
 }
 
 /// Looks until there is something to see.
-pub(crate) fn wait_until<T>(otherwise: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
+pub(crate) fn wait_until<T>(otherwise: &str, look: impl FnMut() -> Option<T>) -> Result<T, String> {
+    wait_until_within(SYNC_WITHIN, otherwise, look)
+}
+
+/// The same for what takes longer, or must not.
+pub(crate) fn wait_until_within<T>(
+    within: Duration,
+    otherwise: &str,
+    mut look: impl FnMut() -> Option<T>,
+) -> Result<T, String> {
     let begun = Instant::now();
     loop {
         match look() {
             Some(seen) => return Ok(seen),
-            None if begun.elapsed() > SYNC_WITHIN => return Err(otherwise.to_owned()),
+            None if begun.elapsed() > within => return Err(otherwise.to_owned()),
             None => std::thread::sleep(Duration::from_millis(200)),
         }
     }

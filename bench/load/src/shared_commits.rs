@@ -121,7 +121,7 @@ fn written(cluster: &Cluster) -> Result<(), String> {
 
 /// Waits until a node has done what followed from the bookings before: calendars are looked at again after they were written
 /// to, and events are told of. None of it belongs to what is measured next, neither to bookings nor to pgbench.
-fn at_rest(node: &Node) -> Result<(), String> {
+pub(crate) fn at_rest(node: &Node) -> Result<(), String> {
     let begun = Instant::now();
     loop {
         let before = cpu_time(node.target().pid)?;

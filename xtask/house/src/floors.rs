@@ -96,7 +96,21 @@ const HOUSE: &[Room] = &[
     Room { name: "agentcal-model", imports: &[], test_imports: &[] },
     Room {
         name: "agentcal-load",
-        imports: &[ENGINE, VAULT, SQLITE, POSTGRES, MEMORY, SANDBOX, ACTORS, API, SIM_STORE, TESTKIT],
+        imports: &[
+            ENGINE,
+            VAULT,
+            SQLITE,
+            POSTGRES,
+            MEMORY,
+            SANDBOX,
+            ACTORS,
+            API,
+            SIM_STORE,
+            TESTKIT,
+            FAKE_KIT,
+            FAKE_GOOGLE,
+            FAKE_MICROSOFT,
+        ],
         test_imports: &[],
     },
     Room {

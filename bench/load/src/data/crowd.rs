@@ -119,7 +119,7 @@ pub(crate) fn quick_place(otherwise: &Path) -> &Path {
 }
 
 /// The database was closed, so its journal is folded into it.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
     for name in [KEYRING_FILE, DATABASE_FILE] {
         fs::copy(from.join(name), to.join(name)).map_err(|error| format!("{}: {error}", to.join(name).display()))?;

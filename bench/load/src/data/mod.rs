@@ -1,6 +1,7 @@
 //! The data set that is measured on: seeded, so that everybody measures on the same, and dated from today, since nobody
 //! books the past. Written straight through the store's port; the program is then started on it.
 
+mod connected;
 mod crowd;
 mod people;
 
@@ -17,6 +18,7 @@ use agentcal_store_vault::KeyRing;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use connected::{Connected, FirstSync, Mailbox};
 pub(crate) use crowd::{CALENDARS_PER_PERSON, Callers, Crowd, quick_place};
 pub(crate) use people::Person;
 
