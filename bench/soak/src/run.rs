@@ -41,6 +41,8 @@ const EDIT_MS: u64 = 30 * 3_600 * 1_000;
 const CALL_MS: u64 = 60 * 3_600 * 1_000;
 /// Fewer than so many edits, and so many calls, are under way when trouble comes; for fewer than so many turns of the runtime.
 const HURRIED_MAX: u64 = 5;
+/// One more may be under way for so many people.
+const PEOPLE_PER_HURRIED: u64 = 10;
 const TURNS_MAX: u64 = 400;
 /// Time between two looks at every calendar.
 const LOOK_EVERY: Duration = Duration::from_secs(2 * 3_600);
@@ -264,8 +266,10 @@ impl Stage {
 
     /// Trouble comes while much is under way: requests take no virtual time, so that it would hardly ever meet one.
     async fn hurry(&mut self) {
-        (0..self.dice.below(HURRIED_MAX)).for_each(|_| self.edit());
-        (0..self.dice.below(HURRIED_MAX)).for_each(|_| self.call());
+        // Where few live, as much trouble comes as where many do, and shall not make up most of what is done.
+        let most = (self.world.people.len() as u64 / PEOPLE_PER_HURRIED).clamp(2, HURRIED_MAX);
+        (0..self.dice.below(most)).for_each(|_| self.edit());
+        (0..self.dice.below(most)).for_each(|_| self.call());
         for _ in 0..self.dice.below(TURNS_MAX) {
             yield_now().await;
         }
