@@ -53,6 +53,7 @@ pub(crate) enum Operation {
     Unwatch,
     WriteEvent,
     DeleteEvent,
+    Conference,
 }
 
 impl Operation {
@@ -66,6 +67,7 @@ impl Operation {
             Self::Unwatch => "unwatch",
             Self::WriteEvent => "write_event",
             Self::DeleteEvent => "delete_event",
+            Self::Conference => "conference",
         }
     }
 
@@ -73,7 +75,7 @@ impl Operation {
         match self {
             Self::FullSync | Self::Watch | Self::Unwatch => Urgency::Background,
             Self::IncrementalSync => Urgency::Freshness,
-            Self::SpotCheck | Self::WriteEvent | Self::DeleteEvent => Urgency::Booking,
+            Self::SpotCheck | Self::WriteEvent | Self::DeleteEvent | Self::Conference => Urgency::Booking,
         }
     }
 }

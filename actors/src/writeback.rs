@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use agentcal_engine::calendar::writeback::{Tried, WRITEBACKS_PER_TURN_MAX, Writing, result_of, writing_of};
+use agentcal_engine::calendar::writeback::{
+    Tried, WRITEBACKS_PER_TURN_MAX, Writing, result_of, wants_conference, with_conference, writing_of,
+};
 use agentcal_engine::model::WritebackState;
-use agentcal_engine::ports::{Provider, StoreError, WritebackJob};
+use agentcal_engine::ports::{ConferenceSeen, Provider, ProviderError, StoreError, WritebackJob, WrittenEvent};
 
 use crate::calendar::Msg;
 use crate::context::Context;
@@ -48,7 +50,13 @@ async fn write_due(context: &Context, access: &Access) -> Result<Turn, StoreErro
     let mut changed_facts = false;
     for job in &jobs {
         let tried = attempt(context, access, job).await;
-        let result = result_of(job, tried, context.store_now(), &*context.parts.entropy);
+        let mut result = result_of(job, tried, context.store_now(), &*context.parts.entropy);
+        if let Some((written, _)) = result.written.clone().filter(|_| result.state == WritebackState::Written)
+            && wants_conference(job, &written)
+        {
+            let seen = conference(context, access, written).await;
+            result = with_conference(result, seen, context.store_now(), &*context.parts.entropy);
+        }
         count(result.state, result.written.is_some());
         if result.state == WritebackState::Failed {
             tracing::error!(booking_id = %job.booking.id, attempts = result.attempts, "a booking was given up writing");
@@ -72,6 +80,20 @@ async fn attempt(context: &Context, access: &Access, job: &WritebackJob) -> Trie
             Tried::Deleted(access.ask(context, Operation::DeleteEvent, ask).await)
         }
     }
+}
+
+/// How the conference of an event stands that was just written.
+async fn conference(
+    context: &Context,
+    access: &Access,
+    written: WrittenEvent,
+) -> Result<ConferenceSeen, ProviderError> {
+    let ask = |provider: Arc<dyn Provider>, calendar| async move { provider.conference(&calendar, &written).await };
+    let seen = access.ask(context, Operation::Conference, ask).await;
+    if let Ok(ConferenceSeen::Failed(reason)) = &seen {
+        tracing::warn!(calendar_id = %access.calendar_id, %reason, "a conference was not made");
+    }
+    seen
 }
 
 fn count(state: WritebackState, is_shown: bool) {

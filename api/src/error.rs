@@ -197,6 +197,8 @@ field_codes! {
     Taken = "taken";
     /// The calendar cannot be written to.
     NotWritable = "not_writable";
+    /// A host has no calendar at the provider that makes such a conference.
+    ConferenceNotPossible = "conference_not_possible";
     /// The user is not a host of the event type.
     NotAHost = "not_a_host";
     /// The slot was not offered, or not on these terms.

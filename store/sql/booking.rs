@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agentcal_engine::commit::BookingChange;
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId, EventTypeId, UserId};
 use agentcal_engine::model::{
-    Attendee, Booking, BookingHost, BookingStatus, ClaimOwner, DURATION_MINUTES_MAX, Tenant, Writeback,
+    Attendee, Booking, BookingHost, BookingStatus, ClaimOwner, Conference, DURATION_MINUTES_MAX, Tenant, Writeback,
 };
 use agentcal_engine::ports::{BookingFilter, BookingStore, BookingStoreItem, ListPage, PageRequest, StoreError};
 use agentcal_engine::time::{MINUTE_US, TimeRange, Timestamp};
@@ -26,7 +26,7 @@ const IDS_PER_STATEMENT: usize = 200;
 /// Bookings of an account.
 const SELECT_BOOKINGS: &str = "SELECT account_id, booking_id, event_type_id, title, location, start_at, end_at, status, timezone, attendee_name, \
      attendee_email, attendee_phone, attendee_timezone, metadata, sequence, attendee_reschedules, cancel_reason, \
-     created_at FROM bookings WHERE account_id = ";
+     created_at, conference, conference_calendar_id, conference_state, conference_url FROM bookings WHERE account_id = ";
 /// The longest booking.
 const MAX_DURATION_US: i64 = DURATION_MINUTES_MAX as i64 * MINUTE_US;
 
@@ -174,16 +174,34 @@ struct BookingRow {
     attendee_reschedules: i64,
     cancel_reason: Option<String>,
     created_at: i64,
+    conference: Option<String>,
+    conference_calendar_id: Option<Uuid>,
+    conference_state: Option<String>,
+    conference_url: Option<String>,
 }
 
 impl BookingRow {
+    fn conference(&self) -> Result<Option<Conference>> {
+        let Some((kind, state)) = self.conference.as_deref().zip(self.conference_state.as_deref()) else {
+            return Ok(None);
+        };
+        Ok(Some(Conference {
+            kind: Named::named(kind)?,
+            calendar_id: self.conference_calendar_id.map(CalendarId::from_uuid),
+            state: Named::named(state)?,
+            join_url: self.conference_url.clone(),
+        }))
+    }
+
     fn into_engine(self, hosts: Vec<BookingHost>) -> Result<Booking> {
+        let conference = self.conference()?;
         Ok(Booking {
             id: BookingId::from_uuid(self.booking_id),
             account_id: AccountId::from_uuid(self.account_id),
             event_type_id: self.event_type_id.map(EventTypeId::from_uuid),
             title: self.title,
             location: self.location,
+            conference,
             range: range(self.start_at, self.end_at)?,
             status: Named::named(&self.status)?,
             timezone: zone(&self.timezone)?,
@@ -335,7 +353,8 @@ pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, booking: &Booking) {
     statement.push(
         "INSERT INTO bookings (account_id, booking_id, event_type_id, title, location, start_at, end_at, status, \
          timezone, attendee_name, attendee_email, attendee_email_key, attendee_phone, attendee_phone_key, \
-         attendee_timezone, metadata, sequence, cancel_reason, created_at) VALUES (",
+         attendee_timezone, metadata, sequence, cancel_reason, created_at, conference, conference_calendar_id, \
+         conference_state, conference_url) VALUES (",
     );
     let Attendee { name, email, phone, timezone } = &booking.attendee;
     let mut values = statement.separated(", ");
@@ -349,6 +368,11 @@ pub(crate) fn push_insert(statement: &mut QueryBuilder<Db>, booking: &Booking) {
     values.push_bind(timezone.map(|tz| tz.name())).push_bind(to_json(&booking.metadata));
     values.push_bind(i64::from(booking.sequence)).push_bind(&booking.cancel_reason);
     values.push_bind(booking.created_at.as_micros());
+    let conference = booking.conference.as_ref();
+    values.push_bind(conference.map(|conference| conference.kind.name()));
+    values.push_bind(conference.and_then(|conference| conference.calendar_id).map(|id| id.as_uuid()));
+    values.push_bind(conference.map(|conference| conference.state.name()));
+    values.push_bind(conference.and_then(|conference| conference.join_url.as_deref()));
     statement.push(")");
 }
 

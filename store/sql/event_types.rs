@@ -14,7 +14,7 @@ use crate::text::{Named, from_json, to_json, to_u32};
 pub(crate) const SELECT_ALL: &str = "SELECT account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, buffer_before_minutes, \
     buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, max_bookings_per_day, \
     scheduling_mode, public, location, require_slot_id, on_stale, cancel_notice_hours, reschedule_notice_hours, \
-    reschedules_max, reminders, mail_attendee, mail_hosts, rules, created_at \
+    reschedules_max, reminders, mail_attendee, mail_hosts, conference, rules, created_at \
     FROM event_types WHERE account_id = $1 ORDER BY event_type_id";
 
 /// A page of them.
@@ -22,7 +22,7 @@ pub(crate) const SELECT_PAGE: &str = "SELECT e.account_id, e.event_type_id, e.na
      e.buffer_before_minutes, e.buffer_after_minutes, e.buffer_mode, e.min_notice_hours, e.booking_window_days, \
      e.max_bookings_per_day, e.scheduling_mode, e.public, e.location, e.require_slot_id, e.on_stale, \
      e.cancel_notice_hours, e.reschedule_notice_hours, e.reschedules_max, e.reminders, e.mail_attendee, e.mail_hosts, \
-     e.rules, e.created_at \
+     e.conference, e.rules, e.created_at \
      FROM event_types AS e JOIN accounts AS a ON a.account_id = e.account_id \
      WHERE e.account_id = $1 AND a.organization_id = $2 AND a.mode = $3 \
      AND (e.created_at, e.event_type_id) < ($4, $5) ORDER BY e.created_at DESC, e.event_type_id DESC LIMIT $6";
@@ -52,6 +52,7 @@ pub(crate) struct EventTypeRow {
     reminders: String,
     mail_attendee: bool,
     mail_hosts: bool,
+    conference: Option<String>,
     rules: Option<String>,
     created_at: i64,
 }
@@ -79,6 +80,7 @@ impl EventTypeRow {
             scheduling_mode: Named::named(&self.scheduling_mode)?,
             public: self.public,
             location: self.location,
+            conference: self.conference.as_deref().map(Named::named).transpose()?,
             require_slot_id: self.require_slot_id,
             on_stale: Named::named(&self.on_stale)?,
             attendee_policy: AttendeePolicy {
@@ -103,8 +105,9 @@ pub(crate) async fn insert(connection: &mut DbConnection, event_type: &EventType
         "INSERT INTO event_types (account_id, event_type_id, name, slug, duration_minutes, slot_interval_minutes, \
          buffer_before_minutes, buffer_after_minutes, buffer_mode, min_notice_hours, booking_window_days, \
          max_bookings_per_day, scheduling_mode, public, location, require_slot_id, on_stale, cancel_notice_hours, \
-         reschedule_notice_hours, reschedules_max, reminders, mail_attendee, mail_hosts, rules, created_at) VALUES ($1, $2, \
-         $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, NULL, $24)",
+         reschedule_notice_hours, reschedules_max, reminders, mail_attendee, mail_hosts, conference, rules, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
+         $24, NULL, $25)",
     );
     let insert = bind_terms(insert, event_type).bind(event_type.created_at.as_micros());
     match insert.execute(&mut *connection).await {
@@ -121,7 +124,7 @@ pub(crate) async fn update(connection: &mut DbConnection, event_type: &EventType
          buffer_before_minutes = $7, buffer_after_minutes = $8, buffer_mode = $9, min_notice_hours = $10, \
          booking_window_days = $11, max_bookings_per_day = $12, scheduling_mode = $13, public = $14, location = $15, \
          require_slot_id = $16, on_stale = $17, cancel_notice_hours = $18, reschedule_notice_hours = $19, \
-         reschedules_max = $20, reminders = $21, mail_attendee = $22, mail_hosts = $23 \
+         reschedules_max = $20, reminders = $21, mail_attendee = $22, mail_hosts = $23, conference = $24 \
          WHERE account_id = $1 AND event_type_id = $2",
     );
     match bind_terms(update, event_type).execute(&mut *connection).await {
@@ -180,7 +183,7 @@ pub(crate) async fn hosts(
 
 type Statement<'q> = sqlx::query::Query<'q, Db, DbArguments>;
 
-/// Binds `$1` to `$23`, in the order both statements name them.
+/// Binds `$1` to `$24`, in the order both statements name them.
 fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statement<'q> {
     statement
         .bind(event_type.account_id.as_uuid())
@@ -206,6 +209,7 @@ fn bind_terms<'q>(statement: Statement<'q>, event_type: &'q EventType) -> Statem
         .bind(to_json(&event_type.follow_up.reminders))
         .bind(event_type.follow_up.mail.attendee)
         .bind(event_type.follow_up.mail.hosts)
+        .bind(event_type.conference.map(Named::name))
 }
 
 async fn insert_hosts(connection: &mut DbConnection, event_type: &EventType) -> Result<Write> {

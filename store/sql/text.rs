@@ -1,8 +1,9 @@
 //! How enumerations, numbers and JSON stand in columns.
 
 use agentcal_engine::model::{
-    BookingStatus, BufferMode, ConnectionStatus, DeliveryState, EventKind, ExternalState, JobKind, JobState, KeyKind,
-    MailKind, Mode, OnStale, ProviderKind, SchedulingMode, WatchState, WebhookStanding, WritebackState,
+    BookingStatus, BufferMode, ConferenceKind, ConferenceState, ConnectionStatus, DeliveryState, EventKind,
+    ExternalState, JobKind, JobState, KeyKind, MailKind, Mode, OnStale, ProviderKind, SchedulingMode, WatchState,
+    WebhookStanding, WritebackState,
 };
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::time::{TimeRange, Timestamp};
@@ -50,6 +51,8 @@ named! {
     BufferMode { Larger = "larger", Sum = "sum" }
     SchedulingMode { Individual = "individual", RoundRobin = "round_robin", Collective = "collective" }
     OnStale { Verify = "verify", Accept = "accept", Refuse = "refuse" }
+    ConferenceKind { GoogleMeet = "google_meet", MicrosoftTeams = "microsoft_teams" }
+    ConferenceState { Pending = "pending", Ready = "ready", Failed = "failed" }
     BookingStatus { Confirmed = "confirmed", Cancelled = "cancelled", Completed = "completed" }
     WritebackState { Pending = "pending", Written = "written", Failed = "failed" }
     EventKind {
@@ -150,6 +153,8 @@ mod tests {
         check::<BufferMode>();
         check::<SchedulingMode>();
         check::<OnStale>();
+        check::<ConferenceKind>();
+        check::<ConferenceState>();
         check::<BookingStatus>();
         check::<WritebackState>();
         check::<ExternalState>();

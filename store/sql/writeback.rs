@@ -2,8 +2,10 @@
 
 use agentcal_engine::commit::Effect;
 use agentcal_engine::ids::{AccountId, BookingId, CalendarId};
-use agentcal_engine::model::{EventKind, EventSubject, WritebackState};
-use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent};
+use agentcal_engine::model::{ConferenceState, EventKind, EventSubject, WritebackState};
+use agentcal_engine::ports::{
+    ConferenceSettled, DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent,
+};
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
@@ -74,6 +76,9 @@ impl WritebackStore for DbStore {
         let mut work = self.begin_write(Scope::Account(result.account_id)).await?;
         locks::calendar(&mut work, result.account_id, result.calendar_id).await?;
         let Recorded { changes_facts, tells } = record(&mut work, result).await?;
+        if let Some(settled) = &result.conference {
+            settle_conference(&mut work, result, settled).await?;
+        }
         if let Some(kind) = tells {
             let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
             dead_writebacks::note(&mut work, result, moment).await?;
@@ -199,6 +204,24 @@ async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<Rec
     let is_given_up = before.0 != WritebackState::Failed && after.0 == WritebackState::Failed;
     let tells = is_given_up.then_some(EventKind::BookingWritebackFailed);
     Ok(Recorded { changes_facts: echo(before) != echo(after), tells })
+}
+
+/// Keeps how a booking's conference came out, whatever became of the booking meanwhile.
+async fn settle_conference(
+    work: &mut DbConnection,
+    result: &WritebackResult,
+    settled: &ConferenceSettled,
+) -> Result<()> {
+    let (state, join_url) = match settled {
+        ConferenceSettled::Ready(join_url) => (ConferenceState::Ready, Some(join_url)),
+        ConferenceSettled::Failed => (ConferenceState::Failed, None),
+    };
+    let update = sqlx::query(
+        "UPDATE bookings SET conference_state = $3, conference_url = $4 \
+         WHERE account_id = $1 AND booking_id = $2 AND conference IS NOT NULL",
+    );
+    let update = update.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
+    update.bind(state.name()).bind(join_url).execute(work).await.map(drop).map_err(store_error)
 }
 
 /// What keeping a result came to.

@@ -107,7 +107,7 @@ impl Card {
             zone_name: words::zone_name(booking.timezone),
             hosts: booking.hosts.iter().filter_map(|host| name(host.user_id)).collect(),
             attendee: booking.attendee.name.clone(),
-            location: booking.location.clone().map(Location::of),
+            location: booking.place().map(str::to_owned).map(Location::of),
             status: match status {
                 BookingStatus::Confirmed => "Confirmed",
                 BookingStatus::Cancelled => "Cancelled",

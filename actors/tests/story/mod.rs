@@ -1,6 +1,7 @@
 //! Helpers, and one file per subject.
 
 mod bookings;
+mod conferences;
 mod counted;
 mod crashes;
 mod external;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::limits::ProviderLimits;
-use agentcal_engine::model::{ProviderKind, Watch, WatchState};
+use agentcal_engine::model::{ConferenceKind, ProviderKind, Watch, WatchState};
 use agentcal_engine::ports::{
-    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Oddities, Provider, ProviderError,
-    ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
-    WrittenEvent,
+    CalendarRef, Clock, ConferenceSeen, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Oddities, Provider,
+    ProviderError, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle, Watched,
+    WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::signed::{CalendarBell, SIGNING_KEY_LEN, SigningKeys};
 use agentcal_engine::time::TimeRange;
@@ -38,6 +38,7 @@ pub(crate) struct Asked {
     pub(crate) writes: usize,
     pub(crate) deletes: usize,
     pub(crate) spot_checks: usize,
+    pub(crate) conferences: usize,
 }
 
 /// How spot checks are answered.
@@ -63,6 +64,8 @@ struct Script {
     watch_errors: VecDeque<ProviderError>,
     unwatch_errors: VecDeque<ProviderError>,
     watch_log: Vec<String>,
+    conferences: VecDeque<Result<ConferenceSeen, ProviderError>>,
+    wished: Vec<ConferenceKind>,
     asked: Asked,
     busy: BTreeMap<CalendarId, u32>,
 }
@@ -127,6 +130,16 @@ impl ScriptedProvider {
     /// How spot checks are answered from now on.
     pub(crate) fn answer_spot_checks(&self, how: SpotChecks) {
         *self.spot_checks.lock().unwrap() = how;
+    }
+
+    /// What is seen of conferences, look by look; after that each is ready.
+    pub(crate) fn show_conferences(&self, seen: impl IntoIterator<Item = Result<ConferenceSeen, ProviderError>>) {
+        self.script.lock().unwrap().conferences.extend(seen);
+    }
+
+    /// The conferences that events were written with, write by write.
+    pub(crate) fn wished(&self) -> Vec<ConferenceKind> {
+        self.script.lock().unwrap().wished.clone()
     }
 
     /// From now on calendars can be watched, each for so long.
@@ -357,6 +370,7 @@ impl Provider for ScriptedProvider {
         let name = event_name(write.booking_id);
         let mut script = self.script.lock().unwrap();
         script.asked.writes += 1;
+        script.wished.extend(write.conference);
         let error = script.write_errors.pop_front();
         let events = script.calendars.entry(calendar.calendar_id).or_default();
         let instance = ExternalInstance { range: write.range, booking_id: Some(write.booking_id), blocks: true };
@@ -367,6 +381,14 @@ impl Provider for ScriptedProvider {
             Some(error) => Err(error),
             None => Ok(WriteOutcome::Written(WrittenEvent { provider_event_id: name, etag: None })),
         }
+    }
+
+    async fn conference(&self, _: &CalendarRef, event: &WrittenEvent) -> Result<ConferenceSeen, ProviderError> {
+        let mut script = self.script.lock().unwrap();
+        script.asked.conferences += 1;
+        let name = event.provider_event_id.trim_start_matches("ours ");
+        let ready = || Ok(ConferenceSeen::Ready { join_url: format!("https://meet.example.com/{name}") });
+        script.conferences.pop_front().unwrap_or_else(ready)
     }
 
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {

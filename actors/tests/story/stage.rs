@@ -444,6 +444,7 @@ fn event_type(account_id: AccountId, id: EventTypeId, users: &[User], terms: Ter
         public: true,
         location: None,
         require_slot_id: false,
+        conference: None,
         on_stale: terms.on_stale,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp { reminders: vec![60], ..FollowUp::default() },

@@ -135,6 +135,7 @@ impl Offer {
             public: true,
             location: None,
             require_slot_id: false,
+            conference: None,
             on_stale: OnStale::Verify,
             attendee_policy: AttendeePolicy::default(),
             follow_up: FollowUp::default(),

@@ -24,7 +24,7 @@ pub(super) fn notice(mail: &OutboundMail, look: &Look, sender: &Sender, links: &
         sequence: booking.sequence,
         range: booking.range,
         title: booking.title.clone(),
-        location: booking.location.clone(),
+        location: booking.place().map(str::to_owned),
         organizer: organizer.unwrap_or(own),
         hosts,
         attendee: participant(&booking.attendee.name, booking.attendee.email.as_deref()),

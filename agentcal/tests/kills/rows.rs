@@ -71,6 +71,7 @@ impl BookingRow {
             sequence: self.sequence,
             attendee_reschedules: 0,
             cancel_reason: None,
+            conference: None,
             created_at: Timestamp::from_micros(self.created_at),
         }
     }

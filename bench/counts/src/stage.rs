@@ -263,6 +263,7 @@ fn event_type(config: &Config) -> EventType {
         public: true,
         location: None,
         require_slot_id: false,
+        conference: None,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

@@ -287,6 +287,7 @@ fn event_type(
         public: true,
         location: None,
         require_slot_id: false,
+        conference: None,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

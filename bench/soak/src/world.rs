@@ -217,6 +217,7 @@ fn event_type(account_id: AccountId, id: EventTypeId, user_ids: Vec<UserId>, now
         public: true,
         location: None,
         require_slot_id: false,
+        conference: None,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

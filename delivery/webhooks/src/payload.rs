@@ -2,7 +2,8 @@
 
 use agentcal_engine::ids::AccountId;
 use agentcal_engine::model::{
-    Booking, BookingHost, BookingStatus, Connection, ConnectionStatus, EventSubject, ExternalState, WritebackState,
+    Booking, BookingHost, BookingStatus, ConferenceKind, ConferenceState, Connection, ConnectionStatus, EventSubject,
+    ExternalState, WritebackState,
 };
 use agentcal_engine::ports::OutboundWebhook;
 use agentcal_engine::time::{TimeRange, Timestamp};
@@ -49,6 +50,7 @@ struct BookingBody<'a> {
     event_type_id: Option<String>,
     title: &'a str,
     location: Option<&'a str>,
+    conference: Option<ConferenceBody<'a>>,
     start_time: String,
     end_time: String,
     timezone: &'static str,
@@ -63,6 +65,13 @@ struct BookingBody<'a> {
     created_at: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     omitted: &'static [&'static str],
+}
+
+#[derive(Serialize)]
+struct ConferenceBody<'a> {
+    r#type: ConferenceKind,
+    state: ConferenceState,
+    join_url: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -161,6 +170,11 @@ fn booking_body<'a>(booking: &'a Booking, omitted: &'static [&'static str]) -> B
         event_type_id: booking.event_type_id.map(|id| id.to_string()),
         title: &booking.title,
         location: booking.location.as_deref(),
+        conference: booking.conference.as_ref().map(|conference| ConferenceBody {
+            r#type: conference.kind,
+            state: conference.state,
+            join_url: conference.join_url.as_deref(),
+        }),
         start_time: at(booking.range.start, zone),
         end_time: at(booking.range.end, zone),
         timezone: zone.name(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::decision::Terms;
 use crate::ids::{CalendarId, EventTypeId, UserId};
 use crate::model::{
-    AdHocMeeting, AttendeePolicy, BookingStatus, Calendar, ClaimOwner, EventType, HoldState, OnStale, SchedulingMode,
-    User,
+    AdHocMeeting, AttendeePolicy, BookingStatus, Calendar, ClaimOwner, ConferenceKind, EventType, HoldState, OnStale,
+    SchedulingMode, User,
 };
 use crate::ports::{AccountConfig, BookingStoreItem, HoldStoreItem};
 use crate::schedule::Schedule;
@@ -77,6 +77,8 @@ pub struct DecideAsk {
     pub title: String,
     /// Where a new booking takes place.
     pub location: Option<String>,
+    /// The conference a new booking is to have.
+    pub conference: Option<ConferenceKind>,
     /// What it is about.
     pub subject: Subject,
 }
@@ -181,6 +183,7 @@ fn ask_for_time(
                 on_stale: event_type.on_stale,
                 title: event_type.name.clone(),
                 location: event_type.location.clone(),
+                conference: event_type.conference,
                 subject: Subject::New,
             })
         }
@@ -193,6 +196,7 @@ fn ask_for_time(
                 on_stale: OnStale::Verify,
                 title: AD_HOC_TITLE.into(),
                 location: None,
+                conference: None,
                 subject: Subject::New,
             })
         }
@@ -247,20 +251,21 @@ fn ask_to_confirm(
         HoldState::Confirmed(booking_id) => return Err(Rejection::HoldConfirmed(booking_id)),
     }
     let duration_minutes = minutes_of(item.hold.range);
-    let (terms, on_stale, title, location) = match item.hold.event_type_id {
+    let (terms, on_stale, title, location, conference) = match item.hold.event_type_id {
         Some(id) => {
             let (event_type, rules) = event_type_in(config, id).ok_or(Rejection::EventTypeMissing)?;
             let terms = Terms::of_event_type(event_type, rules.clone());
-            (terms, event_type.on_stale, event_type.name.clone(), event_type.location.clone())
+            (terms, event_type.on_stale, event_type.name.clone(), event_type.location.clone(), event_type.conference)
         }
-        None => (Terms::ad_hoc(duration_minutes), OnStale::Verify, AD_HOC_TITLE.into(), None),
+        None => (Terms::ad_hoc(duration_minutes), OnStale::Verify, AD_HOC_TITLE.into(), None, None),
     };
     let terms = Terms { duration_minutes, scheduling_mode: settled_mode(&item.hold.user_ids), ..terms };
     let (user_ids, range) = (item.hold.user_ids.clone(), item.hold.range);
     if user_ids.iter().any(|&id| user_in(config, id).is_none()) {
         return Err(Rejection::UserMissing);
     }
-    Ok(DecideAsk { terms, user_ids, range, on_stale, title, location, subject: Subject::Confirm(Box::new(item)) })
+    let subject = Subject::Confirm(Box::new(item));
+    Ok(DecideAsk { terms, user_ids, range, on_stale, title, location, conference, subject })
 }
 
 /// The mode in which hosts that are settled must be judged: each of them must be free.
@@ -331,7 +336,8 @@ fn ask_to_move(
     }
     let range = range_of(to.start, terms.duration_minutes).map_err(rejected)?;
     let (title, location) = (item.booking.title.clone(), item.booking.location.clone());
-    Ok(DecideAsk { terms, user_ids, range, on_stale, title, location, subject: Subject::Move(Box::new(item)) })
+    let subject = Subject::Move(Box::new(item));
+    Ok(DecideAsk { terms, user_ids, range, on_stale, title, location, conference: None, subject })
 }
 
 fn may_move(

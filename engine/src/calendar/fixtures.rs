@@ -66,6 +66,7 @@ pub(crate) fn booking(number: u128, range: TimeRange) -> Booking {
         sequence: 0,
         attendee_reschedules: 0,
         cancel_reason: None,
+        conference: None,
         created_at: at(0),
     }
 }
@@ -170,6 +171,7 @@ pub(crate) fn config(mode: SchedulingMode, users: &[User]) -> AccountConfig {
         public: true,
         location: Some("Room 1".into()),
         require_slot_id: false,
+        conference: None,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

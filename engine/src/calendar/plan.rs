@@ -10,8 +10,9 @@ use crate::decision::Host;
 use crate::ids::{BookingId, CalendarId, ClaimId, EventId, UserId};
 use crate::invariants::plan_is_sound;
 use crate::model::{
-    Attendee, Booking, BookingHost, BookingStatus, Claim, ClaimOwner, Event, EventKind, EventSubject, ExternalState,
-    HOLD_TTL_SECONDS_MAX, Hold, HoldState, User, Writeback, WritebackState,
+    Attendee, Booking, BookingHost, BookingStatus, Claim, ClaimOwner, Conference, ConferenceKind, ConferenceState,
+    Event, EventKind, EventSubject, ExternalState, HOLD_TTL_SECONDS_MAX, Hold, HoldState, User, Writeback,
+    WritebackState,
 };
 use crate::ports::{AccountConfig, BookingStoreItem, Entropy, HoldStoreItem};
 use crate::shard::{Epoch, Shard};
@@ -371,6 +372,7 @@ fn new_booking(
         event_type_id: ask.terms.event_type_id,
         title: ask.title.clone(),
         location: ask.location.clone(),
+        conference: ask.conference.map(|kind| conference(grounds.config, kind, chosen)),
         range: ask.range,
         status: BookingStatus::Confirmed,
         timezone: person.attendee.timezone.unwrap_or(first_zone),
@@ -382,6 +384,16 @@ fn new_booking(
         cancel_reason: None,
         created_at: grounds.now,
     }
+}
+
+/// The conference hangs on the event of the first host whose calendar can have it.
+fn conference(config: &AccountConfig, kind: ConferenceKind, chosen: &[&Host]) -> Conference {
+    let can_have_it = |id: &CalendarId| {
+        calendar_in(config, *id).is_some_and(|calendar| calendar.writable && kind.is_made_at(calendar.provider))
+    };
+    let calendar_id = chosen.iter().filter_map(|host| host.user.calendar_id).find(can_have_it);
+    let state = if calendar_id.is_some() { ConferenceState::Pending } else { ConferenceState::Failed };
+    Conference { kind, calendar_id, state, join_url: None }
 }
 
 fn booking_host(config: &AccountConfig, user: &User) -> BookingHost {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use crate::model::{BookingStatus, ExternalState, WritebackState};
+use crate::model::{BookingStatus, Conference, ConferenceState, ExternalState, WritebackState};
 use crate::ports::{
-    Entropy, EventDelete, EventWrite, ProviderError, WriteOutcome, WritebackJob, WritebackResult, WrittenEvent,
+    ConferenceSeen, ConferenceSettled, Entropy, EventDelete, EventWrite, ProviderError, WriteOutcome, WritebackJob,
+    WritebackResult, WrittenEvent,
 };
 use crate::time::{TimeRange, Timestamp};
 
@@ -19,6 +20,8 @@ use super::backoff::{backoff, shorten};
 pub const WRITEBACK_ATTEMPTS_MAX: u32 = 20;
 /// Tries until a writeback the provider refuses for what it is, is given up.
 pub const REFUSALS_MAX: u32 = 3;
+/// Looks at a conference until it is given up; with the waits between them, about half an hour.
+pub const CONFERENCE_LOOKS_MAX: u32 = 10;
 /// Most writebacks of one calendar in one turn of its lane.
 pub const WRITEBACKS_PER_TURN_MAX: u32 = 8;
 
@@ -59,9 +62,47 @@ pub fn writing_of(job: &WritebackJob, calendar_timezone: Tz) -> Writing {
         summary: format!("{}: {}", booking.title, booking.attendee.name),
         description: description_of(job),
         location: booking.location.clone(),
+        conference: conference_of(job).map(|conference| conference.kind),
         created_at: booking.created_at,
         known: job.written.clone(),
     }))
+}
+
+/// The conference that hangs on the event of this job.
+fn conference_of(job: &WritebackJob) -> Option<&Conference> {
+    let conference = job.booking.conference.as_ref();
+    conference.filter(|conference| {
+        conference.calendar_id == Some(job.calendar_id) && conference.state != ConferenceState::Failed
+    })
+}
+
+/// Whether it must be looked how the conference stands, once a job is written: it is not known yet, or the event is another
+/// one than before.
+pub fn wants_conference(job: &WritebackJob, written: &WrittenEvent) -> bool {
+    let is_same = job.written.as_ref().is_some_and(|known| known.provider_event_id == written.provider_event_id);
+    conference_of(job).is_some_and(|conference| conference.state == ConferenceState::Pending || !is_same)
+}
+
+/// A result of a write, with how the conference stands. One that is not made yet keeps the job open, since writing again
+/// changes nothing and the next look finds it; but not for ever.
+pub fn with_conference(
+    result: WritebackResult,
+    seen: Result<ConferenceSeen, ProviderError>,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> WritebackResult {
+    let settled = |conference| WritebackResult { conference: Some(conference), ..result.clone() };
+    let open = match seen {
+        Ok(ConferenceSeen::Ready { join_url }) => return settled(ConferenceSettled::Ready(join_url)),
+        Ok(ConferenceSeen::Failed(_)) => return settled(ConferenceSettled::Failed),
+        Ok(ConferenceSeen::Pending) => "the conference is not made yet".to_owned(),
+        Err(error) => format!("the conference could not be looked at: {error}"),
+    };
+    if result.attempts >= CONFERENCE_LOOKS_MAX {
+        return settled(ConferenceSettled::Failed);
+    }
+    let due_at = now + backoff(RETRY_FIRST, RETRY_LONGEST, result.attempts, entropy);
+    WritebackResult { state: WritebackState::Pending, due_at, last_error: Some(open), ..result }
 }
 
 fn description_of(job: &WritebackJob) -> Option<String> {
@@ -124,6 +165,7 @@ impl Ending {
             last_error: self.last_error,
             written: self.written,
             external_state: self.external_state,
+            conference: None,
         }
     }
 }

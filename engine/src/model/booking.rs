@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::Conference;
 use crate::ids::{AccountId, BookingId, CalendarId, EventTypeId, UserId};
 use crate::time::{TimeRange, Timestamp};
 
@@ -96,6 +97,9 @@ pub struct Booking {
     pub title: String,
     /// Where it takes place.
     pub location: Option<String>,
+    /// The conference it has, or is to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conference: Option<Conference>,
     /// When.
     pub range: TimeRange,
     /// Stored status: confirmed or cancelled.
@@ -119,6 +123,12 @@ pub struct Booking {
 }
 
 impl Booking {
+    /// Where it takes place, for people: its location, else where its conference is joined.
+    pub fn place(&self) -> Option<&str> {
+        let join_url = || self.conference.as_ref()?.join_url.as_deref();
+        self.location.as_deref().or_else(join_url)
+    }
+
     /// The status at an instant: a confirmed booking whose end has passed is completed.
     pub fn status_at(&self, now: Timestamp) -> BookingStatus {
         match self.status {

@@ -1,5 +1,6 @@
 //! What can be booked, and on what terms.
 
+use super::ConferenceKind;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EventTypeId, UserId};
@@ -145,6 +146,9 @@ pub struct EventType {
     pub public: bool,
     /// Where it takes place; becomes the location of the calendar event.
     pub location: Option<String>,
+    /// The conference each booking of it gets. Left out where there is none, so that offers made before there were any stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conference: Option<ConferenceKind>,
     /// Whether a bare `start_time` is refused.
     pub require_slot_id: bool,
     /// What a commit does on old facts.

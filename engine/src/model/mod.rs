@@ -4,6 +4,7 @@ mod account;
 mod booking;
 mod calendar;
 mod claim;
+mod conference;
 mod decision_record;
 mod event;
 mod event_type;
@@ -18,6 +19,7 @@ pub use account::{Account, ApiKey, KeyKind, Mode, Organization, Tenant};
 pub use booking::{Attendee, Booking, BookingHost, BookingStatus, ExternalState, Writeback, WritebackState};
 pub use calendar::{Calendar, Connection, ConnectionStatus, ProviderKind, Watch, WatchState};
 pub use claim::{Claim, ClaimKind, ClaimOwner};
+pub use conference::{Conference, ConferenceKind, ConferenceState, JOIN_URL_LEN_MAX};
 pub use decision_record::{DecisionKind, DecisionRecord, FactsSeen};
 pub use event::{Event, EventKind, EventSubject};
 pub use event_type::{

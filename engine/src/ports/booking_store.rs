@@ -103,6 +103,17 @@ pub struct WritebackResult {
     pub written: Option<(WrittenEvent, TimeRange)>,
     /// What this means for the booking's state in the calendar, where it says something.
     pub external_state: Option<ExternalState>,
+    /// What became of the booking's conference, where this settled it.
+    pub conference: Option<ConferenceSettled>,
+}
+
+/// How a conference came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConferenceSettled {
+    /// It can be joined at this address.
+    Ready(String),
+    /// There will be none.
+    Failed,
 }
 
 /// The outbox of writebacks.

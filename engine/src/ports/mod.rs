@@ -22,7 +22,9 @@ mod store;
 mod token_issuer;
 mod webhooks;
 
-pub use booking_store::{BookingFilter, BookingStore, BookingStoreItem, WritebackJob, WritebackResult, WritebackStore};
+pub use booking_store::{
+    BookingFilter, BookingStore, BookingStoreItem, ConferenceSettled, WritebackJob, WritebackResult, WritebackStore,
+};
 pub use chance::{Clock, Entropy};
 pub use fact_cache::{BEAT_TTL, Beat, CacheError, CacheRead, FactCache};
 pub use fact_store::{
@@ -42,9 +44,9 @@ pub use oauth_store::{
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
 pub use peers::{FactsWanted, PeerError, Peers};
 pub use provider::{
-    CalendarRef, Credentials, Discovery, Doorbell, EventDelete, EventWrite, OauthGrant, Oddities, Provider,
-    ProviderError, RemoteCalendar, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest, WatchHandle,
-    Watched, WriteOutcome, WrittenEvent,
+    CalendarRef, ConferenceSeen, Credentials, Discovery, Doorbell, EventDelete, EventWrite, OauthGrant, Oddities,
+    Provider, ProviderError, RemoteCalendar, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,
+    WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 pub use quotas::{CellsGiven, CellsWanted, Quotas};
 pub use relay::{

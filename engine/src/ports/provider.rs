@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::ExternalInstance;
 use crate::ids::{AccountId, BookingId, CalendarId, ConnectionId};
 use crate::limits::{LimitKind, ProviderLimits};
-use crate::model::{ProviderKind, Watch};
+use crate::model::{ConferenceKind, JOIN_URL_LEN_MAX, ProviderKind, Watch};
 use crate::time::{TimeRange, Timestamp};
 
 /// How to reach a provider on somebody's behalf. Kept encrypted; never logged, so `Debug` shows the kind alone.
@@ -212,6 +212,8 @@ pub struct EventWrite {
     pub description: Option<String>,
     /// LOCATION, if any.
     pub location: Option<String>,
+    /// The conference the event is to have. Asked for once: an event that has one, or waits for one, keeps it.
+    pub conference: Option<ConferenceKind>,
     /// When the booking was made: CREATED, and DTSTAMP of the first version.
     pub created_at: Timestamp,
     /// The event as last written; `None` when it was never confirmed as written.
@@ -234,6 +236,32 @@ pub enum WriteOutcome {
     Written(WrittenEvent),
     /// The provider remembers this event as deleted by somebody and will not have it back.
     DeletedByHuman,
+}
+
+/// How the conference of an event stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConferenceSeen {
+    /// It can be joined.
+    Ready {
+        /// Where: an https address of no more than [`crate::model::JOIN_URL_LEN_MAX`] bytes.
+        join_url: String,
+    },
+    /// It is being made.
+    Pending,
+    /// There will be none. The text names no person and no event.
+    Failed(String),
+}
+
+impl ConferenceSeen {
+    /// Ready, if that is an address people can be sent to.
+    pub fn at(join_url: &str) -> Self {
+        let is_plain = join_url.bytes().all(|byte| byte.is_ascii_graphic());
+        if join_url.starts_with("https://") && is_plain && join_url.len() <= JOIN_URL_LEN_MAX {
+            Self::Ready { join_url: join_url.to_owned() }
+        } else {
+            Self::Failed("the provider gave an address that cannot be passed on".to_owned())
+        }
+    }
 }
 
 /// What it takes to end or renew a push watch, opaque to everybody but its provider.
@@ -350,6 +378,15 @@ pub trait Provider: Send + Sync {
     /// people added to it. A known event that somebody moved is moved to where the booking is; one that somebody deleted
     /// is written again, where the provider lets us, because the booking changed after that.
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError>;
+
+    /// How the conference of an event stands that was written with one.
+    async fn conference(
+        &self,
+        _calendar: &CalendarRef,
+        _event: &WrittenEvent,
+    ) -> Result<ConferenceSeen, ProviderError> {
+        Ok(ConferenceSeen::Failed("this provider makes no conferences".to_owned()))
+    }
 
     /// Takes a booking out of a calendar. An event that is not there counts as taken out.
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError>;

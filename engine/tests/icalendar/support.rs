@@ -88,6 +88,7 @@ pub(crate) fn write() -> EventWrite {
         summary: "Intro".to_owned(),
         description: None,
         location: None,
+        conference: None,
         created_at: at("2026-09-01 12:00"),
         known: None,
     }

@@ -79,6 +79,7 @@ fn event_type(number: u128) -> EventType {
         public: false,
         location: None,
         require_slot_id: false,
+        conference: None,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

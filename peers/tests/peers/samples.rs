@@ -153,6 +153,7 @@ fn booking() -> Booking {
         sequence: 3,
         attendee_reschedules: 1,
         cancel_reason: None,
+        conference: None,
         created_at: NOW,
     }
 }

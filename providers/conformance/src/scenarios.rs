@@ -2,8 +2,10 @@
 
 use agentcal_engine::busy::BusySet;
 use agentcal_engine::ids::BookingId;
+use agentcal_engine::model::{ConferenceKind, ProviderKind};
 use agentcal_engine::ports::{
-    CalendarRef, EventDelete, EventWrite, ProviderError, SyncMode, SyncRequest, WriteOutcome, WrittenEvent,
+    CalendarRef, ConferenceSeen, EventDelete, EventWrite, ProviderError, SyncMode, SyncRequest, WriteOutcome,
+    WrittenEvent,
 };
 use agentcal_engine::time::{TimeRange, Timestamp};
 use chrono::NaiveDate;
@@ -39,6 +41,7 @@ pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("writes it once, however often asked", |ground| writes_once(ground).boxed()),
     ("moves a booking", |ground| moves(ground).boxed()),
     ("takes a booking out", |ground| takes_out(ground).boxed()),
+    ("adds a conference on request, and keeps it", |ground| adds_a_conference(ground).boxed()),
     ("a person deletes a booking's event", |ground| deleted_by_a_person(ground).boxed()),
     ("a person deletes it, and the first write is repeated", |ground| repeated_after_a_person(ground).boxed()),
     ("says that a cursor is gone", |ground| loses_its_cursor(ground).boxed()),
@@ -73,6 +76,7 @@ fn write(number: u128, range: TimeRange) -> EventWrite {
         summary: "Call: Ada".to_owned(),
         description: None,
         location: None,
+        conference: None,
         created_at: NOON,
         known: None,
     }
@@ -285,6 +289,29 @@ async fn takes_out(ground: &dyn Ground) -> CameTo {
     assert_eq!((mirror.of_booking(write.booking_id), mirror.busy(free_days())), (Vec::new(), Vec::new()));
     let never = EventDelete { booking_id: booking(5), known: None };
     ground.provider().delete_event(&ground.calendar(), &never).await.expect("what was never written is taken out");
+    YES
+}
+
+/// Asked for with the first write, there when the booking is moved or written again, and absent where nobody asked.
+async fn adds_a_conference(ground: &dyn Ground) -> CameTo {
+    let (provider, calendar) = (ground.provider(), ground.calendar());
+    let kind = match provider.kind() {
+        ProviderKind::Microsoft => ConferenceKind::MicrosoftTeams,
+        _ => ConferenceKind::GoogleMeet,
+    };
+    let before = EventWrite { conference: Some(kind), ..write(10, saturday(9, 10)) };
+    let known = written(ground, &before).await;
+    let seen = provider.conference(&calendar, &known).await.expect("an answer");
+    if !kind.is_made_at(provider.kind()) {
+        assert!(matches!(seen, ConferenceSeen::Failed(_)), "{seen:?}");
+        return Err(NotHere("it makes none"));
+    }
+    assert!(matches!(seen, ConferenceSeen::Ready { .. }), "{seen:?}");
+    let again = written(ground, &before).await;
+    assert_eq!(provider.conference(&calendar, &again).await, Ok(seen.clone()), "it is asked for once");
+    let moved = EventWrite { sequence: 1, range: saturday(15, 16), known: Some(known), ..before };
+    let known = written(ground, &moved).await;
+    assert_eq!(provider.conference(&calendar, &known).await, Ok(seen), "the booking moves, and its link stays");
     YES
 }
 

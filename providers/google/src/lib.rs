@@ -5,6 +5,7 @@
 //! asked for than its id, its time and what says whether it blocks.
 
 mod answer;
+mod conference;
 mod discover;
 mod event_id;
 mod limits;
@@ -22,8 +23,8 @@ use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Credentials, Discovery, Doorbell, Entropy, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
-    SyncRequest, WatchHandle, Watched, WriteOutcome,
+    CalendarRef, ConferenceSeen, Credentials, Discovery, Doorbell, Entropy, EventDelete, EventWrite, Provider,
+    ProviderError, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::TimeRange;
 use agentcal_provider_egress::{EgressClient, EgressError, EgressOptions, EgressPolicy};
@@ -149,6 +150,11 @@ impl Provider for GoogleProvider {
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {
         let session = self.session(&calendar.credentials)?;
         within(WRITE_TIMEOUT, write::write_event(&session, calendar, write)).await
+    }
+
+    async fn conference(&self, calendar: &CalendarRef, event: &WrittenEvent) -> Result<ConferenceSeen, ProviderError> {
+        let session = self.session(&calendar.credentials)?;
+        within(WRITE_TIMEOUT, conference::conference(&session, calendar, event)).await
     }
 
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {

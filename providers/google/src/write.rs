@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::{Refusal, json};
+use crate::conference;
 use crate::event_id;
 use crate::session::{Call, Session};
 
@@ -18,6 +19,9 @@ const ATTEMPTS_MAX: usize = 5;
 const FIELDS: &str = "id,status,etag,start,end,recurrence";
 /// Nobody is invited by Google, so nobody is told by it.
 const QUERY: [(&str, &str); 2] = [("sendUpdates", "none"), ("fields", FIELDS)];
+/// The same where a conference is asked for. Without the version Google takes no notice of conferences, and leaves them alone.
+const QUERY_CONFERENCE: [(&str, &str); 3] =
+    [("sendUpdates", "none"), ("fields", FIELDS), ("conferenceDataVersion", "1")];
 /// The private property that tells people and programs which booking an event shows.
 const BOOKING_PROPERTY: &str = "agentcalBooking";
 
@@ -125,13 +129,17 @@ impl Writer<'_> {
 
     async fn insert(&self) -> Result<Tried, ProviderError> {
         let path = ["calendars", &self.calendar.provider_calendar_id, "events"];
-        let call = Call::new(Method::POST, &path, &QUERY).body(self.whole());
+        let call = Call::new(Method::POST, &path, self.query()).body(self.whole());
         let response = self.session.send(call).await?;
         match response.status {
             status if status.is_success() => json(&response).map(Tried::Done),
             StatusCode::CONFLICT => Ok(Tried::Taken),
             _ => Err(Refusal::of(&response).into_error()),
         }
+    }
+
+    fn query(&self) -> &'static [(&'static str, &'static str)] {
+        if self.write.conference.is_some() { &QUERY_CONFERENCE } else { &QUERY }
     }
 
     async fn get(&self) -> Result<Option<Present>, ProviderError> {
@@ -179,6 +187,9 @@ impl Writer<'_> {
             ..Event::default()
         };
         let mut value = serde_json::to_value(event).expect("an event is plain data");
+        if write.conference.is_some() {
+            value["conferenceData"] = conference::request(write.booking_id);
+        }
         // The crate writes what is not there as null, which Google takes for a wish to remove it.
         remove_nulls(&mut value);
         value

@@ -5,6 +5,7 @@
 
 mod answer;
 mod batch;
+mod conference;
 mod discover;
 mod error;
 mod event;
@@ -28,8 +29,8 @@ use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError, SyncPage,
-    SyncRequest, WatchHandle, Watched, WriteOutcome,
+    CalendarRef, Clock, ConferenceSeen, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider,
+    ProviderError, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::TimeRange;
 use agentcal_provider_egress::{EgressClient, EgressError, EgressOptions, EgressPolicy};
@@ -181,6 +182,11 @@ impl Provider for MicrosoftProvider {
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {
         let session = self.session(&calendar.credentials)?;
         within(WRITE_TIMEOUT, write::write_event(&session, calendar, write)).await
+    }
+
+    async fn conference(&self, calendar: &CalendarRef, event: &WrittenEvent) -> Result<ConferenceSeen, ProviderError> {
+        let session = self.session(&calendar.credentials)?;
+        within(WRITE_TIMEOUT, conference::conference(&session, calendar, event)).await
     }
 
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {

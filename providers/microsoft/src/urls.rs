@@ -71,6 +71,11 @@ impl Urls {
         Ok(with(self.event(calendar, event)?, &[("$select", EVENT_FIELDS)]))
     }
 
+    /// The online meeting of an event.
+    pub(crate) fn event_meeting(&self, calendar: &str, event: &str) -> Result<Url, ProviderError> {
+        Ok(with(self.event(calendar, event)?, &[("$select", "isOnlineMeeting,onlineMeeting")]))
+    }
+
     /// The instances of a series.
     pub(crate) fn instances(&self, calendar: &str, series: &str, window: &TimeRange) -> Result<Url, ProviderError> {
         let url = self.place(&["me", "calendars", usable(calendar)?, "events", usable(series)?, "instances"])?;

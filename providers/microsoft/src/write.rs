@@ -171,6 +171,10 @@ fn new_event(write: &EventWrite, transaction: &str) -> Value {
         "transactionId": transaction,
         "singleValueExtendedProperties": [{ "id": mark::PROPERTY, "value": write.booking_id.to_string() }],
     });
+    if write.conference.is_some() {
+        event["isOnlineMeeting"] = json!(true);
+        event["onlineMeetingProvider"] = json!("teamsForBusiness");
+    }
     if let Some(description) = &write.description {
         event["body"] = json!({ "contentType": "text", "content": description });
     }

@@ -8,8 +8,9 @@ use agentcal_engine::facts::ExternalInstance;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Clock, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider, ProviderError,
-    SandboxEvent, SandboxState, StoreError, SyncMode, SyncPage, SyncRequest, WatchHandle, Watched, WriteOutcome,
+    CalendarRef, Clock, ConferenceSeen, Credentials, Discovery, Doorbell, EventDelete, EventWrite, Provider,
+    ProviderError, SandboxEvent, SandboxState, StoreError, SyncMode, SyncPage, SyncRequest, WatchHandle, Watched,
+    WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
@@ -164,6 +165,13 @@ impl Provider for SandboxProvider {
 
     async fn write_event(&self, calendar: &CalendarRef, write: &EventWrite) -> Result<WriteOutcome, ProviderError> {
         self.through_faults(Some(calendar.calendar_id), Call::Write, write::write(self, calendar, write)).await
+    }
+
+    /// A room where nobody is.
+    async fn conference(&self, calendar: &CalendarRef, event: &WrittenEvent) -> Result<ConferenceSeen, ProviderError> {
+        let join_url = format!("https://meet.example.com/{}", event.provider_event_id);
+        let work = async { Ok(ConferenceSeen::Ready { join_url }) };
+        self.through_faults(Some(calendar.calendar_id), Call::Write, work).await
     }
 
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {

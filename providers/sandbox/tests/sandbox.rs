@@ -142,6 +142,7 @@ impl Bed {
             summary: "Intro".to_owned(),
             description: None,
             location: None,
+            conference: None,
             created_at: start,
             known,
         }

@@ -4,7 +4,7 @@ use agentcal_engine::commit::{Access, ExpectedRevision, Outcome, RevisionKey};
 use agentcal_engine::facts::Knowledge;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::model::{
-    AttendeePolicy, AvailabilityRules, EventType, FollowUp, MailPolicy, OnStale, ProviderKind, User,
+    AttendeePolicy, AvailabilityRules, ConferenceKind, EventType, FollowUp, MailPolicy, OnStale, ProviderKind, User,
 };
 use agentcal_engine::ports::{AccountConfig, Write};
 use chrono_tz::Tz;
@@ -152,6 +152,7 @@ pub async fn event_types_come_back_as_written(world: World) {
         location: None,
         public: false,
         require_slot_id: true,
+        conference: Some(ConferenceKind::MicrosoftTeams),
         on_stale: OnStale::Refuse,
         attendee_policy: AttendeePolicy {
             cancel_notice_hours: None,

@@ -43,6 +43,7 @@ impl WebhookWorld {
             last_error: (state == WritebackState::Failed).then(|| "403 read only".to_owned()),
             written: is_shown.then(|| (event(), booking.range)),
             external_state: None,
+            conference: None,
         };
         self.store.record_writeback(&result).await.expect("the store answers")
     }

@@ -111,6 +111,7 @@ async fn write_facts(world: &World, victim: &Victim) {
         last_error: None,
         written: None,
         external_state: None,
+        conference: None,
     };
     assert_eq!(store.record_writeback(&result).await.expect("answered"), None);
     let event = SandboxEvent { event_id: "b".into(), range: None, blocks: true, change: 0 };

@@ -198,6 +198,7 @@ macro_rules! each_store_case {
             }
             writebacks {
                 a_booking_waits_to_be_written
+                a_conference_is_settled_by_a_result
                 a_written_job_waits_no_more
                 an_older_result_does_not_end_the_job
                 a_waiting_move_leaves_an_echo

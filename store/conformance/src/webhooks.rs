@@ -366,6 +366,7 @@ pub async fn what_the_store_finds_is_told_once(world: WebhookWorld) {
         last_error: Some("the calendar is gone".into()),
         written: None,
         external_state: None,
+        conference: None,
     };
     let conflict = [ExternalObservation { booking_id: booking.id, state: ExternalState::Conflict }];
     for _ in 0..2 {

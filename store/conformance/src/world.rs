@@ -257,6 +257,7 @@ impl World {
             public: true,
             location: Some("Room 3".into()),
             require_slot_id: false,
+            conference: None,
             on_stale: OnStale::Verify,
             attendee_policy: AttendeePolicy::default(),
             follow_up: FollowUp::default(),
@@ -375,6 +376,7 @@ impl World {
             sequence: 0,
             attendee_reschedules: 0,
             cancel_reason: None,
+            conference: None,
             created_at: self.now(),
         }
     }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use agentcal_engine::commit::Outcome;
+use agentcal_engine::commit::{BookingChange, Outcome};
 use agentcal_engine::facts::PendingEcho;
 use agentcal_engine::ids::CalendarId;
-use agentcal_engine::model::{Booking, BookingStatus, ExternalState, User, WritebackState};
-use agentcal_engine::ports::{DueCalendar, ExternalObservation, WritebackJob, WritebackResult, WrittenEvent};
+use agentcal_engine::model::{
+    Booking, BookingStatus, Conference, ConferenceKind, ConferenceState, ExternalState, User, WritebackState,
+};
+use agentcal_engine::ports::{
+    ConferenceSettled, DueCalendar, ExternalObservation, WritebackJob, WritebackResult, WrittenEvent,
+};
 
 use crate::World;
 
@@ -44,6 +48,7 @@ fn done(world: &World, calendar_id: CalendarId, booking: &Booking, version: u64)
         last_error: None,
         written: Some((event(), booking.range)),
         external_state: Some(ExternalState::InSync),
+        conference: None,
     }
 }
 
@@ -67,6 +72,41 @@ pub async fn a_booking_waits_to_be_written(world: World) {
     assert_eq!(written(&world, calendar_id, 0).await, []);
     let due = world.store.calendars_with_due_writebacks(None, world.now(), 10).await.expect("readable");
     assert_eq!(due, [DueCalendar { account_id: world.tenant.account_id, calendar_id }]);
+}
+
+/// A booking's conference is as its decision said until a result settles it, of whatever version; moving it changes nothing.
+pub async fn a_conference_is_settled_by_a_result(world: World) {
+    let (_, calendars) = world.connect(1).await;
+    let (calendar_id, user) = (calendars[0].id, world.user_on(calendars[0].id).await);
+    let wanted = Conference {
+        kind: ConferenceKind::GoogleMeet,
+        calendar_id: Some(calendar_id),
+        state: ConferenceState::Pending,
+        join_url: None,
+    };
+    let (booking, mut plan) = world.booking_plan(&[&user], world.minutes(60, 90));
+    let booking = Booking { conference: Some(wanted.clone()), ..booking };
+    plan.booking = Some(BookingChange::Insert(Box::new(booking.clone())));
+    assert!(matches!(world.commit(&plan).await, Outcome::Committed { .. }));
+    assert_eq!(world.booking(booking.id).await.conference, Some(wanted.clone()));
+    record(&world, &done(&world, calendar_id, &booking, 1)).await;
+    assert_eq!(world.booking(booking.id).await.conference, Some(wanted.clone()), "nothing was said of it");
+    let moved = world.reschedule_plan(&world.booking(booking.id).await, &[&user], world.minutes(120, 150));
+    assert!(matches!(world.commit(&moved).await, Outcome::Committed { .. }));
+    let join_url = "https://meet.example.com/abc".to_owned();
+    let settled = Some(ConferenceSettled::Ready(join_url.clone()));
+    record(&world, &WritebackResult { conference: settled, ..done(&world, calendar_id, &booking, 1) }).await;
+    let ready = Conference { state: ConferenceState::Ready, join_url: Some(join_url), ..wanted.clone() };
+    assert_eq!(world.booking(booking.id).await.conference, Some(ready.clone()));
+    assert_eq!(pending(&world, calendar_id).await[0].booking.conference, Some(ready), "the job knows it as well");
+    let failed = Some(ConferenceSettled::Failed);
+    record(&world, &WritebackResult { conference: failed, ..done(&world, calendar_id, &booking, 2) }).await;
+    let none = Conference { state: ConferenceState::Failed, ..wanted };
+    assert_eq!(world.booking(booking.id).await.conference, Some(none));
+    let plain = world.book(&[&user], world.minutes(200, 230)).await;
+    let settled = Some(ConferenceSettled::Ready("https://meet.example.com/def".to_owned()));
+    record(&world, &WritebackResult { conference: settled, ..done(&world, calendar_id, &plain, 1) }).await;
+    assert_eq!(world.booking(plain.id).await.conference, None, "one that asked for none gets none");
 }
 
 /// A result of the version tried ends the job and shows on the booking; a failed try leaves it pending until its next due

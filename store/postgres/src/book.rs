@@ -104,7 +104,9 @@ impl<'a> Book<'a> {
             let of_booking = event.kind == EventKind::BookingCreated && event.booking_id() == Some(booking.id);
             of_booking && event.id.as_uuid() == plan.commit_id && event.sequence() == Some(booking.sequence)
         });
-        let rest_fits = record_fits && event_fits && plan.effects.iter().all(effect_fits);
+        // The call does not know of conferences.
+        let is_plain = booking.conference.is_none();
+        let rest_fits = is_plain && record_fits && event_fits && plan.effects.iter().all(effect_fits);
         let fits = of_account && claims_fit && holds_fit && rest_fits;
         fits.then_some(book)
     }

@@ -93,6 +93,9 @@ impl PostgresStore {
     /// else, and nothing was done.
     pub(crate) async fn record_first_write(&self, result: &WritebackResult) -> Result<bool> {
         let (Some((event, range)), WritebackState::Written) = (&result.written, result.state) else { return Ok(false) };
+        if result.conference.is_some() {
+            return Ok(false);
+        }
         let call = sqlx::query_scalar(
             "SELECT agentcal_written_1(plan_account => $1, plan_booking => $2, plan_calendar => $3, plan_version => $4, \
              plan_attempts => $5, plan_due_at => $6, plan_last_error => $7, plan_external_state => $8, plan_event => $9, \

@@ -320,6 +320,7 @@ impl World {
             public: true,
             location: self.setup.location.map(str::to_owned),
             require_slot_id: true,
+            conference: None,
             on_stale: OnStale::Verify,
             attendee_policy: self.setup.policy,
             follow_up: FollowUp::default(),

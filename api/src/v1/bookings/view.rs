@@ -1,7 +1,10 @@
 //! A booking as callers see it.
 
 use agentcal_engine::ids::UserId;
-use agentcal_engine::model::{Attendee, Booking, BookingHost, BookingStatus, ExternalState, Writeback, WritebackState};
+use agentcal_engine::model::{
+    Attendee, Booking, BookingHost, BookingStatus, Conference, ConferenceState, ExternalState, Writeback,
+    WritebackState,
+};
 use agentcal_engine::signed::ManageLink;
 use agentcal_engine::time::Timestamp;
 use chrono_tz::Tz;
@@ -11,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::instant::rfc3339;
+use crate::v1::event_types::ConferenceKindWire;
 
 /// Where a booking is in its life.
 #[derive(Serialize, ToSchema)]
@@ -100,6 +104,32 @@ pub(super) struct AttendeeView {
     timezone: Option<&'static str>,
 }
 
+/// Where making a conference stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ConferenceState)]
+pub(super) enum ConferenceStateWire {
+    /// Not made yet.
+    Pending,
+    /// It can be joined.
+    Ready,
+    /// There will be none.
+    Failed,
+}
+
+/// The conference of a booking.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conference)]
+pub(super) struct ConferenceView {
+    /// The service.
+    r#type: ConferenceKindWire,
+    /// Where making it stands.
+    state: ConferenceStateWire,
+    /// Where to join; null until it is ready.
+    #[schema(required = true)]
+    join_url: Option<String>,
+}
+
 /// What a booking says besides its id and link. The top level repeats the first host.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BookingBody {
@@ -123,6 +153,9 @@ pub(super) struct BookingBody {
     timezone: &'static str,
     /// Who booked.
     attendee: AttendeeView,
+    /// Its conference; null where its event type asked for none.
+    #[schema(required = true)]
+    conference: Option<ConferenceView>,
     /// The caller's own data.
     metadata: Map<String, Value>,
     /// How it stands with each host.
@@ -196,6 +229,7 @@ impl BookingBody {
             end_time: rfc3339(booking.range.end, zone),
             timezone: zone.name(),
             attendee: booking.attendee.into(),
+            conference: booking.conference.map(ConferenceView::from),
             metadata: booking.metadata,
             calendar_event_id: first.as_ref().and_then(|host| host.calendar_event_id.clone()),
             writeback: first.as_ref().and_then(|host| host.writeback.clone()),
@@ -225,6 +259,17 @@ impl From<Writeback> for WritebackView {
             WritebackState::Failed => WritebackStateWire::Failed,
         };
         Self { state, attempts: writeback.attempts, last_error: writeback.last_error }
+    }
+}
+
+impl From<Conference> for ConferenceView {
+    fn from(conference: Conference) -> Self {
+        let state = match conference.state {
+            ConferenceState::Pending => ConferenceStateWire::Pending,
+            ConferenceState::Ready => ConferenceStateWire::Ready,
+            ConferenceState::Failed => ConferenceStateWire::Failed,
+        };
+        Self { r#type: conference.kind.into(), state, join_url: conference.join_url }
     }
 }
 

@@ -1,16 +1,17 @@
 //! The bodies that make and change event types.
 
+use agentcal_engine::calendar::ask::{calendar_in, user_in};
 use agentcal_engine::ids::UserId;
 use agentcal_engine::model::{
-    AttendeePolicy, BUFFER_MINUTES_MAX, DURATION_MINUTES_MAX, EventType, FollowUp, HOSTS_PER_EVENT_TYPE_MAX,
-    POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, REMINDER_MINUTES_MAX, REMINDER_MINUTES_MIN, REMINDERS_MAX,
-    WINDOW_DAYS_MAX,
+    AttendeePolicy, BUFFER_MINUTES_MAX, ConferenceKind, DURATION_MINUTES_MAX, EventType, FollowUp,
+    HOSTS_PER_EVENT_TYPE_MAX, POLICY_NOTICE_HOURS_MAX, POLICY_RESCHEDULES_MAX, REMINDER_MINUTES_MAX,
+    REMINDER_MINUTES_MIN, REMINDERS_MAX, SchedulingMode, WINDOW_DAYS_MAX,
 };
 use agentcal_engine::ports::AccountConfig;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BufferModeWire, ModeWire, OnStaleWire, ReminderWire};
+use super::{BufferModeWire, ConferenceKindWire, ModeWire, OnStaleWire, ReminderWire};
 use crate::checks::{Checks, NAME_LEN_MAX};
 use crate::error::FieldCode;
 use crate::v1::wire::{Change, Sent, new_body};
@@ -84,6 +85,11 @@ pub(super) struct EventTypePatch {
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schema(value_type = Option<String>, max_length = 1000)]
     location: Change<String>,
+    /// The conference each booking gets: its link comes with the booking once the host's calendar has made it. Null, the
+    /// default: none. Every host needs a calendar at that provider; of a collective, one is enough.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schema(value_type = Option<ConferenceKindWire>)]
+    conference: Change<ConferenceKindWire>,
     /// Whether a bare `start_time` is refused: only offered times, by their `slot_id`, are booked. Default false.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
@@ -175,6 +181,11 @@ impl EventTypePatch {
         if let Some(required) = self.require_slot_id.0 {
             event_type.require_slot_id = required;
         }
+        event_type.conference = self.conference.onto(event_type.conference, |&kind| kind.into());
+        let is_touched = !self.conference.is_keep() || self.user_ids.0.is_some() || self.scheduling_mode.0.is_some();
+        if is_touched {
+            check_conference(event_type, config, checks);
+        }
         self.apply_policy(&mut event_type.attendee_policy, checks);
         self.apply_follow_up(&mut event_type.follow_up, checks);
     }
@@ -252,6 +263,34 @@ impl EventTypePatch {
         event_type.max_bookings_per_day = self.max_bookings_per_day.onto(event_type.max_bookings_per_day, |&limit| {
             checks.whole("max_bookings_per_day", limit, 1..=BOOKINGS_PER_DAY_MAX)
         });
+    }
+}
+
+/// Whether whoever takes a booking can have its conference in their calendar.
+fn check_conference(event_type: &EventType, config: &AccountConfig, checks: &mut Checks) {
+    let Some(kind) = event_type.conference else { return };
+    let can_have_it = |user_id: &&UserId| {
+        let calendar_id = user_in(config, **user_id).and_then(|(user, _)| user.calendar_id);
+        let calendar = calendar_id.and_then(|calendar_id| calendar_in(config, calendar_id));
+        calendar.is_some_and(|calendar| calendar.writable && kind.is_made_at(calendar.provider))
+    };
+    let is_known = |user_id: &&UserId| user_in(config, **user_id).is_some();
+    let known: Vec<&UserId> = event_type.user_ids.iter().filter(is_known).collect();
+    let missing = known.iter().find(|user_id| !can_have_it(user_id));
+    let is_had = match event_type.scheduling_mode {
+        SchedulingMode::Collective => known.is_empty() || known.iter().any(can_have_it),
+        SchedulingMode::Individual | SchedulingMode::RoundRobin => missing.is_none(),
+    };
+    if let Some(user_id) = missing.filter(|_| !is_had) {
+        let (name, at) = match kind {
+            ConferenceKind::GoogleMeet => ("google_meet", "Google"),
+            ConferenceKind::MicrosoftTeams => ("microsoft_teams", "Microsoft 365"),
+        };
+        let detail = format!(
+            "`{name}` needs the bookings of {user_id} to be written to a calendar at {at}: \
+             set the user's `calendar_id` to one, or leave the conference out"
+        );
+        checks.refuse("conference", FieldCode::ConferenceNotPossible, detail);
     }
 }
 

@@ -64,6 +64,7 @@ fn blank(cx: &Cx) -> EventType {
         public: false,
         location: None,
         require_slot_id: false,
+        conference: None,
         on_stale: OnStale::Verify,
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

@@ -10,7 +10,7 @@ mod update;
 use std::sync::Arc;
 
 use agentcal_engine::ids::{EventTypeId, UserId};
-use agentcal_engine::model::{BufferMode, EventType, MailPolicy, OnStale, SchedulingMode};
+use agentcal_engine::model::{BufferMode, ConferenceKind, EventType, MailPolicy, OnStale, SchedulingMode};
 use agentcal_engine::ports::AccountConfig;
 use agentcal_engine::schedule::Schedule;
 use chrono_tz::Tz;
@@ -69,6 +69,17 @@ pub(super) enum OnStaleWire {
     Refuse,
 }
 
+/// A service that a calendar's provider makes conferences with.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ConferenceType)]
+pub(in crate::v1) enum ConferenceKindWire {
+    /// Google Meet.
+    GoogleMeet,
+    /// Microsoft Teams.
+    MicrosoftTeams,
+}
+
 macro_rules! same_variants {
     ($wire:ident = $model:ident { $($variant:ident),* }) => {
         impl From<$wire> for $model {
@@ -87,6 +98,7 @@ macro_rules! same_variants {
 
 same_variants!(ModeWire = SchedulingMode { Individual, RoundRobin, Collective });
 same_variants!(BufferModeWire = BufferMode { Larger, Sum });
+same_variants!(ConferenceKindWire = ConferenceKind { GoogleMeet, MicrosoftTeams });
 same_variants!(OnStaleWire = OnStale { Verify, Accept, Refuse });
 
 /// One reminder of a booking.
@@ -146,6 +158,9 @@ pub(super) struct EventTypeView {
     /// Where it takes place.
     #[schema(required = true)]
     location: Option<String>,
+    /// The conference each booking gets; null: none.
+    #[schema(required = true)]
+    conference: Option<ConferenceKindWire>,
     /// Whether a bare `start_time` is refused.
     require_slot_id: bool,
     /// What a booking does on old facts.
@@ -186,6 +201,7 @@ impl EventTypeView {
             scheduling_mode: event_type.scheduling_mode.into(),
             public: event_type.public,
             location: event_type.location,
+            conference: event_type.conference.map(ConferenceKindWire::from),
             require_slot_id: event_type.require_slot_id,
             on_stale: event_type.on_stale.into(),
             cancel_notice_hours: event_type.attendee_policy.cancel_notice_hours,

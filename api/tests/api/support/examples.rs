@@ -165,7 +165,7 @@ fn event_type_body(user: &str) -> Value {
         "name": "E", "slug": "e", "duration_minutes": 30, "slot_interval_minutes": 30, "buffer_before": 0,
         "buffer_after": 0, "buffer_mode": "larger", "min_notice_hours": 0, "booking_window_days": 60,
         "max_bookings_per_day": 5, "user_ids": [user], "scheduling_mode": "individual", "public": false,
-        "location": "Room", "require_slot_id": false, "on_stale": "verify", "cancel_notice_hours": 24,
+        "location": "Room", "conference": null, "require_slot_id": false, "on_stale": "verify", "cancel_notice_hours": 24,
         "reschedule_notice_hours": 24, "reschedules_max": 2, "reminders": [{"minutes_before": 60}],
         "mail": {"attendee": true, "hosts": true},
     })

@@ -24,6 +24,7 @@ async fn a_booking_is_made_moved_and_cancelled() {
         "timezone": "America/New_York"
       },
       "calendar_event_id": null,
+      "conference": null,
       "created_at": "2026-11-23T02:00:00-05:00",
       "end_time": "2026-11-24T04:30:00-05:00",
       "event_type_id": "evt_1",
@@ -276,4 +277,24 @@ async fn a_booking_reaches_the_calendar() {
     let written = world.app.get(&path).await;
     assert_eq!(written.text_at("/calendar_event_id"), format!("{}.ics", made.id()));
     assert_eq!(written.at("/hosts/0/calendar_event_id"), written.at("/calendar_event_id"));
+}
+
+#[tokio::test]
+async fn a_booking_of_an_event_type_with_a_conference_gets_a_link() {
+    let world = World::start().await;
+    let connection = world.app.post(&world.path("/connections"), json!({"provider": "sandbox"})).await.expect(201);
+    let calendar = json!({"calendar_id": connection.text_at("/calendars/0/id")});
+    let host = world.new_user("Host", calendar).await;
+    let event_type = world.new_event_type("meet", &[&host], json!({"conference": "google_meet"})).await;
+    // A Sunday evening, when nobody has anything in the sandbox.
+    let rules = json!({"timezone": "UTC", "rules": [{"day_of_week": 0, "start_time": "18:00", "end_time": "22:00"}]});
+    world.app.put(&world.path(&format!("/users/{host}/availability-rules")), rules).await.expect(200);
+    let body = json!({"event_type_id": event_type, "start_time": "2026-11-29T20:00:00Z", "attendee": {"name": "Tom"}});
+    let made = world.app.post(&world.path("/bookings"), body).await.expect(201);
+    assert_eq!(made.at("/conference"), json!({"type": "google_meet", "state": "pending", "join_url": null}));
+    let path = world.path(&format!("/bookings/{}", made.id()));
+    let ready = async || world.app.get(&path).await.at("/conference/state") == json!("ready");
+    eventually("the link is there", Duration::from_secs(20), ready).await;
+    let link = world.app.get(&path).await.text_at("/conference/join_url");
+    assert!(link.starts_with("https://meet.example.com/"), "{link}");
 }

@@ -34,6 +34,7 @@ async fn a_booking_is_tried_and_nothing_kept() {
         "timezone": null
       },
       "calendar_event_id": null,
+      "conference": null,
       "created_at": "2026-11-23T08:00:00+01:00",
       "end_time": "2026-11-24T10:30:00+01:00",
       "event_type_id": "evt_1",

@@ -16,6 +16,7 @@ async fn an_event_type_has_defaults_and_is_changed_field_by_field() {
       "buffer_before": 0,
       "buffer_mode": "larger",
       "cancel_notice_hours": 0,
+      "conference": null,
       "created_at": "2026-11-23T08:00:00+01:00",
       "duration_minutes": 45,
       "id": "evt_1",
@@ -125,4 +126,40 @@ async fn the_policy_for_attendees_is_set_field_by_field() {
     check(json!({"cancel_notice_hours": null, "reschedule_notice_hours": 8760}), json!([null, 8760, 0])).await;
     check(json!({"reschedules_max": 100, "name": "Other"}), json!([null, 8760, 100])).await;
     check(json!({"reschedules_max": null, "reschedule_notice_hours": null}), json!([null, null, null])).await;
+}
+
+/// A conference is made in a calendar at its provider, so hosts need one there. The sandbox can do anything.
+#[tokio::test]
+async fn a_conference_needs_a_calendar_that_can_have_it() {
+    let world = World::start().await;
+    let connection = world.app.post(&world.path("/connections"), json!({"provider": "sandbox"})).await.expect(201);
+    let work = connection.text_at("/calendars/0/id");
+    let able = world.new_user("Able", json!({"calendar_id": work})).await;
+    let make = async |user_ids: &[&str], more: Value| {
+        let mut body = json!({"name": "M", "slug": "m", "duration_minutes": 30, "user_ids": user_ids});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        world.app.post(&world.path("/event-types"), body).await
+    };
+    let refused = make(&[&world.user], json!({"conference": "google_meet"})).await;
+    assert_eq!(refused.problem(), "422 validation_failed conference:conference_not_possible");
+    let detail = refused.text_at("/errors/0/detail");
+    assert!(
+        detail.contains("google_meet") && detail.contains(&world.user) && detail.contains("calendar_id"),
+        "{detail}"
+    );
+    let unknown = make(&[&able], json!({"conference": "zoom"})).await;
+    assert_eq!(unknown.problem(), "422 validation_failed conference:unknown_value");
+    let both = [able.as_str(), world.user.as_str()];
+    let one_cannot = make(&both, json!({"conference": "microsoft_teams"})).await;
+    assert_eq!(one_cannot.problem(), "422 validation_failed conference:conference_not_possible");
+    let one_can = json!({"conference": "microsoft_teams", "scheduling_mode": "collective", "slug": "all"});
+    make(&both, one_can).await.expect(201);
+
+    let made = make(&[&able], json!({"conference": "google_meet"})).await.expect(201);
+    assert_eq!(made.at("/conference"), json!("google_meet"));
+    let path = world.path(&format!("/event-types/{}", made.id()));
+    let other = world.app.patch(&path, json!({"user_ids": both})).await;
+    assert_eq!(other.problem(), "422 validation_failed conference:conference_not_possible");
+    let none = world.app.patch(&path, json!({"conference": null})).await.expect(200);
+    assert_eq!(none.at("/conference"), json!(null));
 }

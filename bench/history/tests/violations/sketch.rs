@@ -221,6 +221,7 @@ pub(crate) fn stored(number: u128, person: u128, slot: i64) -> Booking {
         sequence: 0,
         attendee_reschedules: 0,
         cancel_reason: None,
+        conference: None,
         created_at: at(0),
     }
 }

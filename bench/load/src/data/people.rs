@@ -182,6 +182,7 @@ impl Home<'_> {
             public: true,
             location: None,
             require_slot_id: false,
+            conference: None,
             on_stale: OnStale::Verify,
             attendee_policy: AttendeePolicy::default(),
             follow_up: FollowUp::default(),

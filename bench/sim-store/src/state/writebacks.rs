@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use agentcal_engine::commit::Effect;
 use agentcal_engine::ids::{BookingId, CalendarId};
-use agentcal_engine::model::{ExternalState, WritebackState};
-use agentcal_engine::ports::{DueCalendar, ExternalObservation, WritebackJob, WritebackResult};
+use agentcal_engine::model::{ConferenceState, ExternalState, WritebackState};
+use agentcal_engine::ports::{ConferenceSettled, DueCalendar, ExternalObservation, WritebackJob, WritebackResult};
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 
@@ -111,7 +111,21 @@ pub(crate) fn record(work: &mut Work<'_>, result: &WritebackResult) -> Done<Opti
         row.written.clone_from(&result.written);
     }
     let changes_facts = echo(row) != before;
+    if let Some(settled) = &result.conference {
+        settle_conference(rows, result.booking_id, settled);
+    }
     Done::Keep(if changes_facts { rows.raise_calendar(result.calendar_id) } else { None })
+}
+
+/// Keeps how a booking's conference came out.
+fn settle_conference(rows: &mut AccountRows, booking_id: BookingId, settled: &ConferenceSettled) {
+    let conference = rows.bookings.get_mut(&booking_id).and_then(|booking| booking.conference.as_mut());
+    if let Some(conference) = conference {
+        (conference.state, conference.join_url) = match settled {
+            ConferenceSettled::Ready(join_url) => (ConferenceState::Ready, Some(join_url.clone())),
+            ConferenceSettled::Failed => (ConferenceState::Failed, None),
+        };
+    }
 }
 
 /// Keeps what sync saw of bookings' events, but of those that wait to be written.

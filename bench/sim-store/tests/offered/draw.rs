@@ -47,6 +47,7 @@ pub(crate) fn event_type(dice: &mut Dice, id: EventTypeId, account_id: AccountId
         public: true,
         location: None,
         require_slot_id: dice.percent(20),
+        conference: None,
         on_stale: dice.pick(&[OnStale::Verify, OnStale::Verify, OnStale::Accept, OnStale::Refuse]),
         attendee_policy: AttendeePolicy::default(),
         follow_up: FollowUp::default(),

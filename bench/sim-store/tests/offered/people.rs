@@ -234,6 +234,7 @@ impl Writer<'_> {
             sequence: 0,
             attendee_reschedules: 0,
             cancel_reason: None,
+            conference: None,
             created_at: self.now,
         };
         let owner = ClaimOwner::Booking(booking.id);

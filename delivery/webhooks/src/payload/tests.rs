@@ -30,6 +30,7 @@ fn booking() -> Booking {
         sequence: 3,
         attendee_reschedules: 0,
         cancel_reason: None,
+        conference: None,
         created_at: NINE.plus_micros(-1_000_000),
     }
 }
@@ -67,6 +68,7 @@ fn a_booking_is_told_as_it_was() {
                 "event_type_id": null,
                 "title": "Checkup",
                 "location": null,
+                "conference": null,
                 "start_time": "2026-11-23T09:00:00+01:00",
                 "end_time": "2026-11-23T09:30:00+01:00",
                 "timezone": "Europe/Berlin",

@@ -1,6 +1,7 @@
 use super::*;
-use crate::calendar::fixtures::{Zero, at, booking, hours, job};
+use crate::calendar::fixtures::{Zero, at, booking, calendar, hours, job};
 use crate::limits::LimitKind;
+use crate::model::ConferenceKind;
 
 fn event() -> WrittenEvent {
     WrittenEvent { provider_event_id: "event".into(), etag: Some("2".into()) }
@@ -60,4 +61,67 @@ fn a_cancelled_booking_is_taken_out_and_any_other_shown() {
     assert_eq!(write.description.as_deref(), Some("ada@example.com"));
     job.booking.status = BookingStatus::Cancelled;
     assert!(matches!(writing_of(&job, Tz::UTC), Writing::Delete(delete) if delete.known == job.written));
+}
+
+/// A job of a booking whose conference hangs on its event.
+fn with_wish(state: ConferenceState) -> WritebackJob {
+    let mut job = job(booking(1, hours(1, 2)));
+    let (kind, calendar_id) = (ConferenceKind::GoogleMeet, Some(job.calendar_id));
+    job.booking.conference = Some(Conference { kind, calendar_id, state, join_url: None });
+    job
+}
+
+fn asked_for(job: &WritebackJob) -> Option<ConferenceKind> {
+    match writing_of(job, Tz::UTC) {
+        Writing::Write(write) => write.conference,
+        Writing::Delete(_) => None,
+    }
+}
+
+#[test]
+fn a_conference_is_asked_for_in_the_calendar_it_hangs_on() {
+    let meet = Some(ConferenceKind::GoogleMeet);
+    assert_eq!(asked_for(&with_wish(ConferenceState::Pending)), meet);
+    assert_eq!(asked_for(&with_wish(ConferenceState::Ready)), meet, "an event that is made anew needs one as well");
+    assert_eq!(asked_for(&with_wish(ConferenceState::Failed)), None);
+    assert_eq!(asked_for(&job(booking(1, hours(1, 2)))), None);
+    let elsewhere = WritebackJob { calendar_id: calendar(3), ..with_wish(ConferenceState::Pending) };
+    assert_eq!(asked_for(&elsewhere), None, "one host's calendar makes it for all");
+}
+
+#[test]
+fn a_conference_is_looked_at_until_it_is_known_and_when_the_event_is_another() {
+    let another = WrittenEvent { provider_event_id: "another".into(), etag: None };
+    let check = |state, event: &WrittenEvent, expected| {
+        assert_eq!(wants_conference(&with_wish(state), event), expected, "{state:?} {event:?}");
+    };
+    check(ConferenceState::Pending, &event(), true);
+    check(ConferenceState::Ready, &event(), false);
+    check(ConferenceState::Ready, &another, true);
+    check(ConferenceState::Failed, &another, false);
+    assert!(!wants_conference(&job(booking(1, hours(1, 2))), &event()));
+}
+
+#[test]
+fn what_is_seen_of_a_conference_settles_it_or_keeps_the_job_open() {
+    let join_url = || "https://meet.google.com/abc".to_owned();
+    let check = |attempts, seen: Result<ConferenceSeen, ProviderError>, state, wait_seconds, settled| {
+        let label = format!("{attempts} {seen:?}");
+        let job = WritebackJob { attempts, ..with_wish(ConferenceState::Pending) };
+        let written = result_of(&job, Tried::Wrote(Ok(WriteOutcome::Written(event()))), at(0), &Zero);
+        let result = with_conference(written.clone(), seen, at(0), &Zero);
+        assert_eq!((result.state, result.due_at, &result.conference), (state, at(wait_seconds), &settled), "{label}");
+        assert_eq!((&result.written, result.attempts), (&written.written, written.attempts), "{label}");
+        assert_eq!(result.last_error.is_some(), state == WritebackState::Pending, "{label}");
+    };
+    let ready = || Ok(ConferenceSeen::Ready { join_url: join_url() });
+    let (open, over) = (WritebackState::Pending, WritebackState::Written);
+    let down = || Err(ProviderError::Unavailable("503".into()));
+    check(0, ready(), over, 0, Some(ConferenceSettled::Ready(join_url())));
+    check(0, Ok(ConferenceSeen::Failed("no".into())), over, 0, Some(ConferenceSettled::Failed));
+    check(0, Ok(ConferenceSeen::Pending), open, 2, None);
+    check(3, Ok(ConferenceSeen::Pending), open, 16, None);
+    check(0, down(), open, 2, None);
+    check(CONFERENCE_LOOKS_MAX - 1, Ok(ConferenceSeen::Pending), over, 0, Some(ConferenceSettled::Failed));
+    check(CONFERENCE_LOOKS_MAX - 1, down(), over, 0, Some(ConferenceSettled::Failed));
 }

@@ -237,6 +237,7 @@ pub(crate) fn booking_write(number: u128, time: TimeRange) -> EventWrite {
         summary: "Intro; with, commas\\and \"quotes\"".to_owned(),
         description: Some("First line\nsecond line".to_owned()),
         location: Some("Alexanderplatz 1, Berlin".to_owned()),
+        conference: None,
         created_at: at("20260901T000000Z"),
         known: None,
     }

@@ -182,6 +182,7 @@ pub(crate) fn write(number: u128, range: TimeRange) -> EventWrite {
         summary: "Intro call: Ada".to_owned(),
         description: Some("ada@example.com".to_owned()),
         location: None,
+        conference: None,
         created_at: Timestamp::from(noon()),
         known: None,
     }

@@ -197,6 +197,7 @@ pub(crate) fn write_of(booking_id: BookingId, range: TimeRange, known: Option<Wr
         summary: "Call: Jan".to_owned(),
         description: Some("jan@example.com".to_owned()),
         location: Some("By phone".to_owned()),
+        conference: None,
         created_at: at("2026-11-22T08:00:00Z"),
         known,
     }

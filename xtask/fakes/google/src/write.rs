@@ -34,8 +34,17 @@ pub(crate) async fn insert(
     let caller = google.admit(&headers, "events.insert", Right::WriteEvents)?;
     let membership = caller.writes(&google, &calendar)?;
     let mut body = read(&params, sent)?;
-    confer(&google, &params, &mut body);
+    // An event that is refused for its id asks for nothing.
+    if !is_taken(&google, &membership.calendar_id, &body) {
+        confer(&google, &params, &mut body);
+    }
     answer(&params, Value::Object(inserted(&google, &membership.calendar_id, &caller.user, body)?))
+}
+
+fn is_taken(google: &FakeGoogle, calendar_id: &str, body: &Body) -> bool {
+    let world = google.world();
+    let events = world.calendars.get(calendar_id).map(|calendar| &calendar.events);
+    text(body, "id").zip(events).is_some_and(|(id, events)| events.contains_key(id))
 }
 
 /// `events.patch`
