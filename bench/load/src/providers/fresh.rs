@@ -28,8 +28,10 @@ const SPAN: Duration = Duration::from_secs(6);
 const CALENDARS: usize = RATE * SPAN.as_secs() as usize;
 /// As many as may have to be waited for, if each took a second.
 const CONNECTIONS: usize = 256;
-/// Between two looks whether what was rung for is known: how exact the figure is.
+/// Between two looks whether what was rung for is known, at first, and the part of the time so far after that: how exact the
+/// figure is. Who has waited for long looks seldom, or a node that is behind would do nothing but be looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+const LOOK_PART: u32 = 20;
 /// Longest wait for that.
 const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 /// Minutes after midnight at which the first of a day's meetings begins, in office hours, and how many there are.
@@ -149,7 +151,7 @@ impl Stage {
                 if begun.elapsed() > KNOWN_WITHIN {
                     return Err(format!("a change was not known within {KNOWN_WITHIN:?}"));
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(LOOK_EVERY.max(begun.elapsed() / LOOK_PART)).await;
             }
             Ok(self.vendors.took(calendar) - before)
         })?;
