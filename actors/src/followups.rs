@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::followups::is_of_use;
+use agentcal_engine::followups::{MailTurn, mail_turn};
 use agentcal_engine::ids::{AccountId, JobId};
-use agentcal_engine::model::{JobKind, User};
+use agentcal_engine::model::{JobKind, MailWork, User};
 use agentcal_engine::ports::{
     AccountConfig, ClaimedMail, JobNext, JobResult, MailClaim, MailSent, Mailer, OutboundMail, OutboundNotice,
     StoreError,
@@ -198,30 +198,42 @@ fn tell_overdue(due: &BTreeMap<JobKind, Timestamp>, now: Timestamp) {
     }
 }
 
-/// Sends a mail that is still of use.
+/// Sends a mail that is still of use, once what belongs into it is there.
 async fn deliver(context: &Context, mailer: &dyn Mailer, mail: ClaimedMail) -> MailSent {
     match prepare(context, &mail).await {
-        Ok(Ok(config)) => {
-            let hosts = hosts_of(&config, &mail);
-            let (organization_id, attempts) = (mail.organization_id, mail.attempts);
-            let account = config.account.clone();
-            mailer.send(OutboundMail { organization_id, account, hosts, work: mail.work, attempts }).await
+        Ok(Prepared::Mail(outbound)) => mailer.send(*outbound).await,
+        Ok(Prepared::Later(wait)) => {
+            let said = "waits for the link of the booking's conference".to_owned();
+            MailSent { outcome: "waits", said, next: JobNext::Again(wait) }
         }
-        Ok(Err(reason)) => MailSent { outcome: "unneeded", said: reason.to_owned(), next: JobNext::Done },
+        Ok(Prepared::Unneeded(reason)) => {
+            MailSent { outcome: "unneeded", said: reason.to_owned(), next: JobNext::Done }
+        }
         Err(error) => failed(error.to_string(), mail.attempts),
     }
 }
 
-/// The account's configuration, or why the mail need not be sent.
-async fn prepare(
-    context: &Context,
-    mail: &ClaimedMail,
-) -> Result<Result<Arc<AccountConfig>, &'static str>, StoreError> {
-    let booking = context.parts.store.booking(mail.account_id, mail.work.booking.id).await?;
-    if let Err(reason) = is_of_use(&mail.work, booking.map(|item| item.booking), context.store_now()) {
-        return Ok(Err(reason));
-    }
-    Ok(context.config(mail.account_id).await?.ok_or("of no use: the account is gone"))
+/// What has become of a mail that was claimed.
+enum Prepared {
+    Mail(Box<OutboundMail>),
+    Later(Duration),
+    Unneeded(&'static str),
+}
+
+async fn prepare(context: &Context, mail: &ClaimedMail) -> Result<Prepared, StoreError> {
+    let found = context.parts.store.booking(mail.account_id, mail.work.booking.id).await?;
+    let booking = match mail_turn(&mail.work, found.map(|item| item.booking), context.store_now()) {
+        MailTurn::Goes(booking) => *booking,
+        MailTurn::Waits(wait) => return Ok(Prepared::Later(wait)),
+        MailTurn::Ends(reason) => return Ok(Prepared::Unneeded(reason)),
+    };
+    let Some(config) = context.config(mail.account_id).await? else {
+        return Ok(Prepared::Unneeded("of no use: the account is gone"));
+    };
+    let (organization_id, attempts) = (mail.organization_id, mail.attempts);
+    let (account, hosts) = (config.account.clone(), hosts_of(&config, mail));
+    let work = MailWork { booking, ..mail.work.clone() };
+    Ok(Prepared::Mail(Box::new(OutboundMail { organization_id, account, hosts, work, attempts })))
 }
 
 /// The booking's hosts that are still there, in its order.

@@ -1,11 +1,18 @@
 //! What follows from a booking: which mails are sent, which moments ahead are told of, and what is still of use when its
 //! time has come.
 
+use std::time::Duration;
+
 use crate::model::{
-    Booking, BookingStatus, Event, EventKind, EventSubject, FollowUp, JobWork, MailEvent, MailPolicy, MailReader,
-    MailWork, Mode, NewJob, TimerWork,
+    Booking, BookingStatus, ConferenceState, Event, EventKind, EventSubject, FollowUp, JobWork, MailEvent, MailPolicy,
+    MailReader, MailWork, Mode, NewJob, TimerWork,
 };
 use crate::time::{MINUTE_US, TimeRange, Timestamp};
+
+/// Longest time a mail waits for the link of its booking's conference. Most are made with the event, within a second or two.
+pub const LINK_PATIENCE: Duration = Duration::from_secs(60);
+/// Shortest wait between two looks whether it is there; each is as long as all before it.
+const LINK_LOOK_MIN: Duration = Duration::from_secs(1);
 
 /// For accounts of which modes mails are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -101,7 +108,8 @@ fn mail(event: MailEvent, reader: MailReader, booking: &Booking, at: Timestamp) 
     };
     let name = format!("mail/{told}/{}/{}/{to}", booking.id, booking.sequence);
     let work = MailWork { event, reader, booking: booking.clone(), at };
-    NewJob { name, due_at: at, work: JobWork::Mail(Box::new(work)) }
+    let wait = if awaits_link(&work) { wait_for_link(&work, booking, at) } else { None };
+    NewJob { name, due_at: at + wait.unwrap_or_default(), work: JobWork::Mail(Box::new(work)) }
 }
 
 /// One for each setting whose moment lies ahead.
@@ -144,12 +152,51 @@ pub fn ring(
     Ok((EventKind::BookingReminder, subject))
 }
 
-/// Whether a mail is still of use, with the booking as it is now. A reminder is while nothing has changed and nothing has
-/// begun; everything else tells what happened, and stays true.
-pub fn is_of_use(mail: &MailWork, booking: Option<Booking>, now: Timestamp) -> Result<(), &'static str> {
-    let MailEvent::Reminder { .. } = mail.event else { return Ok(()) };
-    let booking = still(booking, mail.booking.sequence)?;
-    if booking.range.start <= now { Err(BEGUN) } else { Ok(()) }
+/// What to do with a mail whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailTurn {
+    /// It goes, and tells of this booking: as it was, with its conference as that is now.
+    Goes(Box<Booking>),
+    /// The link of the booking's conference belongs into it and is being made: look again after this time.
+    Waits(Duration),
+    /// Nobody has a use for it any more, and why.
+    Ends(&'static str),
+}
+
+/// What to do with a mail, with the booking as it is now. A reminder is of use while nothing has changed and nothing has begun,
+/// and a mail that waited for a link while nothing has changed, for what came after was told meanwhile. Everything else tells
+/// what happened, and stays true.
+pub fn mail_turn(mail: &MailWork, booking: Option<Booking>, now: Timestamp) -> MailTurn {
+    let is_reminder = matches!(mail.event, MailEvent::Reminder { .. });
+    if !is_reminder && !awaits_link(mail) {
+        return MailTurn::Goes(Box::new(mail.booking.clone()));
+    }
+    let booking = match still(booking, mail.booking.sequence) {
+        Ok(booking) if is_reminder && booking.range.start <= now => return MailTurn::Ends(BEGUN),
+        Ok(booking) => booking,
+        Err(reason) => return MailTurn::Ends(reason),
+    };
+    match wait_for_link(mail, &booking, now).filter(|_| !is_reminder) {
+        Some(wait) => MailTurn::Waits(wait),
+        None => MailTurn::Goes(Box::new(Booking { conference: booking.conference, ..mail.booking.clone() })),
+    }
+}
+
+/// Whether a mail was made before the link that belongs into it.
+fn awaits_link(mail: &MailWork) -> bool {
+    let asks_to_come = matches!(mail.event, MailEvent::Confirmation | MailEvent::Reschedule { .. });
+    asks_to_come && is_link_in_the_making(&mail.booking)
+}
+
+fn is_link_in_the_making(booking: &Booking) -> bool {
+    booking.conference.as_ref().is_some_and(|conference| conference.state == ConferenceState::Pending)
+}
+
+/// How long until the next look; `None`: there is nothing to wait for any more.
+fn wait_for_link(mail: &MailWork, booking: &Booking, now: Timestamp) -> Option<Duration> {
+    let waited = now.saturating_since(mail.at);
+    let left = LINK_PATIENCE.checked_sub(waited).filter(|left| !left.is_zero())?;
+    is_link_in_the_making(booking).then(|| waited.max(LINK_LOOK_MIN).min(left))
 }
 
 const BEGUN: &str = "of no use: the booking has begun";

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use agentcal_engine::calendar::request::{ChangedBy, CommitAnswer, CommitKind};
 use agentcal_engine::ids::BookingId;
-use agentcal_engine::model::{Booking, Conference, ConferenceKind, ConferenceState, SchedulingMode, WritebackState};
+use agentcal_engine::model::{
+    Booking, Conference, ConferenceKind, ConferenceState, JobKind, SchedulingMode, WritebackState,
+};
 use agentcal_engine::ports::{ConferenceSeen, ConfigStore, ProviderError};
 
+use super::followups::jobs;
 use super::{Stage, hours, wait_for};
 
 /// A stage whose event type has a conference.
@@ -74,6 +77,31 @@ async fn a_link_that_is_not_there_yet_is_looked_for_again() {
     }
     assert_eq!(settled(&stage, id).await.conference.unwrap().state, ConferenceState::Ready);
     assert_eq!(stage.provider.ours(stage.calendars()[0]).len(), 1, "written again and again, it is one event");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_confirmation_waits_for_the_link() {
+    let stage = meeting(1, SchedulingMode::Individual).await;
+    stage.provider.show_conferences([Ok(ConferenceSeen::Pending)]);
+    let mut request = stage.book_request(hours(24, 25).start, None);
+    let CommitKind::Book(book) = &mut request.kind else { panic!("it books") };
+    book.attendee.email = Some("ada@example.com".into());
+    let answer = stage.scheduler.commit(request).await;
+    let CommitAnswer::Committed(made) = &answer else { panic!("{answer:?}") };
+    let id = made.booking().unwrap().id;
+    wait_for("it was looked at", || async { stage.provider.asked().conferences == 1 }).await;
+    stage.clock.jump(Duration::from_secs(1));
+    wait_for("the mail has waited once", || async {
+        jobs(&stage, JobKind::Mail).await.first().is_some_and(|job| job.attempts == 1 && job.last_outcome.is_some())
+    })
+    .await;
+    assert_eq!(stage.mailer.sent().len(), 0, "without the link it is of little use");
+    stage.clock.jump(Duration::from_secs(50));
+    let ready = settled(&stage, id).await.conference;
+    // Perhaps the mail looked first, and once more before its patience ends.
+    stage.clock.jump(Duration::from_secs(10));
+    wait_for("it was sent", || async { !stage.mailer.sent().is_empty() }).await;
+    assert_eq!(stage.mailer.sent()[0].work.booking.conference, ready);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ async fn booked_by(stage: &Stage, name: &str, start: Timestamp) -> Booking {
     }
 }
 
-async fn jobs(stage: &Stage, kind: JobKind) -> Vec<Job> {
+pub(super) async fn jobs(stage: &Stage, kind: JobKind) -> Vec<Job> {
     let owner = EndpointOwner { organization_id: stage.tenant.organization_id, mode: stage.tenant.mode };
     let page = PageRequest { limit: 100, after: None };
     stage.store.list_jobs(owner, Some(kind), None, &page).await.unwrap().rows

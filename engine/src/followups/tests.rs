@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::*;
 use crate::calendar::fixtures::booking;
 use crate::ids::EventId;
-use crate::model::JobKind;
+use crate::model::{Conference, ConferenceKind, JobKind};
 use crate::time::DAY_US;
 
 const MONDAY: Timestamp = Timestamp::from_seconds(1_795_420_800);
@@ -107,10 +107,52 @@ fn what_has_changed_is_not_told_any_more() {
     }
     let mail = |event| MailWork { event, reader: MailReader::Attendee, booking: booking.clone(), at: before };
     let reminder = mail(MailEvent::Reminder { minutes_before: 60 });
-    assert_eq!(is_of_use(&reminder, Some(booking.clone()), before), Ok(()));
-    assert_eq!(is_of_use(&reminder, Some(booking.clone()), MONDAY), Err(BEGUN));
-    assert!(is_of_use(&reminder, Some(cancelled.clone()), before).is_err());
-    assert_eq!(is_of_use(&mail(MailEvent::Confirmation), Some(cancelled), MONDAY), Ok(()));
+    let goes = MailTurn::Goes(Box::new(booking.clone()));
+    assert_eq!(mail_turn(&reminder, Some(booking.clone()), before), goes);
+    assert_eq!(mail_turn(&reminder, Some(booking.clone()), MONDAY), MailTurn::Ends(BEGUN));
+    assert!(matches!(mail_turn(&reminder, Some(cancelled.clone()), before), MailTurn::Ends(_)));
+    assert_eq!(mail_turn(&mail(MailEvent::Confirmation), Some(cancelled), MONDAY), goes);
+}
+
+#[test]
+fn a_mail_waits_a_while_for_its_link() {
+    use ConferenceState::{Failed, Pending, Ready};
+    let with = |state: ConferenceState| {
+        let join_url = (state == Ready).then(|| "https://meet.example.com/1".to_owned());
+        let conference = Conference { kind: ConferenceKind::GoogleMeet, calendar_id: None, state, join_url };
+        Booking { conference: Some(conference), ..made(MONDAY.plus_micros(DAY_US)) }
+    };
+    let mail = |event, state| MailWork { event, reader: MailReader::Attendee, booking: with(state), at: MONDAY };
+    let confirmation = mail(MailEvent::Confirmation, Pending);
+    let waits = |seconds| MailTurn::Waits(Duration::from_secs(seconds));
+    let goes = |state| MailTurn::Goes(Box::new(with(state)));
+    for (after, state, expected) in [
+        (0, Pending, waits(1)),
+        (1, Pending, waits(1)),
+        (5, Pending, waits(5)),
+        (40, Pending, waits(20)),
+        (60, Pending, goes(Pending)),
+        (1, Ready, goes(Ready)),
+        (1, Failed, goes(Failed)),
+    ] {
+        let now = MONDAY + Duration::from_secs(after);
+        assert_eq!(mail_turn(&confirmation, Some(with(state)), now), expected, "{state:?} after {after} s");
+    }
+    for (event, state) in [(MailEvent::Cancellation, Pending), (MailEvent::Confirmation, Ready)] {
+        assert_eq!(mail_turn(&mail(event, state), Some(with(Pending)), MONDAY), goes(state), "{event:?}");
+    }
+    // What came after was told before the link was there.
+    let cancelled = Booking { status: BookingStatus::Cancelled, ..with(Ready) };
+    let moved = Booking { sequence: 1, ..with(Ready) };
+    for changed in [Some(cancelled), Some(moved), None] {
+        assert!(matches!(mail_turn(&confirmation, changed, MONDAY), MailTurn::Ends(_)));
+    }
+    let event = event(EventKind::BookingCreated, &with(Pending));
+    let terms = terms(&[], true, true);
+    let jobs = followers(Happened { event: &event, at: MONDAY, terms: &terms, mails: true });
+    let mails = jobs.iter().filter(|job| job.work.kind() == JobKind::Mail);
+    let due: Vec<_> = mails.map(|job| job.due_at.saturating_since(MONDAY)).collect();
+    assert_eq!(due, [LINK_LOOK_MIN; 2], "nobody looks before it can be there");
 }
 
 /// Whatever the wall clock does in between, an hour before is sixty minutes before; and the wall clock it then shows is
