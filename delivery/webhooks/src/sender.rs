@@ -19,6 +19,9 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 pub const ANSWER_LEN_MAX: usize = 1_024;
 /// Longest address of an endpoint.
 const URL_LEN_MAX: usize = 2_048;
+/// Unused connections kept per host. Endpoints of many organizations are at one host, where a service receives for them, and
+/// each may have eight messages under way.
+const IDLE_PER_HOST_MAX: usize = 256;
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,6 +52,7 @@ impl HttpWebhookSender {
             dns: options.dns,
             connect_timeout: CONNECT_TIMEOUT,
             total_timeout: SEND_TIMEOUT,
+            idle_per_host_max: IDLE_PER_HOST_MAX,
         })?;
         Ok(Self { client })
     }

@@ -17,8 +17,8 @@ use crate::policy::{EgressPolicy, Transport};
 pub const REDIRECTS_MAX: usize = 5;
 /// Longest URL that is asked for.
 const URL_LEN_MAX: usize = 8_192;
-/// Open connections kept per host for the next request.
-const IDLE_CONNECTIONS_MAX: usize = 4;
+/// Unused connections kept per host, unless said otherwise.
+const IDLE_PER_HOST_MAX: usize = 4;
 /// How long an unused connection is kept. Short, since the address behind it was checked when it was made.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -33,13 +33,16 @@ pub struct EgressOptions {
     pub connect_timeout: Duration,
     /// How long a request may take, redirects and body included.
     pub total_timeout: Duration,
+    /// How many unused connections are kept per host for the next request. Whoever has more requests under way to one host
+    /// opens, and has the other side open, a new connection for the rest of them each time.
+    pub idle_per_host_max: usize,
 }
 
 impl EgressOptions {
-    /// Time-outs of 5 and 30 seconds, the system's name servers.
+    /// Time-outs of 5 and 30 seconds, the system's name servers, four unused connections per host.
     pub fn new(policy: EgressPolicy) -> Self {
         let (connect_timeout, total_timeout) = (Duration::from_secs(5), Duration::from_secs(30));
-        Self { policy, dns: None, connect_timeout, total_timeout }
+        Self { policy, dns: None, connect_timeout, total_timeout, idle_per_host_max: IDLE_PER_HOST_MAX }
     }
 }
 
@@ -108,7 +111,7 @@ impl EgressClient {
         let dns = Dns::new(options.dns);
         let build = |transport| {
             let resolver = GuardedResolver { policy: Arc::clone(&policy), dns: dns.clone(), transport };
-            build_client(resolver, options.connect_timeout)
+            build_client(resolver, options.connect_timeout, options.idle_per_host_max)
         };
         let (tls, plain) = (build(Transport::Tls)?, build(Transport::Plain)?);
         Ok(Self { policy, dns, total_timeout: options.total_timeout, tls, plain })
@@ -182,7 +185,11 @@ impl EgressClient {
     }
 }
 
-fn build_client(resolver: GuardedResolver, connect_timeout: Duration) -> Result<reqwest::Client, EgressError> {
+fn build_client(
+    resolver: GuardedResolver,
+    connect_timeout: Duration,
+    idle_per_host_max: usize,
+) -> Result<reqwest::Client, EgressError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls_config()?)
         .dns_resolver(Arc::new(resolver))
@@ -195,7 +202,7 @@ fn build_client(resolver: GuardedResolver, connect_timeout: Duration) -> Result<
         .no_zstd()
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .pool_max_idle_per_host(idle_per_host_max)
         .user_agent(concat!("AgentCal/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| EgressError::Invalid(format!("the client cannot be built: {error}")))

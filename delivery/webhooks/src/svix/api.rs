@@ -78,10 +78,9 @@ impl Api {
         // The operator names it, so it may be anywhere; but the token does not travel readable through public networks.
         let policy = EgressPolicy { allow_loopback: true, allow_private: true, https_only: false, ports: Vec::new() };
         let client = EgressClient::new(EgressOptions {
-            policy,
-            dns: None,
             connect_timeout: CONNECT_TIMEOUT,
             total_timeout: TOTAL_TIMEOUT,
+            ..EgressOptions::new(policy)
         })?;
         client.check_url(&options.url)?;
         let base = format!("{}/api/v1/", options.url.as_str().trim_end_matches('/'));

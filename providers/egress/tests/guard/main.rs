@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentcal_provider_egress::{EgressClient, EgressError, EgressOptions, EgressPolicy, EgressRequest};
+use futures::future::join_all;
 use hickory_server::proto::rr::rdata::{A, SRV, TXT};
 use hickory_server::proto::rr::{RData, RecordType};
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use url::Url;
 
 use crate::dns_server::DnsServer;
@@ -46,7 +48,8 @@ fn plain(body: &str) -> Vec<u8> {
 
 fn client(policy: EgressPolicy, dns: Option<SocketAddr>) -> EgressClient {
     let short = Duration::from_secs(3);
-    EgressClient::new(EgressOptions { policy, dns, connect_timeout: short, total_timeout: short }).unwrap()
+    let options = EgressOptions { dns, connect_timeout: short, total_timeout: short, ..EgressOptions::new(policy) };
+    EgressClient::new(options).unwrap()
 }
 
 async fn get(client: &EgressClient, url: &str) -> Result<Vec<u8>, EgressError> {
@@ -153,6 +156,47 @@ async fn bodies_and_time_are_bounded() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
     assert_eq!(get(&client, &silent_url).await, Err(EgressError::TimedOut));
+}
+
+/// A server that answers so many requests at once, and keeps connections open; counts connections.
+async fn patient_server(at_once: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (connections, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(at_once)));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let together = Arc::clone(&together);
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).await.is_ok_and(|len| len > 0) {
+                    together.wait().await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                }
+            });
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn connections_are_used_again_as_many_as_are_kept() {
+    const AT_ONCE: usize = 8;
+    for (kept, expected) in [(AT_ONCE, AT_ONCE), (2, AT_ONCE + 2 * (AT_ONCE - 2))] {
+        let (web, connections) = patient_server(AT_ONCE).await;
+        let options = EgressOptions { idle_per_host_max: kept, ..EgressOptions::new(EgressPolicy::development()) };
+        let (client, url) = (EgressClient::new(options).unwrap(), format!("http://{web}/"));
+        for _ in 0..3 {
+            let answers = join_all((0..AT_ONCE).map(|_| get(&client, &url))).await;
+            assert_eq!(answers, vec![Ok(b"ok".to_vec()); AT_ONCE]);
+            // What was used goes back by tasks of its own.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), expected, "{kept} are kept");
+    }
 }
 
 #[tokio::test]
