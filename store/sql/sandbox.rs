@@ -2,11 +2,11 @@
 
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{SandboxEvent, SandboxState, StoreError};
-use agentcal_engine::time::TimeRange;
 use async_trait::async_trait;
 
-use crate::db::{DbConnection, DbStore};
+use crate::db::DbStore;
 use crate::error::{Result, Violation, store_error, violation};
+use crate::sandbox_put::put;
 use crate::scope::Scope;
 use crate::text::{range, to_i64, to_u64};
 
@@ -60,14 +60,8 @@ impl SandboxState for DbStore {
         expected_change: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         for _ in 0..RACES_MAX {
-            // A calendar elsewhere would be no part of this database's promises. Whatever is noted of this write comes after
-            // it in the log; lost together, it is made again.
-            let mut work = self.begin_repeatable(Scope::Account(account_id)).await?;
-            match put(&mut work, (account_id, calendar_id), event, expected_change).await? {
-                Put::Done(change) => {
-                    work.commit().await.map_err(store_error)?;
-                    return Ok(Some(change));
-                }
+            match put(self, (account_id, calendar_id), event, expected_change).await? {
+                Put::Done(change) => return Ok(Some(change)),
                 Put::Refused => return Ok(None),
                 Put::Overtaken => {}
             }
@@ -77,7 +71,7 @@ impl SandboxState for DbStore {
 }
 
 /// What became of a write.
-enum Put {
+pub(crate) enum Put {
     /// It is this change.
     Done(u64),
     /// There is no such calendar, or the event is not as expected.
@@ -86,37 +80,19 @@ enum Put {
     Overtaken,
 }
 
-/// One statement numbers and writes. Whoever changes the calendar at the same time meets it at the number or at the event,
-/// so nothing need be locked before; least of all what bookings wait for.
-async fn put(
-    work: &mut DbConnection,
-    (account_id, calendar_id): (AccountId, CalendarId),
-    event: &SandboxEvent,
-    expected_change: Option<u64>,
-) -> Result<Put> {
-    let insert = sqlx::query_scalar(
-        "INSERT INTO sandbox_events (account_id, calendar_id, event_id, start_at, end_at, blocks, change_number) \
-         SELECT $1, $2, $3, $4, $5, $6, coalesce((SELECT max(change_number) FROM sandbox_events \
-         WHERE account_id = $1 AND calendar_id = $2), 0) + 1 WHERE $7 = coalesce((SELECT change_number FROM sandbox_events \
-         WHERE account_id = $1 AND calendar_id = $2 AND event_id = $3 AND start_at IS NOT NULL), 0) OR $7 IS NULL \
-         ON CONFLICT (account_id, calendar_id, event_id) DO UPDATE SET \
-         start_at = excluded.start_at, end_at = excluded.end_at, blocks = excluded.blocks, \
-         change_number = excluded.change_number WHERE sandbox_events.change_number < excluded.change_number \
-         RETURNING change_number",
-    );
-    let bounds = event.range.map(|TimeRange { start, end }| (start.as_micros(), end.as_micros()));
-    let insert = insert.bind(account_id.as_uuid()).bind(calendar_id.as_uuid()).bind(&event.event_id);
-    let insert = insert.bind(bounds.map(|(start, _)| start)).bind(bounds.map(|(_, end)| end));
-    let done: Result<Option<i64>, _> =
-        insert.bind(event.blocks).bind(expected_change.map(to_i64)).fetch_optional(work).await;
-    match done {
-        Ok(Some(change)) => Ok(Put::Done(to_u64(change)?)),
-        Ok(None) if expected_change.is_some() => Ok(Put::Refused),
-        Ok(None) => Ok(Put::Overtaken),
-        Err(error) => match violation(&error) {
-            Some(Violation::ForeignKey) => Ok(Put::Refused),
-            Some(Violation::Unique) => Ok(Put::Overtaken),
-            Some(Violation::Overlap) | None => Err(store_error(error)),
-        },
+impl Put {
+    /// What the statement says that numbers and writes, on a condition or without. Whoever changes the calendar at the same
+    /// time meets it at the number or at the event, so nothing need be locked before; least of all what bookings wait for.
+    pub(crate) fn of(answer: Result<Option<i64>, sqlx::Error>, is_conditional: bool) -> Result<Self> {
+        match answer {
+            Ok(Some(change)) => Ok(Self::Done(to_u64(change)?)),
+            Ok(None) if is_conditional => Ok(Self::Refused),
+            Ok(None) => Ok(Self::Overtaken),
+            Err(error) => match violation(&error) {
+                Some(Violation::ForeignKey) => Ok(Self::Refused),
+                Some(Violation::Unique) => Ok(Self::Overtaken),
+                Some(Violation::Overlap) | None => Err(store_error(error)),
+            },
+        }
     }
 }

@@ -67,6 +67,7 @@ mod revisions;
 mod rows;
 #[path = "../../sql/sandbox.rs"]
 mod sandbox;
+mod sandbox_put;
 mod schema;
 #[path = "../../sql/scope.rs"]
 mod scope;
