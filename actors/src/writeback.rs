@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use agentcal_engine::calendar::writeback::{
-    Tried, WRITEBACKS_PER_TURN_MAX, Writing, result_of, wants_conference, with_conference, writing_of,
+    Tried, WRITEBACK_TURN_MAX, WRITEBACKS_PER_TURN_MAX, Writing, result_of, wants_conference, with_conference,
+    writing_of,
 };
 use agentcal_engine::model::WritebackState;
 use agentcal_engine::ports::{ConferenceSeen, Provider, ProviderError, StoreError, WritebackJob, WrittenEvent};
@@ -45,10 +46,15 @@ async fn write_due(context: &Context, access: &Access) -> Result<Turn, StoreErro
     drop(turn);
     let now = context.store_now();
     jobs.retain(|job| job.due_at <= now);
-    let more = jobs.len() >= limit as usize;
+    let mut more = jobs.len() >= limit as usize;
     jobs.truncate(WRITEBACKS_PER_TURN_MAX as usize);
     let mut changed_facts = false;
-    for job in &jobs {
+    let begun = context.store_now();
+    for (index, job) in jobs.iter().enumerate() {
+        if index > 0 && context.store_now().saturating_since(begun) >= WRITEBACK_TURN_MAX {
+            more = true;
+            break;
+        }
         let tried = attempt(context, access, job).await;
         let mut result = result_of(job, tried, context.store_now(), &*context.parts.entropy);
         if let Some((written, _)) = result.written.clone().filter(|_| result.state == WritebackState::Written)

@@ -19,6 +19,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::stage::JumpingClock;
+
 /// What doorbells are signed with in these tests.
 pub(crate) fn signing_keys() -> SigningKeys {
     SigningKeys::new(Zeroizing::new([7; SIGNING_KEY_LEN]), [])
@@ -67,6 +69,9 @@ struct Script {
     conferences: VecDeque<Result<ConferenceSeen, ProviderError>>,
     wished: Vec<ConferenceKind>,
     asked: Asked,
+    /// The kinds of requests that were answered, in turn.
+    turns: Vec<&'static str>,
+    slow_writes: Option<(Arc<JumpingClock>, Duration)>,
     busy: BTreeMap<CalendarId, u32>,
 }
 
@@ -197,6 +202,16 @@ impl ScriptedProvider {
         self.script.lock().unwrap().asked
     }
 
+    /// The kinds of syncs and writes so far, in turn.
+    pub(crate) fn turns(&self) -> Vec<&'static str> {
+        self.script.lock().unwrap().turns.clone()
+    }
+
+    /// From now on a write takes so long by this clock.
+    pub(crate) fn slow_down_writes(&self, clock: &Arc<JumpingClock>, takes: Duration) {
+        self.script.lock().unwrap().slow_writes = Some((Arc::clone(clock), takes));
+    }
+
     /// Events of ours in a calendar, by name.
     pub(crate) fn ours(&self, calendar_id: CalendarId) -> Vec<(String, TimeRange)> {
         let script = self.script.lock().unwrap();
@@ -256,6 +271,7 @@ impl ScriptedProvider {
 
     fn read(&self, calendar_id: CalendarId, request: &SyncRequest) -> Result<SyncPage, ProviderError> {
         let mut script = self.script.lock().unwrap();
+        script.turns.push("sync");
         match request.mode {
             SyncMode::Full => script.asked.full += 1,
             SyncMode::Incremental { .. } => script.asked.incremental += 1,
@@ -370,6 +386,10 @@ impl Provider for ScriptedProvider {
         let name = event_name(write.booking_id);
         let mut script = self.script.lock().unwrap();
         script.asked.writes += 1;
+        script.turns.push("write");
+        if let Some((clock, takes)) = &script.slow_writes {
+            clock.jump(*takes);
+        }
         script.wished.extend(write.conference);
         let error = script.write_errors.pop_front();
         let events = script.calendars.entry(calendar.calendar_id).or_default();

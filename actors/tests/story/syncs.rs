@@ -26,6 +26,29 @@ async fn a_bell_during_a_sync_is_answered_by_one_more() {
     assert_eq!(stage.provider.asked().incremental, before.incremental + 2);
 }
 
+/// Where a provider is slow, whoever waits for a sync waits for a second of writebacks, and not for all that are due.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_of_writebacks_ends_in_time() {
+    let stage = Stage::set(1, SchedulingMode::Individual).await;
+    stage.clock.stop();
+    let calendar_id = stage.calendars()[0];
+    wait_for("the connection is well", || async { stage.connection().await.status == ConnectionStatus::Active }).await;
+    let before = stage.provider.asked();
+    stage.provider.shut_gate();
+    stage.scheduler.bell(stage.account_id(), calendar_id);
+    wait_for("the sync has read", || async { stage.provider.asked().incremental > before.incremental }).await;
+    for hour in 24..29 {
+        stage.booked(hours(hour, hour + 1).start).await;
+    }
+    stage.scheduler.bell(stage.account_id(), calendar_id);
+    stage.provider.slow_down_writes(&stage.clock, Duration::from_millis(600));
+    let began = stage.provider.turns().len();
+    stage.provider.open_gate();
+    wait_for("all are written", || async { stage.provider.ours(calendar_id).len() == 5 }).await;
+    let turns = stage.provider.turns().split_off(began);
+    assert_eq!(turns[..4], ["write", "write", "sync", "write"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_due_poll_finds_what_nobody_rang_for() {
     let stage = Stage::set(1, SchedulingMode::Individual).await;

@@ -22,8 +22,11 @@ pub const WRITEBACK_ATTEMPTS_MAX: u32 = 20;
 pub const REFUSALS_MAX: u32 = 3;
 /// Looks at a conference until it is given up; with the waits between them, about half an hour.
 pub const CONFERENCE_LOOKS_MAX: u32 = 10;
-/// Most writebacks of one calendar in one turn of its lane.
-pub const WRITEBACKS_PER_TURN_MAX: u32 = 8;
+/// Most writebacks of one calendar in one turn of its lane. Each turn reads what is due, and a sync may follow it, so the more
+/// the better where the provider is quick.
+pub const WRITEBACKS_PER_TURN_MAX: u32 = 32;
+/// How long a turn goes on to begin writebacks: a sync may wait for its end, and facts grow old meanwhile.
+pub const WRITEBACK_TURN_MAX: Duration = Duration::from_secs(1);
 
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
