@@ -10,11 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Least time between a round and one that is rung for: what busy moments make is worked through together.
 const RING_INTERVAL: Duration = Duration::from_millis(10);
+/// And how many times as long as the round took. Where rounds take long, callers wait for the same store; bells ring for what
+/// nobody waits for, and fewer rounds do it with less.
+const REST_PER_ROUND: u32 = 3;
+/// Longest time that is waited for either reason.
+const RING_INTERVAL_MAX: Duration = Duration::from_millis(200);
 
 /// Occasions for rounds, and what came back with them.
 pub(crate) struct Occasions<T> {
     results: UnboundedReceiver<T>,
     rhythm: Interval,
+    round_began: Instant,
 }
 
 impl<T> Occasions<T> {
@@ -23,12 +29,14 @@ impl<T> Occasions<T> {
         let (send, results) = unbounded_channel();
         let mut rhythm = interval(sweep_interval);
         rhythm.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        (send, Self { results, rhythm })
+        (send, Self { results, rhythm, round_began: Instant::now() })
     }
 
     /// Waits for the next, and gives what has come back; `None`: it is time to stop.
     pub(crate) async fn next(&mut self, stopping: &CancellationToken, bell: &Notify) -> Option<Vec<T>> {
-        let rung_from = Instant::now() + RING_INTERVAL;
+        let now = Instant::now();
+        let rest = (now - self.round_began) * REST_PER_ROUND;
+        let rung_from = now + rest.clamp(RING_INTERVAL, RING_INTERVAL_MAX);
         let first = tokio::select! {
             biased;
             () = stopping.cancelled() => return None,
@@ -36,6 +44,7 @@ impl<T> Occasions<T> {
             () = rung(bell, rung_from) => None,
             _ = self.rhythm.tick() => None,
         };
+        self.round_began = Instant::now();
         Some(self.with_rest(first))
     }
 
