@@ -16,7 +16,6 @@ mod cluster;
 mod draw;
 mod finale;
 mod keep;
-mod lateness;
 mod link;
 mod nemesis;
 mod origin;

@@ -9,9 +9,8 @@ use agentcal_history::{Allowances, Event, Final, FreshnessState, Operation, Outc
 use crate::audit::{self, Commits};
 use crate::cluster::Cluster;
 use crate::finale::Wrong;
-use crate::lateness::Lateness;
 use crate::nemesis::{Act, MISFORTUNES, Misfortune};
-use crate::{keep, lateness, world_of};
+use crate::{keep, world_of};
 
 /// How the nodes were built.
 pub(crate) const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
@@ -43,7 +42,7 @@ pub(crate) fn judge(run: &Run<'_>, cluster: &Cluster) {
     let allowances = Allowances {
         clock_slack_us: CLOCK_SLACK_US,
         offer_slack_us: OFFER_SLACK_US,
-        // Who answers cannot know, short of asking the database at every question. It is counted, with its causes.
+        // An owner that was passed over cannot know, short of asking the database at every question. It is counted.
         late_is_stale: false,
         retries_are_through: true,
         ..Allowances::default()
@@ -79,7 +78,7 @@ fn line(run: &Run<'_>, report: &Report, commits: Commits, resumed: &Resumed, hol
     format!(
         "chaos seed={} seconds={} build={BUILD} misfortunes={} requests={} bookings={} holds={} in_doubt={} healed={} \
          commits={} ownerless={} moves={} overlaps={} lost={} superseded={} effects_astray={effects} \
-         offered_taken={} {} violations={} resumed_ms={}/{}/{} usually_ms={} verdict={verdict}",
+         offered_taken={} offered_late={} as_complete={} violations={} resumed_ms={}/{}/{} usually_ms={} verdict={verdict}",
         run.seed,
         run.seconds,
         run.acts.len(),
@@ -95,7 +94,8 @@ fn line(run: &Run<'_>, report: &Report, commits: Commits, resumed: &Resumed, hol
         of_kind("booking_lost"),
         of_kind("written_by_superseded"),
         of_kind("offered_taken"),
-        Lateness::of(report),
+        counts.offered_late,
+        counts.offered_late_as_complete,
         report.violations.len(),
         millis(resumed.middle_us),
         millis(resumed.longest_us),
@@ -114,7 +114,6 @@ fn print(run: &Run<'_>, report: &Report) {
             println!("{:?} {}: bookings after {resumed:?} ms", act.what, act.how);
         }
     }
-    lateness::print(run.acts, report);
     println!("{} of answers complete; {}", complete(run.history), serde_json::to_string(&report.counts).unwrap());
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for violation in &report.violations {
