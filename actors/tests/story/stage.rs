@@ -31,7 +31,7 @@ use super::provider::signing_keys;
 use super::{CountedStore, ScriptedMailer, ScriptedProvider, ScriptedSender};
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// 2026-12-01T00:00:00Z, a full hour.
 const MIDNIGHT: Timestamp = Timestamp::from_seconds(1_796_083_200);
 

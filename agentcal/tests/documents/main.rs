@@ -2,12 +2,11 @@
 
 mod paper;
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use agentcal_testkit::{Dev, skip_or_fail, venv};
+use agentcal_testkit::{Dev, skip_or_fail, spare_address, venv};
 
 use crate::paper::Paper;
 
@@ -61,7 +60,7 @@ fn type_in(document: &str, expected: &[Expected]) {
     symlink(dev.data_dir(), folder.path().join(".agentcal")).expect("a link");
     symlink(venv, folder.path().join("radicale-venv")).expect("a link");
     let paper = Paper::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document));
-    let said = paper.typed(folder.path(), &spare_port());
+    let said = paper.typed(folder.path(), &spare_address().port().to_string());
     for Expected { heading, says } in expected {
         let mut rest =
             said.get(*heading).unwrap_or_else(|| panic!("{document} has nothing to type under {heading}")).as_str();
@@ -71,9 +70,4 @@ fn type_in(document: &str, expected: &[Expected]) {
             rest = &rest[found + what.len()..];
         }
     }
-}
-
-fn spare_port() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be had");
-    listener.local_addr().expect("a bound listener has an address").port().to_string()
 }

@@ -13,12 +13,16 @@ const DATABASE: &str = "agentcal";
 /// One request comes back in ten seconds, so that how fast this machine is makes little difference.
 const PER_MINUTE: u32 = 6;
 const BURST: u32 = 40;
+/// How often it is tried to find Redis answering each time.
+const TRIES_MAX: usize = 20;
 
 struct Bed {
     nodes: Vec<Node>,
     redis: Redis,
     postgres: Postgres,
     http: Client,
+    variables: Vec<(String, String)>,
+    organization: String,
     key: String,
 }
 
@@ -27,8 +31,15 @@ fn nodes_share_a_limit_and_have_fair_shares_without_redis() {
     let Some(mut bed) = Bed::start() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
 
-    let began = Instant::now();
-    let together = runtime.block_on(bed.ask_all(2 * BURST));
+    // Redis counts where it answered each time, which on a busy machine takes another try, with a key of its own.
+    let (together, began) = (0..TRIES_MAX)
+        .find_map(|_| {
+            bed.key = bed.new_key();
+            let (began, alone) = (Instant::now(), runtime.block_on(bed.judged_alone()));
+            let together = runtime.block_on(bed.ask_all(2 * BURST));
+            (runtime.block_on(bed.judged_alone()) == alone).then_some((together, began))
+        })
+        .expect("a Redis that answers in time");
     // Each node may hold a batch that it then lacks requests for, of an eighth of the burst.
     bed.check("together", together, BURST - 2 * BURST / 8, BURST, began);
 
@@ -49,8 +60,11 @@ fn nodes_share_a_limit_and_have_fair_shares_without_redis() {
     // A server that was away knows of nothing, so that what one node gets is more than its share.
     let left = || runtime.block_on(bed.ask(0)).unwrap_or_default();
     wait_for("a common bucket", WAIT_MAX, || (left() > BURST / 2).then_some(()));
+    let alone = runtime.block_on(bed.judged_alone());
     let again = runtime.block_on(bed.ask_all(2 * BURST));
-    bed.check("together again", again, BURST / 2, BURST, began);
+    // What Redis did not answer in time came out of the nodes' own shares.
+    let shares = if runtime.block_on(bed.judged_alone()) == alone { 0 } else { BURST };
+    bed.check("together again", again, BURST / 2, BURST + shares, began);
 }
 
 impl Bed {
@@ -69,12 +83,28 @@ impl Bed {
         .into();
         program(&variables, &["migrate"]);
         let organization = program(&variables, &["org", "create", "--name", "Limits"]);
-        let key = program(&variables, &["key", "create", "--organization", &organization, "--mode", "test"]);
         drop(rustls::crypto::ring::default_provider().install_default());
         let nodes = (0..2).map(|_| Node::start(BINARY, &variables)).collect();
-        let bed = Self { nodes, redis, postgres, http: Client::new(), key };
+        let bed = Self { nodes, redis, postgres, http: Client::new(), variables, organization, key: String::new() };
         bed.wait_for_each_other();
         Some(bed)
+    }
+
+    fn new_key(&self) -> String {
+        program(&self.variables, &["key", "create", "--organization", &self.organization, "--mode", "test"])
+    }
+
+    /// How often the nodes judged limits without Redis so far.
+    async fn judged_alone(&self) -> u64 {
+        let mut count = 0;
+        for node in &self.nodes {
+            let answer = self.http.get(format!("{}/metrics", node.internal_url())).send().await.expect("an answer");
+            let metrics = answer.text().await.expect("a whole answer");
+            let alone = metrics.lines().filter(|line| line.starts_with("agentcal_limits_alone_total{"));
+            let counts = alone.filter_map(|line| line.rsplit(' ').next());
+            count += counts.map(|number| number.parse::<u64>().expect("a counter counts")).sum::<u64>();
+        }
+        count
     }
 
     /// The first node knows of the second when it gives something to it, and the second found the first when it came.

@@ -5,29 +5,29 @@
 //! commits say in which order it all came true. A transaction is a commit of the owner unless it also names its account as
 //! touched, which commits without an owner do.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use agentcal_engine::ids::{BookingId, HoldId};
 use agentcal_engine::model::ClaimOwner;
 use agentcal_engine::ports::BEAT_TTL;
-use agentcal_engine::time::{TimeRange, Timestamp};
-use agentcal_history::{Late, Superseded};
+use agentcal_engine::time::{SECOND_US, TimeRange, Timestamp};
+use agentcal_history::{Late, LateCause, Superseded};
 use agentcal_testkit::Postgres;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::cluster::{DATABASE, node_at};
-use crate::nemesis::Act;
+use crate::nemesis::{Act, Misfortune};
 
 /// Without it the database forgets when what was committed.
 pub(crate) const SETTINGS: [(&str, &str); 1] = [("track_commit_timestamp", "on")];
 
 const INSTALL: &str = include_str!("audit.sql");
 
-/// What is added to the time in which a node was in trouble: what it had begun before may end after.
-const TROUBLE_MARGIN_US: i64 = 1_000_000;
+/// What is added to the time in which a node could not write the cache: what it had begun before may end after.
+const TROUBLE_MARGIN_US: i64 = 3 * SECOND_US;
 /// How a node says that it could not write the cache.
 const CACHE_TROUBLE: &str = "the fact cache is unavailable";
 
@@ -73,9 +73,11 @@ pub(crate) fn install(postgres: &Postgres) {
     postgres.execute(DATABASE, INSTALL);
 }
 
-/// Reads everything into one table, to be asked afterwards.
+/// Reads everything into one table, to be asked afterwards. A server that was ended as in a power cut has forgotten how
+/// much there is.
 pub(crate) fn judge(postgres: &Postgres) {
-    postgres.execute(DATABASE, "REFRESH MATERIALIZED VIEW audit.judged; ANALYZE audit.judged");
+    const ALL: &str = "audit.writes, audit.owners, audit.touches, audit.leases";
+    postgres.execute(DATABASE, &format!("ANALYZE {ALL}; REFRESH MATERIALIZED VIEW audit.judged; ANALYZE audit.judged"));
 }
 
 pub(crate) fn commits(postgres: &Postgres) -> Commits {
@@ -97,7 +99,7 @@ pub(crate) fn superseded(postgres: &Postgres) -> Vec<Superseded> {
     superseded.collect()
 }
 
-/// A time in which a node may have been unable to tell the others what it did.
+/// A time in which a node may have been unable to write the cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trouble {
     node: usize,
@@ -105,13 +107,15 @@ pub(crate) struct Trouble {
     until: Timestamp,
 }
 
-/// What befell nodes, and what they said of the cache by themselves: on a busy machine it may be slow by chance.
+/// When nodes were cut off from the cache, and what they said of it by themselves: on a busy machine it may be slow by
+/// chance. No other misfortune excuses an owner.
 pub(crate) fn troubles(acts: &[Act], logs: &[String]) -> Vec<Trouble> {
     let of_act = |act: &Act| {
         let (from, until) = (act.at, act.until);
         act.nodes.iter().map(|&node| Trouble { node, from, until }).collect::<Vec<_>>()
     };
-    let mut troubles: Vec<Trouble> = acts.iter().flat_map(of_act).collect();
+    let cuts = acts.iter().filter(|act| act.what == Misfortune::CacheCut);
+    let mut troubles: Vec<Trouble> = cuts.flat_map(of_act).collect();
     for (node, log) in logs.iter().enumerate() {
         for line in log.lines().filter(|line| line.contains(CACHE_TROUBLE)) {
             let said = line.split_whitespace().next().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
@@ -123,9 +127,9 @@ pub(crate) fn troubles(acts: &[Act], logs: &[String]) -> Vec<Trouble> {
     troubles
 }
 
-/// What readers may see late: what was taken without its owner, and by owners in trouble.
+/// What readers may see late, and why.
 pub(crate) fn late(postgres: &Postgres, troubles: &[Trouble]) -> Vec<Late> {
-    let mut late: BTreeMap<Late, ()> = BTreeMap::new();
+    let mut late: BTreeSet<Late> = BTreeSet::new();
     for row in rows::<TakenRow>(postgres, TAKEN) {
         let owner = match (row.hold_id, row.booking_id) {
             (Some(hold_id), None) => ClaimOwner::Hold(HoldId::from_uuid(hold_id)),
@@ -135,11 +139,13 @@ pub(crate) fn late(postgres: &Postgres, troubles: &[Trouble]) -> Vec<Late> {
         let instant = Timestamp::from_micros;
         let range = TimeRange::new(instant(row.start_at), instant(row.end_at)).expect("ends after its start");
         let client: Ipv4Addr = row.client.parse().expect("an address");
-        if row.is_touch || was_in_trouble(troubles, node_at(client), instant(row.at)) {
-            late.insert(Late { owner, range }, ());
+        if row.is_touch {
+            late.insert(Late { owner, range, cause: LateCause::Ownerless });
+        } else if was_in_trouble(troubles, node_at(client), instant(row.at)) {
+            late.insert(Late { owner, range, cause: LateCause::Uncached });
         }
     }
-    late.into_keys().collect()
+    late.into_iter().collect()
 }
 
 fn was_in_trouble(troubles: &[Trouble], node: usize, at: Timestamp) -> bool {

@@ -7,7 +7,8 @@ GRANT USAGE ON SCHEMA audit TO PUBLIC;
 CREATE TABLE audit.owners (shard integer NOT NULL, epoch bigint NOT NULL, owner uuid);
 CREATE TABLE audit.leases (node_id uuid NOT NULL, client text NOT NULL, PRIMARY KEY (node_id, client));
 CREATE TABLE audit.touches (xid xid8 NOT NULL PRIMARY KEY);
--- taken: the row says that time is taken from now on; else that it is given back.
+-- taken: the row says that time is taken from now on, or by something else than before. Else that it is given back, or for
+-- how long it is kept.
 CREATE TABLE audit.writes (
     xid xid8 NOT NULL, account_id uuid NOT NULL, client text NOT NULL, what text NOT NULL, taken boolean NOT NULL,
     hold_id uuid, booking_id uuid, start_at bigint, end_at bigint
@@ -49,7 +50,9 @@ BEGIN
                 OLD.hold_id, OLD.booking_id, OLD.start_at, OLD.end_at);
         END IF;
     ELSE
-        INSERT INTO audit.writes VALUES (pg_current_xact_id(), NEW.account_id, audit.client(), 'claim written', true,
+        INSERT INTO audit.writes VALUES (pg_current_xact_id(), NEW.account_id, audit.client(), 'claim written',
+            TG_OP = 'INSERT' OR (OLD.hold_id, OLD.booking_id, OLD.start_at, OLD.end_at)
+                IS DISTINCT FROM (NEW.hold_id, NEW.booking_id, NEW.start_at, NEW.end_at),
             NEW.hold_id, NEW.booking_id, NEW.start_at, NEW.end_at);
     END IF;
     RETURN NULL;
@@ -65,20 +68,30 @@ END $$;
 CREATE TRIGGER audit AFTER UPDATE ON sync_states FOR EACH ROW
     WHEN (NEW.synced_at IS DISTINCT FROM OLD.synced_at) EXECUTE FUNCTION audit.synced();
 
--- Each transaction beside the owner that stood when it committed.
+-- Each transaction beside the owner that stood when it committed: that of the highest epoch its shard had been given by then.
+-- Writes and changes of owner go by in one walk through the time of each shard; looking for the owner of each write among
+-- all changes there were takes minutes after a run of minutes. What has no time of a commit is nobody's.
 CREATE MATERIALIZED VIEW audit.judged AS
 WITH writes AS (
     SELECT w.xid, min(w.account_id::text)::uuid AS account_id, min(w.client) AS client, min(w.what) AS what,
         min(pg_xact_commit_timestamp(w.xmin)) AS committed_at
     FROM audit.writes w GROUP BY w.xid
 ), owners AS (
-    SELECT shard, epoch, owner, pg_xact_commit_timestamp(xmin) AS since FROM audit.owners
+    SELECT shard, epoch, owner, pg_xact_commit_timestamp(xmin) AS committed_at FROM audit.owners
+), walked AS (
+    -- Without a frame of its own, a row sees all that came true at the very same time as well.
+    SELECT xid, client, what, committed_at, shard,
+        max(epoch) OVER (PARTITION BY shard ORDER BY committed_at NULLS FIRST) AS epoch
+    FROM (
+        SELECT w.xid, w.client, w.what, w.committed_at, a.shard, NULL::bigint AS epoch
+        FROM writes w JOIN accounts a ON a.account_id = w.account_id
+        UNION ALL
+        SELECT NULL, NULL, NULL, committed_at, shard, epoch FROM owners WHERE committed_at IS NOT NULL
+    ) told
 )
 SELECT w.xid, w.client, w.what, (extract(epoch FROM w.committed_at) * 1000000)::bigint AS at,
-    EXISTS (SELECT FROM audit.touches t WHERE t.xid = w.xid) AS is_touch, coalesce(o.epoch, 0) AS epoch,
+    EXISTS (SELECT FROM audit.touches t WHERE t.xid = w.xid) AS is_touch, coalesce(w.epoch, 0) AS epoch,
     EXISTS (SELECT FROM audit.leases l WHERE l.node_id = o.owner AND l.client = w.client) AS is_owner
-FROM writes w JOIN accounts a ON a.account_id = w.account_id LEFT JOIN LATERAL (
-    SELECT o.epoch, o.owner FROM owners o WHERE o.shard = a.shard AND o.since <= w.committed_at
-    ORDER BY o.epoch DESC LIMIT 1
-) o ON true
+FROM walked w LEFT JOIN owners o ON o.shard = w.shard AND o.epoch = w.epoch
+WHERE w.xid IS NOT NULL
 WITH NO DATA;

@@ -16,6 +16,7 @@ mod cluster;
 mod draw;
 mod finale;
 mod keep;
+mod lateness;
 mod link;
 mod nemesis;
 mod origin;

@@ -9,8 +9,9 @@ use agentcal_history::{Allowances, Event, Final, FreshnessState, Operation, Outc
 use crate::audit::{self, Commits};
 use crate::cluster::Cluster;
 use crate::finale::Wrong;
+use crate::lateness::Lateness;
 use crate::nemesis::{Act, MISFORTUNES, Misfortune};
-use crate::{keep, world_of};
+use crate::{keep, lateness, world_of};
 
 /// How the nodes were built.
 pub(crate) const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
@@ -42,7 +43,7 @@ pub(crate) fn judge(run: &Run<'_>, cluster: &Cluster) {
     let allowances = Allowances {
         clock_slack_us: CLOCK_SLACK_US,
         offer_slack_us: OFFER_SLACK_US,
-        // An owner that was passed over cannot know, short of asking the database at every question. It is counted.
+        // Who answers cannot know, short of asking the database at every question. It is counted, with its causes.
         late_is_stale: false,
         retries_are_through: true,
         ..Allowances::default()
@@ -78,7 +79,7 @@ fn line(run: &Run<'_>, report: &Report, commits: Commits, resumed: &Resumed, hol
     format!(
         "chaos seed={} seconds={} build={BUILD} misfortunes={} requests={} bookings={} holds={} in_doubt={} healed={} \
          commits={} ownerless={} moves={} overlaps={} lost={} superseded={} effects_astray={effects} \
-         offered_taken={} offered_late={} as_complete={} violations={} resumed_ms={}/{}/{} usually_ms={} verdict={verdict}",
+         offered_taken={} {} violations={} resumed_ms={}/{}/{} usually_ms={} verdict={verdict}",
         run.seed,
         run.seconds,
         run.acts.len(),
@@ -94,8 +95,7 @@ fn line(run: &Run<'_>, report: &Report, commits: Commits, resumed: &Resumed, hol
         of_kind("booking_lost"),
         of_kind("written_by_superseded"),
         of_kind("offered_taken"),
-        counts.offered_late,
-        counts.offered_late_as_complete,
+        Lateness::of(report),
         report.violations.len(),
         millis(resumed.middle_us),
         millis(resumed.longest_us),
@@ -114,6 +114,7 @@ fn print(run: &Run<'_>, report: &Report) {
             println!("{:?} {}: bookings after {resumed:?} ms", act.what, act.how);
         }
     }
+    lateness::print(run.acts, report);
     println!("{} of answers complete; {}", complete(run.history), serde_json::to_string(&report.counts).unwrap());
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for violation in &report.violations {

@@ -17,7 +17,7 @@ use crate::other::{Event, OtherClient, Seconds};
 /// What bookings of the story are called in calendars.
 const TITLE: &str = "Consultation";
 /// A change in a calendar is seen within one poll (10 s in `dev`) and the time a sync takes on a busy machine.
-const SEEN_WITHIN: Duration = Duration::from_secs(20);
+const SEEN_WITHIN: Duration = Duration::from_secs(40);
 
 /// A person of the story and the time their calendars take.
 struct Person {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use agentcal_testkit::spare_address;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::post;
@@ -61,8 +62,8 @@ impl Receiver {
     pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime can be made");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a spare port");
-        let address = listener.local_addr().expect("it listens");
+        let address = spare_address();
+        let listener = runtime.block_on(TcpListener::bind(address)).expect("a spare port");
         let mut receiver = Self { runtime, book: Arc::default(), address, serving: None };
         receiver.serve(listener);
         receiver

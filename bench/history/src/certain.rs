@@ -1,6 +1,6 @@
 //! Time that was certainly taken: from the answer that gave it to the first request that may have ended it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use agentcal_engine::ids::UserId;
 use agentcal_engine::model::ClaimOwner;
@@ -8,7 +8,7 @@ use agentcal_engine::time::{TimeRange, Timestamp};
 
 use crate::ledger::{BookingLife, HoldLife, Ledger, Span};
 use crate::timeline::Timelines;
-use crate::{Allowances, Final, Late};
+use crate::{Allowances, Final, LateCause};
 
 /// Time of one person that was certainly taken between two instants.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Taken {
     pub(crate) from: Timestamp,
     /// `None`: to this day.
     pub(crate) until: Option<Timestamp>,
-    /// Readers may see it late.
-    pub(crate) is_late: bool,
+    /// Why readers may see it late, if they may.
+    pub(crate) late: Option<LateCause>,
 }
 
 impl Taken {
@@ -39,11 +39,12 @@ impl Taken {
 
 /// All of it, by person.
 #[derive(Debug, Default)]
-pub(crate) struct Certain(pub(crate) Timelines<Taken>, BTreeSet<Late>);
+pub(crate) struct Certain(pub(crate) Timelines<Taken>, BTreeMap<(ClaimOwner, TimeRange), LateCause>);
 
 impl Certain {
     pub(crate) fn of(ledger: &Ledger, finale: &Final, allowances: &Allowances) -> Self {
-        let mut certain = Self(Timelines::default(), finale.late.iter().copied().collect());
+        let late = finale.late.iter().map(|late| ((late.owner, late.range), late.cause)).collect();
+        let mut certain = Self(Timelines::default(), late);
         for (&booking_id, life) in &ledger.bookings {
             certain.enter_booking(ClaimOwner::Booking(booking_id), life);
         }
@@ -85,9 +86,9 @@ impl Certain {
         let after = ends.iter().filter(|end| !end.is_before(made)).map(|end| end.invoked_at);
         let until = after.chain(expires_at).min();
         if until.is_none_or(|until| from < until) {
-            let is_late = self.1.contains(&Late { owner, range });
+            let late = self.1.get(&(owner, range)).copied();
             for &user_id in user_ids {
-                self.0.insert(user_id, range, Taken { owner, from, until, is_late });
+                self.0.insert(user_id, range, Taken { owner, from, until, late });
             }
         }
     }

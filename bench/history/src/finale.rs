@@ -45,6 +45,18 @@ pub struct Late {
     pub owner: ClaimOwner,
     /// The time.
     pub range: TimeRange,
+    /// What excuses it.
+    pub cause: LateCause,
+}
+
+/// Why readers may see late what was taken. There is no other reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LateCause {
+    /// It was taken without its owner, who may be the last to hear.
+    Ownerless,
+    /// Its owner could not write the cache that others read.
+    Uncached,
 }
 
 /// A transaction of a node that acted as owner of a shard, and was not when it committed.

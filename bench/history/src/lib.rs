@@ -35,8 +35,8 @@ pub use event::{
     Answer, BookingSeen, Event, FreshnessSeen, FreshnessState, HoldSeen, Operation, Outcome, ReadError, SlotSeen,
     SlotsSeen, Wish, read_events,
 };
-pub use finale::{EventAtProvider, Final, Late, ProviderFinal, Superseded, Truth};
-pub use report::{Allowances, Counts, Report, check};
+pub use finale::{EventAtProvider, Final, Late, LateCause, ProviderFinal, Superseded, Truth};
+pub use report::{Allowances, Counts, LateOffer, Report, check};
 pub use violation::Violation;
 
 /// The key in a booking's metadata under which clients name their intent.

@@ -1,12 +1,13 @@
 //! The whole check, and what came of it.
 
-use agentcal_engine::time::SECOND_US;
+use agentcal_engine::model::ClaimOwner;
+use agentcal_engine::time::{SECOND_US, Timestamp};
 use serde::Serialize;
 
 use crate::certain::Certain;
 use crate::checks;
 use crate::ledger::Ledger;
-use crate::{Event, Final, Violation};
+use crate::{Event, Final, LateCause, Violation};
 
 /// How much is allowed before it is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,23 @@ pub struct Counts {
     pub shown: usize,
 }
 
+/// An offer of what was taken, and may be seen late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LateOffer {
+    /// The question it answers, by its place in the history.
+    pub event: usize,
+    /// For what the time was taken.
+    pub owner: ClaimOwner,
+    /// When that was told.
+    pub since: Timestamp,
+    /// From then until the question was asked, in microseconds.
+    pub late_us: i64,
+    /// Why it may be.
+    pub cause: LateCause,
+    /// Whether the answer was called `complete`.
+    pub is_complete: bool,
+}
+
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -90,6 +108,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How much was looked at.
     pub counts: Counts,
+    /// Each of [`Counts::offered_late`].
+    pub late_offers: Vec<LateOffer>,
 }
 
 impl Report {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use agentcal_engine::ids::AccountId;
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
+use agentcal_history::LateCause;
 use agentcal_sim_store::{CommitNote, Disk};
 
 use crate::cache::SharedCache;
@@ -128,15 +129,18 @@ impl Estrangements {
         open.for_each(|one| one.until = Some(until));
     }
 
-    /// Whether readers may hear late of a commit: it was made without its owner, or by one that could not write to the
-    /// cache.
-    pub(crate) fn excuse(&self, note: &CommitNote, store_offset_us: i64) -> bool {
+    /// Why readers may hear late of a commit, if they may: it was made without its owner, or by one that could not write to
+    /// the cache.
+    pub(crate) fn excuse(&self, note: &CommitNote, store_offset_us: i64) -> Option<LateCause> {
         let at = note.at.plus_micros(-store_offset_us);
         let meets = |one: &Estrangement| {
             one.node.is_none_or(|node| usize::try_from(note.writer) == Ok(node))
                 && one.from <= at.plus_micros(PUBLISHED_US_MAX)
                 && one.until.is_none_or(|until| at <= until)
         };
-        note.epoch.is_none() || self.0.iter().any(meets)
+        match note.epoch {
+            None => Some(LateCause::Ownerless),
+            Some(_) => self.0.iter().any(meets).then_some(LateCause::Uncached),
+        }
     }
 }

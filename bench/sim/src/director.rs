@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::time::Timestamp;
+use agentcal_history::LateCause;
 use agentcal_sim_store::{CommitNote, Disk, Settings, Span, Way};
 
 use crate::cache::Manner;
@@ -181,8 +182,8 @@ impl Director {
         self.settings.clone()
     }
 
-    /// Whether readers may hear late of a commit.
-    pub(crate) fn excuses(&self, note: &CommitNote) -> bool {
+    /// Why readers may hear late of a commit, if they may.
+    pub(crate) fn excuse(&self, note: &CommitNote) -> Option<LateCause> {
         self.estrangements.excuse(note, self.settings.clock_offset_us)
     }
 

@@ -305,9 +305,10 @@ impl Stage<'_> {
 
     /// Keeps what the last step sold in a way of which readers may hear late.
     fn note_late(&mut self) {
-        for note in self.watch.notes.iter().filter(|note| self.director.excuses(note)) {
+        for note in &self.watch.notes {
             self.ownerless += u64::from(note.epoch.is_none());
-            self.late.extend(note.took.map(|(owner, range)| Late { owner, range }));
+            let Some(cause) = self.director.excuse(note) else { continue };
+            self.late.extend(note.took.map(|(owner, range)| Late { owner, range, cause }));
         }
     }
 

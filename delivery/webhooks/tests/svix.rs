@@ -80,7 +80,7 @@ impl World {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), look).await.expect("they hear of it")
+        tokio::time::timeout(Duration::from_secs(60), look).await.expect("they hear of it")
     }
 }
 
@@ -227,7 +227,7 @@ async fn what_was_tried_is_listed_in_our_shape() {
             }
         }
     };
-    let first = tokio::time::timeout(Duration::from_secs(30), look).await.expect("three are listed");
+    let first = tokio::time::timeout(Duration::from_secs(60), look).await.expect("three are listed");
     let second = listed(failing.id, None, first.next.clone()).await;
     assert_eq!((first.rows.len(), second.rows.len(), second.next), (2, 1, None));
     let ids: Vec<_> = first.rows.iter().chain(&second.rows).map(|row| row.id).collect();

@@ -181,9 +181,14 @@ pub(crate) struct ClientSetup {
 
 impl Default for ClientSetup {
     fn default() -> Self {
-        // Connections may take longer than in production: the tests run beside each other.
-        let settings =
-            PeersSettings { connect_max: Duration::from_secs(5), ping_max: LONG, ..PeersSettings::default() };
+        // Everything may take longer than in production: the tests run beside each other.
+        let settings = PeersSettings {
+            connect_max: LONG,
+            ping_max: LONG,
+            notice_max: LONG,
+            config_changed_max: LONG,
+            ..PeersSettings::default()
+        };
         Self { secret: Some(SECRET.to_owned()), tls: None, settings, now: samples::NOW }
     }
 }
@@ -278,10 +283,10 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    assert!(tokio::time::timeout(LONG, waited).await.is_ok(), "it never came to this: {what}");
+    assert!(tokio::time::timeout(LONG * 2, waited).await.is_ok(), "it never came to this: {what}");
 }
 
 /// The value of a future that must not take for ever.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LONG, future).await.expect("it does not take for ever")
+    tokio::time::timeout(LONG * 2, future).await.expect("it does not take for ever")
 }

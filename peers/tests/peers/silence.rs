@@ -34,6 +34,10 @@ fn is_lost(heard: &Heard) -> bool {
     matches!(heard, Err(PeerError::Lost(_)))
 }
 
+/// Waits for what must come in time, each longer than the last: on a machine that stands still for a while even a receipt may
+/// be late.
+const PATIENCE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(12)];
+
 /// A commit under way, with half a minute for its answer.
 fn commit(peers: &Arc<HttpPeers>, node: &NodeRecord, receipt_within: Duration) -> JoinHandle<Heard> {
     let (peers, node) = (Arc::clone(peers), node.clone());
@@ -49,7 +53,7 @@ async fn nobody_listens() {
     let begun = Instant::now();
     let heard = peers.commit(&node, &release(LONG), LONG).await;
     assert_eq!(heard, Err(PeerError::Silent("Connection refused (os error 111)".to_owned())));
-    assert!(begun.elapsed() < Duration::from_secs(5), "at once, not after the wait for a receipt");
+    assert!(begun.elapsed() < LONG, "at once, not after the wait for a receipt");
 }
 
 #[tokio::test]
@@ -75,7 +79,7 @@ async fn somebody_listens_and_says_nothing() {
         assert_eq!(heard, Err(PeerError::Silent("no sign of it within 300 ms".to_owned())));
     }
     assert!(begun.elapsed() >= receipt_within);
-    assert!(begun.elapsed() < Duration::from_secs(10), "all wait at the same time");
+    assert!(begun.elapsed() < receipt_within * 200, "all wait at the same time");
 }
 
 /// A machine that is gone takes no connection at all, not even one the system makes for it.
@@ -95,17 +99,22 @@ async fn a_connection_that_does_not_stand_is_given_up() {
     let begun = Instant::now();
     let heard = peers.commit(&node_at(&format!("http://{address}")), &release(LONG), LONG).await;
     assert!(is_silent(&heard), "{heard:?}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "not after the wait for a receipt");
+    assert!(begun.elapsed() < LONG, "not after the wait for a receipt");
 }
 
 #[tokio::test]
 async fn a_receipt_is_not_an_answer() {
     let bed = Bed::with(Behaviour::NeverAnswers).await;
-    let left = Duration::from_millis(1_500);
-    let begun = Instant::now();
-    let heard = bed.peers.commit(&bed.node, &release(left), left).await;
-    assert_eq!(heard, Err(PeerError::Lost("the deadline passed".to_owned())));
-    assert!(begun.elapsed() >= left, "what was taken in is waited for");
+    for left in PATIENCE {
+        let begun = Instant::now();
+        let heard = bed.peers.commit(&bed.node, &release(left), left).await;
+        assert!(begun.elapsed() >= left, "what was taken in is waited for");
+        if heard == Err(PeerError::Lost("the deadline passed".to_owned())) {
+            return;
+        }
+        assert!(is_silent(&heard), "{heard:?}");
+    }
+    panic!("a receipt is never taken for one");
 }
 
 #[tokio::test]
@@ -139,13 +148,17 @@ async fn an_owner_that_breaks_is_lost() {
 async fn taken_in(behaviour: Behaviour, settings: PeersSettings) -> (Bed, Relay, JoinHandle<Heard>) {
     let client = ClientSetup { settings, ..ClientSetup::default() };
     let bed = Bed::start(FakeOwner::new(behaviour), Setup { client, ..Setup::default() }).await;
-    let relay = Relay::to(bed.listener.address, Wire::Open).await;
-    let receipt_within = Duration::from_secs(1);
-    let begun = Instant::now();
-    let under_way = commit(&bed.peers, &node_at(&relay.url()), receipt_within);
-    until("the receipt has come or is overdue", || begun.elapsed() > receipt_within * 2).await;
-    assert!(!under_way.is_finished(), "it waits for the answer, so the receipt has come");
-    (bed, relay, under_way)
+    for receipt_within in PATIENCE {
+        let relay = Relay::to(bed.listener.address, Wire::Open).await;
+        let begun = Instant::now();
+        let under_way = commit(&bed.peers, &node_at(&relay.url()), receipt_within);
+        until("the receipt has come or is overdue", || begun.elapsed() > receipt_within * 2).await;
+        if !under_way.is_finished() {
+            // It waits for the answer, so the receipt has come.
+            return (bed, relay, under_way);
+        }
+    }
+    panic!("no receipt came in time");
 }
 
 #[tokio::test]
@@ -166,10 +179,9 @@ async fn a_wire_that_carries_nothing_is_noticed() {
     let settings = PeersSettings { ping_every, ping_max, ..ClientSetup::default().settings };
     let (bed, relay, under_way) = taken_in(Behaviour::NeverAnswers, settings).await;
     relay.set(Wire::Held);
-    let begun = Instant::now();
     let heard = soon(under_way).await.unwrap();
     assert!(is_lost(&heard), "{heard:?}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "well before the deadline");
+    assert_ne!(heard, Err(PeerError::Lost("the deadline passed".to_owned())), "well before it did");
     relay.set(Wire::Open);
     assert_eq!(bed.peers.shards_given(&node_at(&relay.url())).await, Ok(()), "another connection is made");
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The status a server on this machine answers a GET with; `None` when it does not answer in HTTP.
 pub fn status_of(address: SocketAddr, path: &str) -> Option<u16> {

@@ -26,7 +26,7 @@ pub use postgres::{Durability, POSTGRES_PASSWORD, POSTGRES_USER, Postgres, postg
 pub use redis::{Redis, RedisCluster, RedisSentinel, redis, redis_cluster, redis_sentinel, redis_with};
 pub use resp::Reply;
 pub use scripts::{javascript, python};
-pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, xandikos};
+pub use servers::{ADMIN, PASSWORD, READ_ONLY_PREFIX, Server, ServerKind, USERNAME, radicale, spare_address, xandikos};
 pub use wait::{WAIT_MAX, wait_for};
 
 /// Set to `1` by `cargo xtask test`: what cannot be tested is a failure, not a remark.

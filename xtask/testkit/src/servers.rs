@@ -1,7 +1,9 @@
 //! CalDAV servers nobody here wrote, each in a temporary folder on a spare port.
 
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use crate::http::status_of;
 use crate::places::venv;
 use crate::process::Process;
 use crate::skip_or_fail;
-use crate::wait::wait_for;
+use crate::wait::{WAIT_MAX, wait_for};
 
 /// The user whose calendars tests connect.
 pub const USERNAME: &str = "alice";
@@ -23,7 +25,7 @@ pub const PASSWORD: &str = "correct horse battery";
 /// Radicale only: `USERNAME` may read collections of its own whose name begins like this, and not write them.
 pub const READ_ONLY_PREFIX: &str = "readonly";
 
-const START_WITHIN: Duration = Duration::from_secs(30);
+const START_WITHIN: Duration = WAIT_MAX;
 const STARTS_MAX: u32 = 3;
 
 /// Which program serves.
@@ -71,11 +73,23 @@ fn start(kind: ServerKind) -> Option<Server> {
     Some(server)
 }
 
+/// Ports below those that Linux gives to whoever connects to somewhere. One of these would be gone when a server that was
+/// away comes back to it: among those who try to reach it meanwhile, somebody may have been given the very port as its own.
+const SPARE_PORTS: Range<u16> = 12_000..32_000;
+
 /// An address nobody listens on. Another program may take it before the server does, which is why starting is tried
 /// more than once.
-pub(crate) fn spare_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be had");
-    listener.local_addr().expect("a bound listener has an address")
+///
+/// # Panics
+/// When every port is taken.
+pub fn spare_address() -> SocketAddr {
+    let count = usize::from(SPARE_PORTS.end - SPARE_PORTS.start);
+    // Random keys: tests of several processes look in different places.
+    let first = RandomState::new().hash_one(std::process::id());
+    let first = usize::try_from(first % u64::from(SPARE_PORTS.end - SPARE_PORTS.start)).expect("few ports");
+    let ports = SPARE_PORTS.cycle().skip(first).take(count);
+    let mut addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).expect("a loopback port can be had")
 }
 
 impl ServerKind {

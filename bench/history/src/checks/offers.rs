@@ -4,7 +4,7 @@ use agentcal_engine::ids::UserId;
 use agentcal_engine::time::{TimeRange, Timestamp};
 
 use crate::certain::Certain;
-use crate::report::Report;
+use crate::report::{LateOffer, Report};
 use crate::timeline::Timelines;
 use crate::{Allowances, Event, Final, FreshnessState, Operation, Outcome, SlotSeen, SlotsSeen, Truth, Violation};
 
@@ -96,18 +96,22 @@ impl Question<'_> {
         report.counts.slots_beside_taken += usize::from(certain.0.has(user_id));
         let (event, range) = (self.index, slot.range);
         for taken in certain.0.meeting(user_id, range) {
-            let slack_us = if taken.is_late { allowances.offer_slack_us } else { 0 };
+            let slack_us = if taken.late.is_some() { allowances.offer_slack_us } else { 0 };
             let known = self.event.invoked_at.plus_micros(-slack_us);
             let (owner, since) = (taken.owner, taken.from);
             if taken.from < known && taken.lasts(known, self.at) {
                 report.violations.push(Violation::OfferedTaken { event, user_id, range, owner, since });
-            } else if taken.from < self.event.invoked_at && taken.lasts(self.event.invoked_at, self.at) {
+                continue;
+            }
+            let Some(cause) = taken.late else { continue };
+            if taken.from < self.event.invoked_at && taken.lasts(self.event.invoked_at, self.at) {
+                let is_complete = self.seen.freshness.state == FreshnessState::Complete;
+                let late_us = self.event.invoked_at.micros_since(since);
                 report.counts.offered_late += 1;
-                if self.seen.freshness.state == FreshnessState::Complete {
-                    report.counts.offered_late_as_complete += 1;
-                    if allowances.late_is_stale {
-                        report.violations.push(Violation::OfferedAsComplete { event, user_id, range, owner, since });
-                    }
+                report.counts.offered_late_as_complete += usize::from(is_complete);
+                report.late_offers.push(LateOffer { event, owner, since, late_us, cause, is_complete });
+                if is_complete && allowances.late_is_stale {
+                    report.violations.push(Violation::OfferedAsComplete { event, user_id, range, owner, since });
                 }
             }
         }

@@ -1,14 +1,15 @@
 //! Several nodes: what may be seen late and how late, who may write, and what a retry heals.
 
 use agentcal_engine::model::ClaimOwner;
-use agentcal_history::{Allowances, Event, Final, FreshnessState, Late, Superseded, check};
+use agentcal_engine::time::SECOND_US;
+use agentcal_history::{Allowances, Event, Final, FreshnessState, Late, LateCause, LateOffer, Superseded, check};
 
 use crate::sketch::*;
 
 use FreshnessState::{Complete, Partial, Stale};
 
 fn late(finale: Final, owner: ClaimOwner, slot: i64) -> Final {
-    Final { late: vec![Late { owner, range: hour(slot) }], ..finale }
+    Final { late: vec![Late { owner, range: hour(slot), cause: LateCause::Ownerless }], ..finale }
 }
 
 #[test]
@@ -38,6 +39,12 @@ fn what_may_be_seen_late_is_not_complete() {
     let counted = check(&booked(Complete), &finale(), &lenient);
     assert!(counted.is_sound(), "{counted:?}");
     assert_eq!((counted.counts.offered_late, counted.counts.offered_late_as_complete), (1, 1));
+    let owner = ClaimOwner::Booking(booking_id(1));
+    let (since, late_us, cause) = (at(1), SECOND_US, LateCause::Ownerless);
+    let offer = LateOffer { event: 1, owner, since, late_us, cause, is_complete: true };
+    assert_eq!(counted.late_offers, [offer]);
+    let counted = check(&booked(Stale), &finale(), &lenient);
+    assert_eq!(counted.late_offers, [LateOffer { is_complete: false, ..offer }]);
 }
 
 #[test]

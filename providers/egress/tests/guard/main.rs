@@ -47,8 +47,12 @@ fn plain(body: &str) -> Vec<u8> {
 }
 
 fn client(policy: EgressPolicy, dns: Option<SocketAddr>) -> EgressClient {
-    let short = Duration::from_secs(3);
-    let options = EgressOptions { dns, connect_timeout: short, total_timeout: short, ..EgressOptions::new(policy) };
+    client_within(policy, dns, Duration::from_secs(60))
+}
+
+/// One that waits for so long at most.
+fn client_within(policy: EgressPolicy, dns: Option<SocketAddr>, most: Duration) -> EgressClient {
+    let options = EgressOptions { dns, connect_timeout: most, total_timeout: most, ..EgressOptions::new(policy) };
     EgressClient::new(options).unwrap()
 }
 
@@ -155,7 +159,8 @@ async fn bodies_and_time_are_bounded() {
 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
-    assert_eq!(get(&client, &silent_url).await, Err(EgressError::TimedOut));
+    let impatient = client_within(EgressPolicy::development(), None, Duration::from_secs(1));
+    assert_eq!(get(&impatient, &silent_url).await, Err(EgressError::TimedOut));
 }
 
 /// A server that answers so many requests at once, and keeps connections open; counts connections.

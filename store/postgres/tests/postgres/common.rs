@@ -83,8 +83,13 @@ pub(crate) fn options(url: &str) -> OpenOptions {
         keyring: Arc::new(KeyRing::parse(KEYS).expect("a valid ring")),
         entropy: Arc::new(TestEntropy::default()),
         clock: StoreClock::Database,
-        // Connecting takes its time where a hundred tests do so at once.
-        timeouts: Timeouts { acquire: WAIT_MAX, ..Timeouts::default() },
+        // Everything takes its time where a hundred tests do it at once; what is cut short is a test of its own.
+        timeouts: Timeouts {
+            lock: WAIT_MAX,
+            statement: WAIT_MAX * 2,
+            idle_in_transaction: WAIT_MAX * 2,
+            acquire: WAIT_MAX * 2,
+        },
     }
 }
 

@@ -12,12 +12,14 @@ use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use uuid::Uuid;
 
 /// How long anything may take to come true.
-pub(crate) const WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
+/// How long a command may take, since tests share a machine on which anything may stand still for seconds.
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Patient, since tests share a machine.
+/// Patient.
 pub(crate) async fn connect(url: impl Into<String>) -> RedisFactCache {
-    connect_with(RedisConfig { command_timeout: Duration::from_secs(2), ..RedisConfig::at(url) }).await
+    connect_with(RedisConfig { command_timeout: COMMAND_TIMEOUT, ..RedisConfig::at(url) }).await
 }
 
 /// As patient as in production.

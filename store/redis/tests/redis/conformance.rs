@@ -2,15 +2,11 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use agentcal_testkit::{Redis, redis};
 
-use crate::common::WITHIN;
-
-/// Patient, since tests share a machine.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::common::{COMMAND_TIMEOUT, WITHIN};
 
 static SERVER: LazyLock<Option<Redis>> = LazyLock::new(redis);
 static CASES: AtomicU32 = AtomicU32::new(0);
