@@ -17,7 +17,7 @@ const AT_ONCE: u64 = 60;
 const PER_SECOND: u64 = 8;
 const REPLAYS: u64 = 300;
 /// How often in a row nothing is asked of a provider, until it is at rest.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 50;
 
 fn counted(stage: &Stage, provider: &str, outcome: &str) -> u64 {
     stage.counted(NOTIFICATIONS, &[("provider", provider), ("outcome", outcome)])

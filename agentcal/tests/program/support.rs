@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentcal_testkit::{Dev, DevInfo, WAIT_MAX, skip_or_fail, wait_for};
 use reqwest::{Client, Method, StatusCode};
@@ -66,9 +66,15 @@ impl Caller {
         let today = today();
         let last = today + chrono::Days::new(days - 1);
         let path = format!("/v1/accounts/{}/availability?start_date={today}&end_date={last}&{query}", info.account_id);
-        let answer = self.get_ok(&path).await;
-        assert_eq!(answer["freshness"]["state"], "complete", "{answer}");
-        answer["slots"].as_array().expect("slots").clone()
+        // On a busy machine the first answer may come before everything was read.
+        let began = Instant::now();
+        loop {
+            let answer = self.get_ok(&path).await;
+            if answer["freshness"]["state"] == "complete" {
+                return answer["slots"].as_array().expect("slots").clone();
+            }
+            assert!(began.elapsed() < WAIT_MAX, "{answer}");
+        }
     }
 
     /// Open slots of the demo event type.

@@ -115,6 +115,11 @@ mod tests {
     async fn time_stands_still_while_an_answer_is_under_way() {
         let brake = Brake::default();
         assert_eq!((exchange(Some(&brake)).await, brake.gave_way()), (Duration::ZERO, 0));
-        assert_ne!(exchange(None).await, Duration::ZERO, "without it time jumps over answers");
+        // Unless every answer is there before anybody looks, which it is not always.
+        let mut jumped = false;
+        for _ in 0..100 {
+            jumped = jumped || exchange(None).await > Duration::ZERO;
+        }
+        assert!(jumped, "without it time jumps over answers");
     }
 }

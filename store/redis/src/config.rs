@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const COMMANDS_WAITING_MAX: usize = 4_096;
 /// Pauses between attempts to connect grow from the first to the second, and attempts never end.
 const RECONNECT_MS: (u32, u32) = (20, 1_000);
-/// A connection that owes an answer for so long is closed.
+/// A connection that owes an answer for so long is closed; and not before a command's own time is over.
 const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(1);
 
 /// Facts nobody publishes again for so long go. Owners publish with every sync.
@@ -56,24 +56,25 @@ impl RedisConfig {
         config.fail_fast = false;
         let mut builder = Builder::from_config(config);
         builder.set_policy(ReconnectPolicy::new_exponential(0, RECONNECT_MS.0, RECONNECT_MS.1, 2));
-        builder.set_connection_config(connection_config());
+        builder.set_connection_config(self.connection());
         let performance = PerformanceConfig { default_command_timeout: self.command_timeout, ..Default::default() };
         builder.set_performance_config(performance);
         Ok(builder)
     }
-}
 
-fn connection_config() -> ConnectionConfig {
-    ConnectionConfig {
-        connection_timeout: CONNECT_TIMEOUT,
-        internal_command_timeout: CONNECT_TIMEOUT,
-        // The second is for a slot that has moved. All commands may be performed twice.
-        max_command_attempts: 2,
-        max_command_buffer_len: COMMANDS_WAITING_MAX,
-        unresponsive: UnresponsiveConfig { max_timeout: Some(UNRESPONSIVE_AFTER), interval: UNRESPONSIVE_AFTER / 4 },
-        tcp: TcpConfig { nodelay: Some(true), ..Default::default() },
-        reconnect_on_auth_error: true,
-        ..Default::default()
+    fn connection(&self) -> ConnectionConfig {
+        let silent_max = UNRESPONSIVE_AFTER.max(self.command_timeout);
+        ConnectionConfig {
+            connection_timeout: CONNECT_TIMEOUT,
+            internal_command_timeout: CONNECT_TIMEOUT,
+            // The second is for a slot that has moved. All commands may be performed twice.
+            max_command_attempts: 2,
+            max_command_buffer_len: COMMANDS_WAITING_MAX,
+            unresponsive: UnresponsiveConfig { max_timeout: Some(silent_max), interval: UNRESPONSIVE_AFTER / 4 },
+            tcp: TcpConfig { nodelay: Some(true), ..Default::default() },
+            reconnect_on_auth_error: true,
+            ..Default::default()
+        }
     }
 }
 

@@ -26,5 +26,5 @@ pub(crate) use schema::{Kind, Schema};
 pub(crate) use sender::ScriptedSender;
 pub(crate) use sockets::{exchange, serve};
 pub(crate) use things::Things;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{came_true, eventually};
 pub(crate) use world::{World, caldav, merged, starts};

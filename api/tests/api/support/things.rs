@@ -1,7 +1,6 @@
 //! One of everything an account can have, by the names that stand for ids in paths, bodies and queries.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use agentcal_engine::ids::{
     AccountId, BookingId, CalendarId, ConnectionId, DecisionId, DeliveryId, EventTypeId, HoldId, JobId, UserId,
@@ -151,16 +150,12 @@ impl Furnisher<'_> {
         self.keep("connection_id", connection.id());
         self.keep("calendar_id", connection.text_at("/calendars/0/id"));
         let path = self.things.path(&format!("/connections/{}", connection.id()));
-        eventually("first syncs", Duration::from_secs(10), async || {
-            self.get(&path).await.text_at("/status") == "active"
-        })
-        .await;
+        eventually("first syncs", async || self.get(&path).await.text_at("/status") == "active").await;
     }
 
     async fn deliver(&mut self, webhook_id: &str) {
         let path = format!("/v1/webhooks/{webhook_id}/deliveries?status=delivered");
-        eventually("a delivery", Duration::from_secs(10), async || !self.get(&path).await.at("/data/0/id").is_null())
-            .await;
+        eventually("a delivery", async || !self.get(&path).await.at("/data/0/id").is_null()).await;
         let deliveries = self.get(&path).await;
         self.keep("delivery_id", deliveries.text_at("/data/0/id"));
     }
@@ -173,7 +168,7 @@ impl Furnisher<'_> {
             let own = jobs.as_array().into_iter().flatten().find(|job| job["account_id"] == account.as_str());
             own.and_then(|job| job["id"].as_str().map(str::to_owned))
         };
-        eventually("a job", Duration::from_secs(10), async || found().await.is_some()).await;
+        eventually("a job", async || found().await.is_some()).await;
         let id = found().await.expect("it was there");
         let result = JobResult {
             account_id: account.parse().expect("an id"),

@@ -1,7 +1,5 @@
 //! An account with what most tests need.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{Reply, TestApp, eventually};
@@ -45,10 +43,7 @@ impl World {
     pub(crate) async fn connect(&self) -> Reply {
         let made = self.app.post(&self.path("/connections"), caldav("https://dav.example")).await.expect(201);
         let path = self.path(&format!("/connections/{}", made.id()));
-        eventually("first syncs", Duration::from_secs(10), async || {
-            self.app.get(&path).await.text_at("/status") == "active"
-        })
-        .await;
+        eventually("first syncs", async || self.app.get(&path).await.text_at("/status") == "active").await;
         made
     }
 

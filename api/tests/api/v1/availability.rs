@@ -198,14 +198,14 @@ async fn busy_time_of_a_calendar_is_taken_away_and_its_age_told() {
     world.app.provider.behave(Behaviour::Slow);
     world.app.clock.advance(Duration::from_secs(3_600));
     let query = format!("event_type_id={}&start_date=2026-11-24&end_date=2026-11-24", world.event_type);
-    let old = world.availability(&query).await.expect(200);
+    let old = world.availability(&format!("{query}&deadline_ms=500")).await.expect(200);
     assert_eq!(old.text_at("/freshness/state"), "stale");
     assert_eq!(old.text_at("/freshness/as_of"), "2026-11-23T08:00:00+01:00");
     let content = world.availability(&format!("{query}&max_staleness_ms=7200000")).await.expect(200);
     assert_eq!(content.text_at("/freshness/state"), "complete");
 
     world.app.provider.behave(Behaviour::Free);
-    eventually("fresh facts", Duration::from_secs(10), async || {
+    eventually("fresh facts", async || {
         world.app.clock.advance(Duration::from_secs(5));
         world.availability(&query).await.at("/freshness/state") == "complete"
     })
@@ -217,10 +217,7 @@ async fn busy_time_of_a_calendar_is_taken_away_and_its_age_told() {
 async fn a_warm_question_needs_neither_store_nor_provider() {
     let world = World::start().await;
     let before = world.starts_on("2026-11-24").await;
-    eventually("a look at the counters", Duration::from_secs(5), async || {
-        world.starts_on("2026-11-24").await.len() == before.len()
-    })
-    .await;
+    eventually("a look at the counters", async || world.starts_on("2026-11-24").await.len() == before.len()).await;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(world.starts_on("2026-11-24").await, before);
     world.app.store.close().await;

@@ -252,7 +252,7 @@ async fn lists_are_filtered() {
     check("attendee_phone=+4930901820", &[&a]).await;
     check("limit=1", &[&b]).await;
     world.app.clock.advance(Duration::from_secs(30 * 3_600));
-    eventually("the clock to be seen", Duration::from_secs(5), async || {
+    eventually("the clock to be seen", async || {
         world.app.get(&world.path("/bookings?status=completed")).await.at("/data/0/id") == json!(b)
     })
     .await;
@@ -270,10 +270,7 @@ async fn a_booking_reaches_the_calendar() {
     let made = world.book("2026-11-24T10:00:00+01:00").await.expect(201);
     assert_eq!(made.text_at("/external_state"), "in_sync");
     let path = world.path(&format!("/bookings/{}", made.id()));
-    eventually("the writeback", Duration::from_secs(10), async || {
-        world.app.get(&path).await.at("/writeback/state") == "written"
-    })
-    .await;
+    eventually("the writeback", async || world.app.get(&path).await.at("/writeback/state") == "written").await;
     let written = world.app.get(&path).await;
     assert_eq!(written.text_at("/calendar_event_id"), format!("{}.ics", made.id()));
     assert_eq!(written.at("/hosts/0/calendar_event_id"), written.at("/calendar_event_id"));
@@ -294,7 +291,7 @@ async fn a_booking_of_an_event_type_with_a_conference_gets_a_link() {
     assert_eq!(made.at("/conference"), json!({"type": "google_meet", "state": "pending", "join_url": null}));
     let path = world.path(&format!("/bookings/{}", made.id()));
     let ready = async || world.app.get(&path).await.at("/conference/state") == json!("ready");
-    eventually("the link is there", Duration::from_secs(20), ready).await;
+    eventually("the link is there", ready).await;
     let link = world.app.get(&path).await.text_at("/conference/join_url");
     assert!(link.starts_with("https://meet.example.com/"), "{link}");
 }

@@ -12,10 +12,8 @@ const TEN: &str = "2026-11-24T10:00:00+01:00";
 /// Records of refusals are written a moment after the answer.
 async fn records(world: &World, query: &str, count: usize) -> Vec<Value> {
     let path = world.path(&format!("/decisions?{query}"));
-    eventually("the records", Duration::from_secs(10), async || {
-        world.app.get(&path).await.at("/data").as_array().map(Vec::len) == Some(count)
-    })
-    .await;
+    eventually("the records", async || world.app.get(&path).await.at("/data").as_array().map(Vec::len) == Some(count))
+        .await;
     world.app.get(&path).await.at("/data").as_array().cloned().expect("rows")
 }
 

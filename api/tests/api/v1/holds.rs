@@ -389,7 +389,7 @@ async fn a_meeting_put_into_the_calendar_meanwhile_is_not_booked_over() {
     let range = TimeRange::new(start, start + Duration::from_secs(1_800)).expect("a range");
     world.app.provider.behave(Behaviour::Busy(vec![range]));
     world.app.clock.advance(Duration::from_secs(300));
-    eventually("the meeting to be seen", Duration::from_secs(10), async || {
+    eventually("the meeting to be seen", async || {
         let refused = confirm(&world, &hold_id).await;
         refused.problem() == "409 slot_unavailable" && refused.at("/reasons/0/reasons") == json!(["busy"])
     })

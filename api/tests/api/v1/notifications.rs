@@ -52,10 +52,7 @@ impl Watched {
     }
 
     async fn is_seen(&self) {
-        eventually("the change is seen", Duration::from_secs(10), async || {
-            self.world.starts_on(DAY).await.len() == self.before - 2
-        })
-        .await;
+        eventually("the change is seen", async || self.world.starts_on(DAY).await.len() == self.before - 2).await;
     }
 }
 

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use agentcal_engine::model::EventSubject;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -23,7 +21,7 @@ async fn deliveries(app: &TestApp, path: &str, status: &str) -> Vec<Value> {
 async fn when_tried(app: &TestApp, path: &str, status: &str, attempts: usize) -> Value {
     let tried =
         |rows: &[Value]| rows.first().is_some_and(|row| row["attempts"].as_array().map(Vec::len) == Some(attempts));
-    eventually("an attempt", Duration::from_secs(10), async || tried(&deliveries(app, path, status).await)).await;
+    eventually("an attempt", async || tried(&deliveries(app, path, status).await)).await;
     deliveries(app, path, status).await.remove(0)
 }
 

@@ -20,7 +20,7 @@ const PATIENT: SmtpTimeouts = SmtpTimeouts {
 /// For servers that never greet, never answer a mail, and never answer in between.
 const UNTIL_GREETED: SmtpTimeouts = SmtpTimeouts { command: Duration::from_millis(300), ..PATIENT };
 const UNTIL_TAKEN: SmtpTimeouts = SmtpTimeouts { mail: Duration::from_millis(300), ..PATIENT };
-const UNTIL_ANSWERED: SmtpTimeouts = SmtpTimeouts { command: Duration::from_secs(3), ..PATIENT };
+const UNTIL_ANSWERED: SmtpTimeouts = SmtpTimeouts { command: Duration::from_secs(6), ..PATIENT };
 
 pub(crate) fn transport(url: &str, timeouts: SmtpTimeouts) -> SmtpTransport {
     let mut settings = SmtpSettings::parse(url).unwrap();

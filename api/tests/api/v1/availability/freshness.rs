@@ -9,7 +9,7 @@ use crate::support::{Behaviour, World, caldav};
 
 const DATES: &str = "start_date=2026-11-24&end_date=2026-11-24";
 /// Far beyond any deadline asked for here, and far below those not to be waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(18);
 
 /// A user whose calendar never had a sync, because its provider never answers.
 async fn hanging_user(world: &World) -> String {
