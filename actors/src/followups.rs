@@ -204,7 +204,7 @@ async fn deliver(context: &Context, mailer: &dyn Mailer, mail: ClaimedMail) -> M
         Ok(Prepared::Mail(outbound)) => mailer.send(*outbound).await,
         Ok(Prepared::Later(wait)) => {
             let said = "waits for the link of the booking's conference".to_owned();
-            MailSent { outcome: "waits", said, next: JobNext::Again(wait) }
+            MailSent { outcome: "waits", said, next: JobNext::NotYet(wait) }
         }
         Ok(Prepared::Unneeded(reason)) => {
             MailSent { outcome: "unneeded", said: reason.to_owned(), next: JobNext::Done }

@@ -255,7 +255,7 @@ impl Silence {
 fn count(what: &'static str, next: &JobNext) {
     let outcome = match next {
         JobNext::Done => "told",
-        JobNext::Again(_) => "retry",
+        JobNext::Again(_) | JobNext::NotYet(_) => "retry",
         JobNext::GiveUp => "given_up",
     };
     ::metrics::counter!(metrics::RELAY_ATTEMPTS, "what" => what, "outcome" => outcome).increment(1);

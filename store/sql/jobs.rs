@@ -9,8 +9,8 @@ use agentcal_engine::followups::ring;
 use agentcal_engine::ids::{AccountId, BookingId, JobId, OrganizationId};
 use agentcal_engine::model::{Job, JobKind, JobState, JobWork, MailWork, NewJob, NoticeWork, Tenant, TimerWork};
 use agentcal_engine::ports::{
-    ClaimedMail, ClaimedNotice, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim, PageRequest,
-    StoreError, Write,
+    ClaimedJob, ClaimedMail, ClaimedNotice, EndpointOwner, JobNext, JobResult, JobStore, ListPage, MailClaim,
+    PageRequest, StoreError, Write,
 };
 use agentcal_engine::shard::{NodeId, Shard};
 use agentcal_engine::time::Timestamp;
@@ -57,19 +57,11 @@ impl JobStore for DbStore {
     }
 
     async fn claim_mails(&self, claim: MailClaim) -> Result<Vec<ClaimedMail>, StoreError> {
-        let mut work = self.begin_write(Scope::All).await?;
-        let now = self.now_on(&mut work).await?;
-        let claimed = claim_mails(&mut work, claim, now).await?;
-        work.commit().await.map_err(store_error)?;
-        Ok(claimed)
+        self.claim(JobKind::Mail, claim, mail_of).await
     }
 
     async fn claim_notices(&self, claim: MailClaim) -> Result<Vec<ClaimedNotice>, StoreError> {
-        let mut work = self.begin_write(Scope::All).await?;
-        let now = self.now_on(&mut work).await?;
-        let claimed = claim_notices(&mut work, claim, now).await?;
-        work.commit().await.map_err(store_error)?;
-        Ok(claimed)
+        self.claim(JobKind::Notice, claim, notice_of).await
     }
 
     async fn hold_mails(&self, in_hand: &[(AccountId, JobId, u32)], lease: Duration) -> Result<(), StoreError> {
@@ -264,59 +256,46 @@ struct MailRow {
     payload: String,
 }
 
-async fn claim_mails(work: &mut DbConnection, claim: MailClaim, now: Timestamp) -> Result<Vec<ClaimedMail>> {
-    let rows = claim_rows(work, JobKind::Mail, claim, now, mail_of).await?;
-    let claimed = rows.into_iter().map(|(row, work)| {
-        Ok(ClaimedMail {
-            account_id: AccountId::from_uuid(row.account_id),
-            organization_id: OrganizationId::from_uuid(row.organization_id),
-            mode: Named::named(&row.mode)?,
-            id: JobId::from_uuid(row.job_id),
-            attempts: to_u32(row.attempts)?,
+impl MailRow {
+    fn into_engine<W>(self, work: W) -> Result<ClaimedJob<W>> {
+        Ok(ClaimedJob {
+            account_id: AccountId::from_uuid(self.account_id),
+            organization_id: OrganizationId::from_uuid(self.organization_id),
+            mode: Named::named(&self.mode)?,
+            id: JobId::from_uuid(self.job_id),
+            attempts: to_u32(self.attempts)?,
             work,
         })
-    });
-    claimed.collect()
+    }
 }
 
-async fn claim_notices(work: &mut DbConnection, claim: MailClaim, now: Timestamp) -> Result<Vec<ClaimedNotice>> {
-    let rows = claim_rows(work, JobKind::Notice, claim, now, notice_of).await?;
-    let claimed = rows.into_iter().map(|(row, work)| {
-        Ok(ClaimedNotice {
-            account_id: AccountId::from_uuid(row.account_id),
-            organization_id: OrganizationId::from_uuid(row.organization_id),
-            mode: Named::named(&row.mode)?,
-            id: JobId::from_uuid(row.job_id),
-            attempts: to_u32(row.attempts)?,
-            work,
-        })
-    });
-    claimed.collect()
-}
-
-/// Takes rows of a kind in hand, each with what it says. One that cannot be read is given up.
-async fn claim_rows<W>(
-    work: &mut DbConnection,
-    kind: JobKind,
-    claim: MailClaim,
-    now: Timestamp,
-    read: impl Fn(&str) -> Result<W>,
-) -> Result<Vec<(MailRow, W)>> {
-    let update = sqlx::query_as::<_, MailRow>(words::CLAIM_MAILS).bind(now.as_micros());
-    let update = update.bind((now + claim.lease).as_micros()).bind(i64::from(claim.limit));
-    let update = update.bind(claim.owner.map(|node| node.0)).bind(kind.name());
-    let rows = update.fetch_all(&mut *work).await.map_err(store_error)?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        match read(&row.payload) {
-            Ok(said) => claimed.push((row, said)),
-            Err(_) => {
-                let row = TimerRow { account_id: row.account_id, job_id: row.job_id, payload: row.payload };
-                settle(work, &row, JobState::Dead, UNREADABLE, now).await?;
+impl DbStore {
+    /// Takes jobs of a kind in hand, each with what it says. One that cannot be read is given up.
+    async fn claim<W>(
+        &self,
+        kind: JobKind,
+        MailClaim { owner, limit, lease }: MailClaim,
+        read: impl Fn(&str) -> Result<W> + Send,
+    ) -> Result<Vec<ClaimedJob<W>>> {
+        let mut work = self.begin_write(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        let update = sqlx::query_as::<_, MailRow>(words::CLAIM_MAILS).bind(now.as_micros());
+        let update = update.bind((now + lease).as_micros()).bind(i64::from(limit));
+        let update = update.bind(owner.map(|node| node.0)).bind(kind.name());
+        let rows = update.fetch_all(&mut *work).await.map_err(store_error)?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            match read(&row.payload) {
+                Ok(said) => claimed.push(row.into_engine(said)?),
+                Err(_) => {
+                    let row = TimerRow { account_id: row.account_id, job_id: row.job_id, payload: row.payload };
+                    settle(&mut work, &row, JobState::Dead, UNREADABLE, now).await?;
+                }
             }
         }
+        work.commit().await.map_err(store_error)?;
+        Ok(claimed)
     }
-    Ok(claimed)
 }
 
 fn mail_of(payload: &str) -> Result<MailWork> {
@@ -337,6 +316,7 @@ async fn record(work: &mut DbConnection, result: &JobResult) -> Result<()> {
     let (update, due_at) = match result.next {
         JobNext::Done => (RECORD_DONE, result.ended_at),
         JobNext::Again(wait) => (RECORD_AGAIN, result.ended_at + wait),
+        JobNext::NotYet(wait) => (RECORD_NOT_YET, result.ended_at + wait),
         JobNext::GiveUp => (RECORD_DEAD, result.ended_at),
     };
     let update = sqlx::query(update).bind(result.account_id.as_uuid()).bind(result.id.as_uuid());
@@ -349,6 +329,8 @@ const RECORD_DONE: &str = "UPDATE jobs SET state = 'done', due_at = $4, last_out
      WHERE account_id = $1 AND job_id = $2 AND attempts >= $3";
 /// A failure counts unless a later try has begun, or somebody ended the job.
 const RECORD_AGAIN: &str = "UPDATE jobs SET due_at = $4, last_outcome = $5 \
+     WHERE account_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'pending'";
+const RECORD_NOT_YET: &str = "UPDATE jobs SET attempts = attempts - 1, due_at = $4, last_outcome = $5 \
      WHERE account_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'pending'";
 const RECORD_DEAD: &str = "UPDATE jobs SET state = 'dead', due_at = $4, last_outcome = $5 \
      WHERE account_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'pending'";

@@ -156,7 +156,7 @@ async fn record_endpoint(work: &mut DbConnection, told: &EndpointTold) -> Result
         JobNext::Done if told.is_deleted => (TOLD_GONE, None),
         JobNext::Done => (TOLD, None),
         JobNext::GiveUp => (REFUSED, None),
-        JobNext::Again(wait) => (UNTOLD, Some((told.ended_at + wait).as_micros())),
+        JobNext::Again(wait) | JobNext::NotYet(wait) => (UNTOLD, Some((told.ended_at + wait).as_micros())),
     };
     let query = sqlx::query(statement).bind(told.id.as_uuid()).bind(i64::from(told.tries)).bind(revision);
     let query = if due_at.is_some() { query.bind(due_at) } else { query };
@@ -210,7 +210,7 @@ async fn record_event(work: &mut DbConnection, told: &EventTold) -> Result<()> {
             delete.bind(account_id).bind(event_id).execute(work).await.map(drop).map_err(store_error)
         }
         JobNext::GiveUp => give_up(work, account_id, event_id).await,
-        JobNext::Again(wait) => {
+        JobNext::Again(wait) | JobNext::NotYet(wait) => {
             let update = sqlx::query(
                 "UPDATE events SET relay_due_at = $4 \
                  WHERE account_id = $1 AND event_id = $2 AND relay_tries = $3 AND relay_due_at IS NOT NULL",

@@ -27,39 +27,28 @@ pub struct MailClaim {
     pub lease: Duration,
 }
 
-/// A mail that is to be sent now.
+/// A job that is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimedMail {
+pub struct ClaimedJob<W> {
     /// In which account.
     pub account_id: AccountId,
     /// Whose account.
     pub organization_id: OrganizationId,
     /// Of which mode.
     pub mode: Mode,
-    /// Its job.
+    /// Its id.
     pub id: JobId,
     /// The number of this try.
     pub attempts: u32,
     /// What it tells, and whom.
-    pub work: MailWork,
+    pub work: W,
 }
 
+/// A mail that is to be sent now.
+pub type ClaimedMail = ClaimedJob<MailWork>;
+
 /// What an organization is to be told now, by mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimedNotice {
-    /// In which account.
-    pub account_id: AccountId,
-    /// Who is told.
-    pub organization_id: OrganizationId,
-    /// Of which mode.
-    pub mode: Mode,
-    /// Its job.
-    pub id: JobId,
-    /// The number of this try.
-    pub attempts: u32,
-    /// What it tells.
-    pub work: NoticeWork,
-}
+pub type ClaimedNotice = ClaimedJob<NoticeWork>;
 
 /// What follows from a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +57,8 @@ pub enum JobNext {
     Done,
     /// Again, after a wait.
     Again(Duration),
+    /// It was too early for a try; after a wait, and this one does not count.
+    NotYet(Duration),
     /// It is given up.
     GiveUp,
 }

@@ -32,7 +32,7 @@ pub use fact_store::{
     SyncFailure, SyncState, WatchRecord,
 };
 pub use hold_store::{DecisionFilter, DecisionStore, HoldStore, HoldStoreItem};
-pub use jobs::{ClaimedMail, ClaimedNotice, JOB_CANCELLED, JobNext, JobResult, JobStore, MailClaim};
+pub use jobs::{ClaimedJob, ClaimedMail, ClaimedNotice, JOB_CANCELLED, JobNext, JobResult, JobStore, MailClaim};
 pub use mail_settings::{
     MailFault, MailLook, MailOwner, MailPart, MailPress, MailSample, MailSettingsStore, MailShown, NoticeReader,
 };

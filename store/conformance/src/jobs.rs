@@ -248,7 +248,12 @@ pub async fn a_mail_ends_as_recorded(world: WebhookWorld) {
     world.pass(MINUTE - Duration::from_micros(1));
     assert_eq!(world.mails().await, []);
     world.pass(Duration::from_micros(1));
+    let early = world.one_mail().await;
+    world.keep(&early, "waits for a link", JobNext::NotYet(MINUTE)).await;
+    assert_eq!(world.mails().await, []);
+    world.pass(MINUTE);
     let second = world.one_mail().await;
+    assert_eq!((early.attempts, second.attempts), (2, 2), "what was too early does not count");
     world.keep(&second, "250 ok", JobNext::Done).await;
     let [done] = <[_; 1]>::try_from(world.listed(Some(JobKind::Mail), None).await).expect("one mail");
     assert_eq!((done.state, done.attempts, done.last_outcome.as_deref()), (JobState::Done, 2, Some("250 ok")));
