@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::process::Command;
 use std::time::Duration;
 
+use agentcal_testkit::Node;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
@@ -75,6 +76,18 @@ impl Customer {
             let problem: Value = response.json().await.expect("a problem");
             (status, text(&problem, "code").to_owned())
         })
+    }
+
+    /// How many events a node has told Svix of, by its own count.
+    pub(crate) fn told_by(&self, node: &Node) -> u64 {
+        let page = self.runtime.block_on(async {
+            let page = self.http.get(format!("{}/metrics", node.internal_url())).send().await.expect("it answers");
+            page.text().await.expect("an answer")
+        });
+        let is_told = |line: &&str| line.contains("what=\"event\"") && line.contains("outcome=\"told\"");
+        let counted = page.lines().filter(|line| line.starts_with("agentcal_webhook_relay_attempts_total{"));
+        let counts = counted.filter(is_told).filter_map(|line| line.rsplit(' ').next());
+        counts.map(|count| count.parse::<u64>().expect("a count")).sum()
     }
 
     async fn response(&self, method: &Method, path: &str, body: Option<&Value>) -> Response {

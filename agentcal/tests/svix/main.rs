@@ -3,6 +3,7 @@
 
 mod customer;
 mod endpoints;
+mod several;
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,9 +44,12 @@ impl World {
     }
 
     fn variables(&self) -> Vec<(String, String)> {
-        let database = format!("sqlite://{}", self.folder.path().join("agentcal.db").display());
+        self.variables_on(&format!("sqlite://{}", self.folder.path().join("agentcal.db").display()))
+    }
+
+    fn variables_on(&self, database: &str) -> Vec<(String, String)> {
         let variables = [
-            ("AGENTCAL_DATABASE_URL", database.as_str()),
+            ("AGENTCAL_DATABASE_URL", database),
             ("AGENTCAL_ENCRYPTION_KEYS", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
             ("AGENTCAL_WEBHOOKS_ALLOW_LOOPBACK", "true"),
             ("AGENTCAL_WEBHOOKS_ALLOW_HTTP", "true"),
@@ -56,9 +60,12 @@ impl World {
 
     /// The same, with Svix.
     fn variables_with_svix(&self) -> Vec<(String, String)> {
+        [self.variables(), self.svix_variables()].concat()
+    }
+
+    fn svix_variables(&self) -> Vec<(String, String)> {
         let svix = [("AGENTCAL_SVIX_URL", self.served.base_url()), ("AGENTCAL_SVIX_TOKEN", TOKEN.to_owned())];
-        let svix = svix.map(|(name, value)| (name.to_owned(), value));
-        [self.variables(), svix.into()].concat()
+        svix.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
     /// Svix answers nobody, and breaks connections.

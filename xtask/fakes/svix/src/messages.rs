@@ -61,6 +61,7 @@ pub(crate) async fn create(
     let mut world = svix.world();
     let application_id = world.application(&app).map(|one| one.id.clone()).ok_or(Refusal::NotFound)?;
     if body.event_id.as_deref().is_some_and(|event_id| world.has_event_id(event_id)) {
+        svix.calls().count(&app, "message.conflict");
         return Err(Refusal::Conflict("An entity with that id or uid already exists"));
     }
     let message = Message {
