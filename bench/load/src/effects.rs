@@ -14,7 +14,7 @@ use crate::api::Api;
 use crate::connection::Connection;
 use crate::drive::{Amount, Target as Address, closed_loop, open_loop, runtime};
 use crate::market::apart;
-use crate::process::cpu_time;
+use crate::process::{at_rest, cpu_time};
 use crate::program::Program;
 use crate::progress::Progress;
 use crate::receiver::Receiver;
@@ -69,6 +69,8 @@ struct Measured {
     first_attempts_ms: [Vec<f64>; 2],
     delivered: Vec<f64>,
     looped: Vec<f64>,
+    delivered_cpu_us: Vec<f64>,
+    looped_cpu_us: Vec<f64>,
 }
 
 /// Measures bookings that nothing follows from and such that much follows from, side by side.
@@ -125,11 +127,17 @@ impl Measured {
         receiver.clear();
         receiver.close();
         demo.book_and_cancel()?;
+        // Mails and calendars are served meanwhile.
+        at_rest(demo.address.pid)?;
+        let before = cpu_time(demo.address.pid)?;
         let opened = receiver.open();
         let last = receiver.wait_for(held_back(), |told| told.last)?.ok_or("no message came")?;
         // Those at the gate were out already.
-        let sent = held_back() - (ENDPOINTS * AT_ONCE) as u64;
-        self.delivered.push(sent as f64 / last.duration_since(opened).as_secs_f64());
+        let sent = (held_back() - (ENDPOINTS * AT_ONCE) as u64) as f64;
+        self.delivered.push(sent / last.duration_since(opened).as_secs_f64());
+        // What they came to is kept as well.
+        at_rest(demo.address.pid)?;
+        self.delivered_cpu_us.push((cpu_time(demo.address.pid)? - before).as_secs_f64() * 1e6 / sent);
         Ok(())
     }
 
@@ -138,7 +146,8 @@ impl Measured {
         receiver.clear();
         let sending =
             Sending { authority: receiver.authority(), endpoints: ENDPOINTS, at_once: AT_ONCE, count: held_back() };
-        sender::run(&sending, &message, &demo.folder.path().join("message.json"))?;
+        let cpu = sender::run(&sending, &message, &demo.folder.path().join("message.json"))?;
+        self.looped_cpu_us.push(cpu.as_secs_f64() * 1e6 / held_back() as f64);
         let (first, last) =
             receiver.wait_for(held_back(), |told| told.first.zip(told.last))?.ok_or("no message came")?;
         self.looped.push(held_back() as f64 / last.duration_since(first).as_secs_f64());
@@ -169,6 +178,7 @@ impl Measured {
                 Some(self.looped),
                 Some(Target::AtLeast(DELIVERIES_AT_LEAST)),
             )?,
+            row("webhook_deliveries_cpu", self.delivered_cpu_us, "us/message", Some(self.looped_cpu_us), None)?,
         ])
     }
 }

@@ -1,16 +1,39 @@
 //! What the system knows of a process.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Length of the ticks processor time is counted in: a hundredth of a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
+
+/// How long a process does next to nothing before it counts as at rest, and how much that is at most.
+const REST: Duration = Duration::from_millis(300);
+const REST_CPU_MAX: Duration = Duration::from_millis(20);
+/// Longest wait for that.
+const REST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Processor time a process has used, in user and system together, all its threads.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
     let file = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
     ticks(&text).map(|ticks| TICK * ticks).ok_or_else(|| format!("{file} reads otherwise than proc(5) says"))
+}
+
+/// Waits until a program has done what followed from what it was asked before: calendars are looked at again after they were
+/// written to, mails go out, events are told of. None of it belongs to what is measured next.
+pub(crate) fn at_rest(pid: u32) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let before = cpu_time(pid)?;
+        thread::sleep(REST);
+        if cpu_time(pid)? - before <= REST_CPU_MAX {
+            return Ok(());
+        }
+        if begun.elapsed() > REST_WITHIN {
+            return Err("the program does not come to rest".to_owned());
+        }
+    }
 }
 
 /// Resident memory of a process in MiB, as the system counts it; `None` where it does not say.

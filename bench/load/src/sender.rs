@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinSet;
 
+use crate::process::cpu_time;
 use crate::receiver::{Message, url};
 
 /// What is sent, and how much at once.
@@ -27,19 +29,24 @@ pub(crate) struct Sending {
     pub(crate) count: u64,
 }
 
-/// Starts this very program as the sender of one message, again and again, and waits for its end.
-pub(crate) fn run(sending: &Sending, message: &Message, file: &Path) -> Result<(), String> {
+/// Starts this very program as the sender of one message, again and again, and waits for its end: what processor time it used.
+pub(crate) fn run(sending: &Sending, message: &Message, file: &Path) -> Result<Duration, String> {
     let failed = |error: std::io::Error| format!("the sender did not start: {error}");
     serde_json::to_writer(File::create(file).map_err(failed)?, message).map_err(|error| error.to_string())?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.arg("send").arg(file).arg(&sending.authority);
     command.args(["--endpoints", &sending.endpoints.to_string(), "--at-once", &sending.at_once.to_string()]);
-    command.args(["--count", &sending.count.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
-    let status = command.status().map_err(failed)?;
-    if status.success() { Ok(()) } else { Err(format!("the sender failed ({status})")) }
+    command.args(["--count", &sending.count.to_string()]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().map_err(failed)?;
+    if !output.status.success() {
+        return Err(format!("the sender failed ({})", output.status));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let micros = said.trim().parse().map_err(|error| format!("the sender said {said:?}: {error}"))?;
+    Ok(Duration::from_micros(micros))
 }
 
-/// Sends, and ends.
+/// Sends, says how many microseconds of a processor that took, and ends.
 pub(crate) fn send(file: &Path, sending: &Sending) -> Result<(), String> {
     let in_words = |error: std::io::Error| format!("{}: {error}", file.display());
     let message: Message =
@@ -48,7 +55,10 @@ pub(crate) fn send(file: &Path, sending: &Sending) -> Result<(), String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build();
-    runtime.map_err(in_words)?.block_on(loops(&message, sending))
+    let before = cpu_time(std::process::id())?;
+    runtime.map_err(in_words)?.block_on(loops(&message, sending))?;
+    println!("{}", (cpu_time(std::process::id())? - before).as_micros());
+    Ok(())
 }
 
 async fn loops(message: &Message, sending: &Sending) -> Result<(), String> {

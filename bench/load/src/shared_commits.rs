@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use crate::cluster::Cluster;
 use crate::drive::Sample;
 use crate::market::{Market, Open, open_times};
-use crate::node::Node;
 use crate::pgbench::{Pgbench, Whose};
-use crate::process::cpu_time;
+use crate::process::at_rest;
 use crate::progress::Progress;
 use crate::report::{Row, Target};
 use crate::run::{Effort, wait_for_syncs};
@@ -24,11 +23,6 @@ const HOT_DEEDS: usize = 250;
 /// Longest wait until every booking stands in its calendar.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a node does next to nothing before it counts as at rest, and how much that is at most.
-const REST: Duration = Duration::from_millis(300);
-const REST_CPU_MAX: Duration = Duration::from_millis(20);
-/// Longest wait for that.
-const REST_WITHIN: Duration = Duration::from_secs(60);
 
 /// What one kind of load came to.
 #[derive(Default)]
@@ -52,18 +46,18 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
     let pgbench = Pgbench::new(cluster, some_record(cluster)?)?;
     let (mut spread, mut hot) = (Measured::default(), Measured::default());
     for round in 1..=effort.rounds {
-        at_rest(node)?;
+        at_rest(node.target().pid)?;
         progress.step(format!("round {round}: bookings on PostgreSQL"));
         let used = in_turn(&mut open, effort.shared_deeds)?;
         spread.push(book(cluster, &market, &[used])?);
-        at_rest(node)?;
+        at_rest(node.target().pid)?;
         progress.step(format!("round {round}: the same by pgbench"));
         spread.pgbench.push(pgbench.run(Whose::Everybodys { clients: CLIENTS }, round, effort.span)?);
         progress.step(format!("round {round}: bookings of one hot person"));
         let used = (0..effort.hot_people).map(|_| of_one(&mut open)).collect::<Result<Vec<_>, _>>()?;
-        at_rest(node)?;
+        at_rest(node.target().pid)?;
         hot.push(book(cluster, &market, &used)?);
-        at_rest(node)?;
+        at_rest(node.target().pid)?;
         progress.step(format!("round {round}: the same by pgbench"));
         hot.pgbench.push(pgbench.run(Whose::Ones, round + effort.rounds, effort.span)?);
     }
@@ -117,22 +111,6 @@ fn written(cluster: &Cluster) -> Result<(), String> {
         thread::sleep(LOOK_EVERY);
     }
     Ok(())
-}
-
-/// Waits until a node has done what followed from the bookings before: calendars are looked at again after they were written
-/// to, and events are told of. None of it belongs to what is measured next, neither to bookings nor to pgbench.
-pub(crate) fn at_rest(node: &Node) -> Result<(), String> {
-    let begun = Instant::now();
-    loop {
-        let before = cpu_time(node.target().pid)?;
-        thread::sleep(REST);
-        if cpu_time(node.target().pid)? - before <= REST_CPU_MAX {
-            return Ok(());
-        }
-        if begun.elapsed() > REST_WITHIN {
-            return Err("the node does not come to rest".to_owned());
-        }
-    }
 }
 
 /// A decision record as the program keeps them.

@@ -10,11 +10,10 @@ use super::vendors::Vendors;
 use crate::connection::Connection;
 use crate::data::FirstSync;
 use crate::drive::runtime;
-use crate::process::{forget_peak, peak_resident_mib};
+use crate::process::{at_rest, forget_peak, peak_resident_mib};
 use crate::progress::Progress;
 use crate::report::{Row, Target};
 use crate::run::{Effort, wait_until};
-use crate::shared_commits::at_rest;
 use crate::summary::Summary;
 
 /// Events of a calendar, and of one that is compared with it.
@@ -76,7 +75,7 @@ impl Stage {
         for hour in 0..events {
             self.vendors.meet(&self.people[whom], day + TimeDelta::hours(hour as i64));
         }
-        at_rest(&self.node)?;
+        at_rest(self.node.target().pid)?;
         forget_peak(self.node.target().pid)?;
         let runtime = runtime()?;
         let mut connection = runtime

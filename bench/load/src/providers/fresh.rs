@@ -13,10 +13,10 @@ use super::vendors::Vendors;
 use crate::bare_update::BareUpdate;
 use crate::data::FirstSync;
 use crate::drive::{Amount, closed_loop, new_histogram, open_loop, open_loop_without};
+use crate::process::at_rest;
 use crate::progress::Progress;
 use crate::report::{Row, Target};
 use crate::run::{Effort, wait_until};
-use crate::shared_commits::at_rest;
 use crate::summary::Summary;
 
 /// Notifications a second.
@@ -62,11 +62,11 @@ pub(super) fn measure(binary: &Path, effort: Effort, progress: &Progress) -> Res
         progress.step(format!("round {}: notifications", round + 1));
         let at = stage.meeting(round as usize);
         stage.meet(at).map_err(|error| stage.told(error))?;
-        at_rest(&stage.node)?;
+        at_rest(stage.node.target().pid)?;
         let (fresh, answered) = stage.ring(at).map_err(|error| stage.told(error))?;
         push(&mut measured.fresh, &fresh);
         push(&mut measured.answered, &answered);
-        at_rest(&stage.node)?;
+        at_rest(stage.node.target().pid)?;
         progress.step(format!("round {}: updates by a bare route", round + 1));
         let latencies = open_loop(bare.target(), CONNECTIONS, RATE as f64, SPAN, async |connection: &mut _, n| {
             bare.update(connection, n % CALENDARS as u64).await
@@ -107,7 +107,7 @@ impl Stage {
             let watched = self.vendors.google.channel_count() + self.vendors.graph.subscriptions();
             (watched >= self.people.len()).then_some(())
         })?;
-        at_rest(&self.node)
+        at_rest(self.node.target().pid)
     }
 
     /// The half hour that everybody's meeting of a round is in: on weekdays, in office hours.
