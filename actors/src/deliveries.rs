@@ -2,20 +2,25 @@
 //! came of it. Rows hold everything that waits; what is in hand here is given back by its lease if this node dies. Where a
 //! service delivers in our place, new events wait for it instead, and only what became a delivery before is sent here.
 //!
-//! One task does all of it but the sending. It wakes when a commit rings, when a message was answered, and once a sweep.
+//! One task talks to the store. It wakes when a commit rings, when a message was answered, and once a sweep. It takes more in
+//! hand than may be under way, so that those who send need not wait for it.
+
+mod line;
+mod sending;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::ids::WebhookId;
-use agentcal_engine::model::{DeliveryAttempt, WebhookStanding};
+use agentcal_engine::ids::{AccountId, EventId, WebhookId};
+use agentcal_engine::model::WebhookStanding;
 use agentcal_engine::ports::{
-    AttemptRecord, CLAIMED_ENDPOINTS_MAX, ClaimedDelivery, DeliveryClaim, DueEndpoint, EndedEndpoint, OutboundWebhook,
-    StoreError, WebhookAnswer,
+    AttemptRecord, CLAIMED_ENDPOINTS_MAX, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DueEndpoint,
+    EndedEndpoint, StoreError, Told, UntriedDelivery,
 };
 use agentcal_engine::shard::NodeId;
-use agentcal_engine::webhooks::{Next, Tried, next, tries_at_once};
+use agentcal_engine::webhooks::{Next, tries_at_once, waiting_at_most};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -24,12 +29,17 @@ use crate::metrics;
 use crate::occasions::Occasions;
 use crate::parts::Webhooks;
 
+use self::line::{InHand, Line};
+use self::sending::{Outcome, send_waiting};
+
 /// Most events spread in one transaction.
 const SPREAD_MAX: u32 = 100;
 /// Most endpoints looked at in one round.
 const ENDPOINTS_MAX: u32 = 1_000;
 /// Most results kept in one transaction.
-const RECORDS_MAX: usize = 100;
+const RECORDS_MAX: usize = 256;
+/// The part of a lease in which the try of a message in hand begins. What is left of it is more than the try may take.
+const BEGUN_WITHIN: u32 = 4;
 /// How long messages under way are waited for at the end. Those that take longer are sent again by whoever comes next.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -37,20 +47,31 @@ const FAREWELL: Duration = Duration::from_secs(2);
 struct Hand {
     context: Arc<Context>,
     webhooks: Webhooks,
-    /// Tries under way, by endpoint.
-    under_way: BTreeMap<WebhookId, u32>,
+    endpoints: BTreeMap<WebhookId, Endpoint>,
     /// What was tried and is not kept yet.
     tried: Vec<AttemptRecord>,
-    send: UnboundedSender<AttemptRecord>,
+    /// What was not tried and is not given back yet.
+    untried: Vec<UntriedDelivery>,
+    send: UnboundedSender<Outcome>,
+}
+
+/// An endpoint of which something is in hand, or due.
+#[derive(Default)]
+struct Endpoint {
+    line: Arc<Line>,
+    /// Messages under way and waiting.
+    in_hand: u32,
+    /// How many messages it has taken since some were last taken in hand for it; none of that counts once it failed.
+    answered: u32,
 }
 
 /// Delivers until the scheduler stops.
 pub(crate) async fn run(context: Arc<Context>, webhooks: Webhooks) {
     let (send, mut occasions) = Occasions::new(context.parts.settings.sweep_interval);
-    let mut hand =
-        Hand { context: Arc::clone(&context), webhooks, under_way: BTreeMap::new(), tried: Vec::new(), send };
-    while let Some(tried) = occasions.next(&context.stopping, &context.delivery_bell).await {
-        hand.take_back(tried);
+    let (endpoints, tried, untried) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut hand = Hand { context: Arc::clone(&context), webhooks, endpoints, tried, untried, send };
+    while let Some(outcomes) = occasions.next(&context.stopping, &context.delivery_bell).await {
+        hand.take_back(outcomes);
         if let Err(error) = hand.round().await {
             tracing::warn!(%error, "deliveries wait for the store");
         }
@@ -59,18 +80,23 @@ pub(crate) async fn run(context: Arc<Context>, webhooks: Webhooks) {
 }
 
 impl Hand {
-    fn take_back(&mut self, tried: Vec<AttemptRecord>) {
-        for record in &tried {
-            self.note_ended(record);
-        }
-        self.tried.extend(tried);
-    }
-
-    fn note_ended(&mut self, record: &AttemptRecord) {
-        if let Some(count) = self.under_way.get_mut(&record.endpoint_id) {
-            *count -= 1;
-            if *count == 0 {
-                self.under_way.remove(&record.endpoint_id);
+    fn take_back(&mut self, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
+            let id = match &outcome {
+                Outcome::Tried(record) => record.endpoint_id,
+                Outcome::Untried(endpoint_id, _) => *endpoint_id,
+            };
+            let endpoint = self.endpoints.entry(id).or_default();
+            endpoint.in_hand = endpoint.in_hand.saturating_sub(1);
+            match outcome {
+                Outcome::Tried(record) => {
+                    endpoint.answered = if record.next == Next::Delivered { endpoint.answered + 1 } else { 0 };
+                    self.tried.push(record);
+                }
+                Outcome::Untried(_, delivery) => {
+                    endpoint.answered = 0;
+                    self.untried.push(delivery);
+                }
             }
         }
     }
@@ -85,26 +111,7 @@ impl Hand {
         let due = self.webhooks.store.due_endpoints(owner, ENDPOINTS_MAX).await?;
         let oldest = due.first().map(|first| self.context.store_now().saturating_since(first.first_due_at));
         ::metrics::gauge!(metrics::WEBHOOKS_OVERDUE).set(oldest.unwrap_or_default().as_secs_f64());
-        for some in due.chunks(CLAIMED_ENDPOINTS_MAX) {
-            self.serve(some).await?;
-        }
-        Ok(())
-    }
-
-    /// How many more messages each endpoint may be sent at once, of those that may be sent any; the most overdue come first.
-    fn room(&self, due: &[DueEndpoint]) -> BTreeMap<WebhookId, u32> {
-        let under_way: u32 = self.under_way.values().sum();
-        let mut left = self.context.parts.settings.webhooks_at_once_max.saturating_sub(under_way);
-        let mut room = BTreeMap::new();
-        for endpoint in due {
-            let own = self.under_way.get(&endpoint.id).copied().unwrap_or_default();
-            let more = tries_at_once(endpoint.health).saturating_sub(own).min(left);
-            if more > 0 {
-                left -= more;
-                room.insert(endpoint.id, more);
-            }
-        }
-        room
+        self.serve(owner, due).await
     }
 
     /// Spreads what is new. Jobs may follow from it that are due at once.
@@ -125,7 +132,7 @@ impl Hand {
         }
     }
 
-    /// Keeps what tries came to. What cannot be kept now is kept with the next round.
+    /// Keeps what tries came to, and gives back what was not tried. What cannot be kept now is kept with the next round.
     async fn keep_results(&mut self) -> Result<(), StoreError> {
         while !self.tried.is_empty() {
             let count = self.tried.len().min(RECORDS_MAX);
@@ -137,59 +144,95 @@ impl Hand {
             }
             self.tried.drain(..count);
         }
+        if !self.untried.is_empty() {
+            self.webhooks.store.give_back_deliveries(&self.untried).await?;
+            self.untried.clear();
+        }
         Ok(())
     }
 
-    /// Sends what there is room for.
-    async fn serve(&mut self, due: &[DueEndpoint]) -> Result<(), StoreError> {
-        let room = self.room(due);
-        if room.is_empty() {
-            return Ok(());
+    /// Takes in hand what there is room for, and has it sent.
+    async fn serve(&mut self, owner: Option<NodeId>, due: Vec<DueEndpoint>) -> Result<(), StoreError> {
+        let room = self.room(&due);
+        let due: BTreeMap<WebhookId, DueEndpoint> = due.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
+        self.endpoints.retain(|id, endpoint| endpoint.in_hand > 0 || due.contains_key(id));
+        let lease = self.context.parts.settings.webhook_lease;
+        for some in room.chunks(CLAIMED_ENDPOINTS_MAX) {
+            // Before the lease begins.
+            let begin_before = Instant::now() + lease / BEGUN_WITHIN;
+            let claim = DeliveryClaim { owner, lease, room: some.iter().copied().collect() };
+            let claimed = self.webhooks.store.claim_deliveries(&claim).await?;
+            self.line_up(claimed, &due, begin_before);
         }
-        let (owner, lease) = (self.context.ownership.only_own(), self.context.parts.settings.webhook_lease);
-        let claim = DeliveryClaim { owner, lease, room };
-        let claimed = self.webhooks.store.claim_deliveries(&claim).await?;
+        Ok(())
+    }
+
+    /// How many more messages of each endpoint there is room for, the most overdue first. All have what they may be sent at
+    /// once before any has something waiting besides.
+    fn room(&self, due: &[DueEndpoint]) -> Vec<(WebhookId, u32)> {
+        let in_hand: u32 = self.endpoints.values().map(|endpoint| endpoint.in_hand).sum();
+        let mut left = self.context.parts.settings.webhooks_at_once_max.saturating_sub(in_hand);
+        let mut room: Vec<(WebhookId, u32)> = due.iter().map(|endpoint| (endpoint.id, 0)).collect();
+        for with_waiting in [false, true] {
+            for (endpoint, (id, more)) in due.iter().zip(&mut room) {
+                let own = self.endpoints.get(id);
+                let (in_hand, answered) = own.map(|own| (own.in_hand, own.answered)).unwrap_or_default();
+                let waiting = if with_waiting { waiting_at_most(endpoint.health, answered) } else { 0 };
+                let most = (tries_at_once(endpoint.health) + waiting).saturating_sub(in_hand);
+                let added = most.saturating_sub(*more).min(left);
+                left -= added;
+                *more += added;
+            }
+        }
+        room.retain(|&(_, more)| more > 0);
+        room
+    }
+
+    /// Puts messages into the lines of their endpoints, and sees to it that somebody sends them.
+    fn line_up(&mut self, claimed: ClaimedDeliveries, due: &BTreeMap<WebhookId, DueEndpoint>, begin_before: Instant) {
+        let ClaimedDeliveries { deliveries, secrets } = claimed;
         let now = self.context.store_now();
-        let urls: BTreeMap<WebhookId, &str> = due.iter().map(|endpoint| (endpoint.id, endpoint.url.as_str())).collect();
-        for delivery in claimed.deliveries {
-            let endpoint_id = delivery.endpoint_id;
-            // An endpoint that is gone took its deliveries with it.
-            let found = urls.get(&endpoint_id).zip(claimed.secrets.get(&endpoint_id));
-            let Some((&url, secrets)) = found else { continue };
-            let message = OutboundWebhook {
-                url: url.to_owned(),
-                id: delivery.id,
-                timestamp: now,
-                account_id: delivery.account_id,
-                happened_at: delivery.happened_at,
-                event: Some(delivery.event.clone()),
-                secrets: secrets.at(now).map(|secret| secret.to_vec().into()).collect(),
-            };
-            *self.under_way.entry(endpoint_id).or_default() += 1;
-            self.begin(endpoint_id, delivery, message);
+        let mut told = OnceTold::default();
+        let mut of_endpoints: BTreeMap<WebhookId, Vec<ClaimedDelivery>> = BTreeMap::new();
+        for delivery in deliveries {
+            of_endpoints.entry(delivery.endpoint_id).or_default().push(delivery);
         }
-        Ok(())
+        for (endpoint_id, deliveries) in of_endpoints {
+            // An endpoint that is gone took its deliveries with it.
+            let Some((endpoint, secrets)) = due.get(&endpoint_id).zip(secrets.get(&endpoint_id)) else { continue };
+            let url: Arc<str> = endpoint.url.as_str().into();
+            let secrets: Arc<[_]> = secrets.at(now).map(|secret| secret.to_vec().into()).collect();
+            let in_hand = |delivery: ClaimedDelivery| InHand {
+                endpoint_id,
+                url: Arc::clone(&url),
+                secrets: Arc::clone(&secrets),
+                delivery: UntriedDelivery { account_id: delivery.account_id, id: delivery.id, number: delivery.number },
+                tries: delivery.tries,
+                told: told.of(&delivery),
+                begin_before,
+            };
+            let messages: Vec<InHand> = deliveries.into_iter().map(in_hand).collect();
+            let own = self.endpoints.entry(endpoint_id).or_default();
+            own.in_hand += u32::try_from(messages.len()).unwrap_or(u32::MAX);
+            own.answered = 0;
+            for _ in 0..own.line.extend(tries_at_once(endpoint.health), messages) {
+                let (context, sender) = (Arc::clone(&self.context), Arc::clone(&self.webhooks.sender));
+                tokio::spawn(send_waiting(context, sender, Arc::clone(&own.line), self.send.clone()));
+            }
+        }
     }
 
-    fn begin(&self, endpoint_id: WebhookId, delivery: ClaimedDelivery, message: OutboundWebhook) {
-        let (context, webhooks, send) = (Arc::clone(&self.context), self.webhooks.clone(), self.send.clone());
-        tokio::spawn(async move {
-            let began = Instant::now();
-            // A panic must not leave the endpoint with one place less for ever.
-            let sent = tokio::spawn(async move { webhooks.sender.send(message).await });
-            let answer = sent.await.unwrap_or_else(|error| Err(format!("sending failed inside: {error}")));
-            let record = record_of(&context, endpoint_id, &delivery, answer, began.elapsed());
-            // Nobody listens any more: the lease gives the delivery back.
-            let _ = send.send(record);
-        });
-    }
-
-    /// Keeps what is answered soon.
-    async fn farewell(mut self, mut occasions: Occasions<AttemptRecord>) {
+    /// Gives back what waits, and keeps what is answered soon.
+    async fn farewell(mut self, mut occasions: Occasions<Outcome>) {
+        for endpoint in self.endpoints.values_mut() {
+            let waiting = endpoint.line.clear();
+            endpoint.in_hand -= u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+            self.untried.extend(waiting.into_iter().map(|message| message.delivery));
+        }
         let until = Instant::now() + FAREWELL;
-        while !self.under_way.is_empty() {
-            let Some(tried) = occasions.until(until).await else { break };
-            self.take_back(tried);
+        while self.endpoints.values().any(|endpoint| endpoint.in_hand > 0) {
+            let Some(outcomes) = occasions.until(until).await else { break };
+            self.take_back(outcomes);
         }
         if let Err(error) = self.keep_results().await {
             tracing::warn!(%error, "results of deliveries were not kept; they are sent again");
@@ -197,30 +240,20 @@ impl Hand {
     }
 }
 
-fn record_of(
-    context: &Context,
-    endpoint_id: WebhookId,
-    delivery: &ClaimedDelivery,
-    answer: Result<WebhookAnswer, String>,
-    duration: Duration,
-) -> AttemptRecord {
-    let (tried, status, error, answer) = match answer {
-        Ok(WebhookAnswer { status, retry_after, answer }) => {
-            (Tried { status: Some(status), retry_after }, Some(status), None, answer)
-        }
-        Err(error) => (Tried { status: None, retry_after: None }, None, Some(error), String::new()),
-    };
-    let waits = &context.parts.settings.webhook_retry_waits;
-    let next = next(&tried, delivery.tries, waits, &*context.parts.entropy);
-    count(&next, duration);
-    let ended_at = context.store_now();
-    AttemptRecord {
-        account_id: delivery.account_id,
-        delivery_id: delivery.id,
-        endpoint_id,
-        attempt: DeliveryAttempt { number: delivery.number, ended_at, duration, status, error, answer },
-        tried,
-        next,
+/// What the messages of a claim tell: one for each event, rendered once.
+#[derive(Default)]
+struct OnceTold(BTreeMap<(AccountId, EventId), Arc<Told>>);
+
+impl OnceTold {
+    fn of(&mut self, delivery: &ClaimedDelivery) -> Arc<Told> {
+        let told = match self.0.entry((delivery.account_id, delivery.event.id)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let event = Some(Arc::clone(&delivery.event));
+                place.insert(Arc::new(Told::new(delivery.account_id, delivery.happened_at, event)))
+            }
+        };
+        Arc::clone(told)
     }
 }
 
@@ -229,14 +262,4 @@ fn tell_of_end(EndedEndpoint { endpoint_id, organization_id, standing, is_told }
     tracing::warn!(%endpoint_id, %organization_id, reason, is_told, "a webhook was switched off");
     let notice = if *is_told { "made" } else { "none" };
     ::metrics::counter!(metrics::WEBHOOKS_ENDED, "reason" => reason, "notice" => notice).increment(1);
-}
-
-fn count(next: &Next, duration: Duration) {
-    let outcome = match next {
-        Next::Delivered => "delivered",
-        Next::Retry(_) => "retry",
-        Next::GiveUp => "given_up",
-    };
-    ::metrics::counter!(metrics::WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
-    ::metrics::histogram!(metrics::WEBHOOK_LATENCY).record(duration.as_secs_f64());
 }

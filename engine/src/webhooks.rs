@@ -32,6 +32,8 @@ pub const FAILING_MAX: Duration = Duration::from_secs(5 * 24 * HOUR);
 pub const PREVIOUS_SECRET_FOR: Duration = Duration::from_secs(24 * HOUR);
 /// Most tries at once to one endpoint, by one node.
 pub const TRIES_PER_ENDPOINT_MAX: u32 = 8;
+/// Most messages of one endpoint that wait for a place in the hands of one node.
+pub const WAITING_PER_ENDPOINT_MAX: u32 = 56;
 /// Failures in a row from which on an endpoint is tried by one message at a time.
 const FAILURES_UNTIL_ONE: u32 = 10;
 
@@ -119,6 +121,13 @@ fn without_secrets(url: &str) -> String {
 /// How many tries may run at once to an endpoint that has been like this.
 pub fn tries_at_once(health: WebhookHealth) -> u32 {
     if health.failures < FAILURES_UNTIL_ONE { TRIES_PER_ENDPOINT_MAX } else { 1 }
+}
+
+/// How many messages of an endpoint may wait for a place in a node's hands, so that none of its places is empty while the store
+/// is asked for more: twice as many as it took since it was last asked. For one that is slow these are few, and for one that
+/// fails there are none.
+pub fn waiting_at_most(health: WebhookHealth, answered: u32) -> u32 {
+    if health.failures > 0 { 0 } else { answered.saturating_mul(2).min(WAITING_PER_ENDPOINT_MAX) }
 }
 
 const GONE: u16 = 410;

@@ -1,10 +1,13 @@
 //! Deliveries taken in hand: of many endpoints in one transaction, with what they tell and what they are signed with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use agentcal_engine::ids::{AccountId, DeliveryId, EventId, WebhookId};
 use agentcal_engine::model::{Event, EventKind};
-use agentcal_engine::ports::{CLAIMED_ENDPOINTS_MAX, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, StoreError};
+use agentcal_engine::ports::{
+    CLAIMED_ENDPOINTS_MAX, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, StoreError, UntriedDelivery,
+};
 use agentcal_engine::time::Timestamp;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
@@ -35,16 +38,16 @@ struct EventRow {
 }
 
 impl EventRow {
-    fn into_engine(self) -> Result<(Event, Timestamp)> {
+    fn into_engine(self) -> Result<(Arc<Event>, Timestamp)> {
         let kind: EventKind = Named::named(&self.kind)?;
         let subject = from_json("what an event happened to", &self.subject)?;
         let event = Event { id: EventId::from_uuid(self.event_id), kind, subject };
-        Ok((event, Timestamp::from_micros(self.happened_at)))
+        Ok((Arc::new(event), Timestamp::from_micros(self.happened_at)))
     }
 }
 
 /// Events by account and id; `None`: it cannot be read.
-type Events = BTreeMap<(Uuid, Uuid), Option<(Event, Timestamp)>>;
+type Events = BTreeMap<(Uuid, Uuid), Option<(Arc<Event>, Timestamp)>>;
 
 impl DbStore {
     /// Takes due deliveries in hand.
@@ -69,7 +72,7 @@ impl DbStore {
                 id: DeliveryId::from_uuid(row.delivery_id),
                 number: to_u32(row.attempts)?,
                 tries: to_u32(row.tries)?,
-                event: event.clone(),
+                event: Arc::clone(event),
                 happened_at: *happened_at,
             });
         }
@@ -119,6 +122,25 @@ async fn events(work: &mut DbConnection, rows: &[ClaimRow]) -> Result<Events> {
         }
     }
     Ok(read)
+}
+
+/// Undoes the claims of deliveries that were not tried, unless another has followed.
+pub(crate) async fn give_back(work: &mut DbConnection, untried: &[UntriedDelivery], now: Timestamp) -> Result<()> {
+    for some in in_powers_of_two(untried) {
+        let mut update = QueryBuilder::<Db>::new("UPDATE webhook_deliveries SET attempts = attempts - 1, due_at = ");
+        // Somebody may have asked for it anew meanwhile, and then no try counts so far.
+        update.push_bind(now.as_micros()).push(", tries = CASE WHEN tries > 0 THEN tries - 1 ELSE 0 END FROM (");
+        update.push_values(some, |mut values, untried| {
+            values.push_bind(untried.account_id.as_uuid()).push_bind(untried.id.as_uuid());
+            values.push_bind(i64::from(untried.number));
+        });
+        update.push(
+            ") AS told WHERE webhook_deliveries.account_id = told.column1 AND webhook_deliveries.delivery_id = told.column2 \
+             AND webhook_deliveries.attempts = told.column3 AND webhook_deliveries.state = 'pending'",
+        );
+        update.build().execute(&mut *work).await.map_err(store_error)?;
+    }
+    Ok(())
 }
 
 async fn give_up(work: &mut DbConnection, account_id: Uuid, delivery_id: Uuid) -> Result<()> {

@@ -6,7 +6,7 @@ use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
 use agentcal_engine::model::{DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookSecrets, WebhookStanding};
 use agentcal_engine::ports::{
     AttemptRecord, ClaimedDeliveries, DeliveryClaim, DueEndpoint, EndedEndpoint, EndpointOwner, ListPage, PageRequest,
-    Replayed, Spread, StoreError, WebhookStore, Write,
+    Replayed, Spread, StoreError, UntriedDelivery, WebhookStore, Write,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
@@ -19,7 +19,7 @@ use crate::frame::Framed;
 use crate::scope::Scope;
 use crate::spreading::Way;
 use crate::text::to_json;
-use crate::{attempts, deliveries, endpoints, locks, relays, spreading};
+use crate::{attempts, deliveries, delivery_claims, endpoints, locks, relays, spreading};
 
 /// Most endpoints of an organization in one mode.
 const ENDPOINTS_MAX: i64 = 50;
@@ -154,6 +154,14 @@ impl WebhookStore for DbStore {
         let claimed = self.claim_due(&mut work, claim, now).await?;
         work.commit().await.map_err(store_error)?;
         Ok(claimed)
+    }
+
+    async fn give_back_deliveries(&self, untried: &[UntriedDelivery]) -> Result<(), StoreError> {
+        // Lost, their leases give them back.
+        let mut work = self.begin_repeatable(Scope::All).await?;
+        let now = self.now_on(&mut work).await?;
+        delivery_claims::give_back(&mut work, untried, now).await?;
+        work.commit().await.map_err(store_error)
     }
 
     async fn record_attempts(

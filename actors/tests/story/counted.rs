@@ -9,7 +9,7 @@ use agentcal_engine::ids::{DeliveryId, OrganizationId, WebhookId};
 use agentcal_engine::model::{DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookSecrets};
 use agentcal_engine::ports::{
     AttemptRecord, ClaimedDeliveries, DeliveryClaim, DueEndpoint, EndedEndpoint, EndpointOwner, ListPage, PageRequest,
-    Replayed, Spread, StoreError, WebhookStore, Write,
+    Replayed, Spread, StoreError, UntriedDelivery, WebhookStore, Write,
 };
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
@@ -115,6 +115,11 @@ impl WebhookStore for CountedStore {
     async fn claim_deliveries(&self, claim: &DeliveryClaim) -> Result<ClaimedDeliveries, StoreError> {
         self.count();
         self.store.claim_deliveries(claim).await
+    }
+
+    async fn give_back_deliveries(&self, untried: &[UntriedDelivery]) -> Result<(), StoreError> {
+        self.count();
+        self.store.give_back_deliveries(untried).await
     }
 
     async fn record_attempts(

@@ -7,7 +7,11 @@ use agentcal_engine::ports::{OutboundWebhook, WebhookAnswer, WebhookSender};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-/// Takes what is sent to `well`, answers 500 to `ill` and 410 to `gone`, and nothing to `slow` until it is let go.
+/// How many messages in a row `moody` takes, before it refuses as many, and `tired`, before it is slow.
+pub(crate) const MOOD: usize = 25;
+
+/// Takes what is sent to `well`, answers 500 to `ill` and 410 to `gone`, now this and now that to `moody`, and nothing to `slow`
+/// and, in the end, to `tired` until it is let go.
 pub(crate) struct ScriptedSender {
     sent: Mutex<Vec<OutboundWebhook>>,
     waiting: Mutex<BTreeMap<String, usize>>,
@@ -26,7 +30,7 @@ impl ScriptedSender {
         lock(&self.sent).iter().filter(|message| message.url == url).cloned().collect()
     }
 
-    /// Messages to `slow` that wait for an answer.
+    /// Messages that wait for an answer.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.waiting).values().sum()
     }
@@ -45,11 +49,17 @@ impl WebhookSender for ScriptedSender {
 
     async fn send(&self, message: OutboundWebhook) -> Result<WebhookAnswer, String> {
         let url = message.url.clone();
-        lock(&self.sent).push(message);
+        let before = {
+            let mut sent = lock(&self.sent);
+            sent.push(message);
+            sent.iter().filter(|message| message.url == url).count() - 1
+        };
         let status = match url.as_str() {
+            "moody" if before / MOOD % 2 == 1 => 500,
             "ill" => 500,
             "gone" => 410,
-            "slow" => {
+            "tired" if before < MOOD => 204,
+            "slow" | "tired" => {
                 *lock(&self.waiting).entry(url.clone()).or_default() += 1;
                 // Closing it lets everybody through.
                 let _ = self.gate.acquire().await;

@@ -1,6 +1,6 @@
 //! Who is told, when, and how often.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use agentcal_engine::model::{
 };
 use agentcal_engine::ports::{Clock, EndpointOwner, PageRequest, WebhookStore};
 
+use super::sender::MOOD;
 use super::{Stage, hours, wait_for};
 
 async fn stage() -> Stage {
@@ -90,6 +91,29 @@ async fn many_endpoints_cost_few_transactions() {
     assert!(writes < 40, "{writes} transactions for 200 messages");
 }
 
+/// Messages that wait for a place when their endpoint begins to fail go back untried: every try that counts was made.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_tries_that_were_made_are_counted() {
+    let stage = Stage::set_unsynced(1, SchedulingMode::Individual, |settings| {
+        settings.webhook_retry_waits = vec![Duration::from_millis(1); 2 * MOOD];
+    })
+    .await;
+    let moody = endpoint(&stage, "moody").await;
+    for hour in 0..100 {
+        stage.booked(hours(24 + hour, 25 + hour).start).await;
+    }
+    when_all_are(&stage, moody, 100, DeliveryState::Delivered).await;
+    let mut tries: BTreeMap<_, u32> = BTreeMap::new();
+    for message in stage.sender.sent_to("moody") {
+        *tries.entry(message.id).or_default() += 1;
+    }
+    assert!(tries.values().any(|&count| count > 1), "it refused some");
+    for delivery in deliveries(&stage, moody).await {
+        let numbers: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.number).collect();
+        assert_eq!(numbers, (1..=tries[&delivery.id]).collect::<Vec<_>>(), "{}", delivery.id);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_tried_again_and_then_given_up() {
     let stage = stage().await;
@@ -136,4 +160,26 @@ async fn what_was_in_hand_is_sent_again_after_its_lease() {
     when_all_are(&stage, slow, 1, DeliveryState::Delivered).await;
     let sent = stage.sender.sent_to("slow");
     assert_eq!(sent[0].id, sent[1].id);
+}
+
+/// What was in hand and not under way need not wait for its lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_begun_is_given_back_at_the_end() {
+    // Longer than anybody waits here.
+    let lease = Duration::from_secs(3_600);
+    let mut stage = Stage::set_unsynced(1, SchedulingMode::Individual, |settings| settings.webhook_lease = lease).await;
+    let tired = endpoint(&stage, "tired").await;
+    for hour in 0..60 {
+        stage.booked(hours(24 + hour, 25 + hour).start).await;
+    }
+    wait_for("all its places are taken", || async { stage.sender.waiting() == 8 }).await;
+    stage.restart().await;
+    stage.sender.let_go();
+    wait_for("all but those are delivered", || async {
+        let found = deliveries(&stage, tired).await;
+        found.iter().filter(|delivery| delivery.state == DeliveryState::Delivered).count() >= 52
+    })
+    .await;
+    stage.clock.jump(lease);
+    when_all_are(&stage, tired, 60, DeliveryState::Delivered).await;
 }

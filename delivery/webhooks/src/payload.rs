@@ -5,7 +5,7 @@ use agentcal_engine::model::{
     Booking, BookingHost, BookingStatus, ConferenceKind, ConferenceState, Connection, ConnectionStatus, EventSubject,
     ExternalState, WritebackState,
 };
-use agentcal_engine::ports::OutboundWebhook;
+use agentcal_engine::ports::Told;
 use agentcal_engine::time::{TimeRange, Timestamp};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -117,27 +117,29 @@ const OMISSIONS: [&[&str]; 3] = [&[], &["metadata"], &["metadata", "hosts"]];
 ///
 /// # Panics
 /// Never in practice: what it says is made of what JSON can say.
-pub fn render(message: &OutboundWebhook) -> Vec<u8> {
-    let timestamp = utc(message.happened_at);
-    let Some(event) = &message.event else {
+pub fn render(told: &Told) -> Vec<u8> {
+    let timestamp = utc(told.happened_at);
+    let Some(event) = &told.event else {
         let data = Value::Object(Map::new());
         return to_json(&Envelope { kind: TEST, timestamp, account_id: None, data });
     };
-    let (kind, account_id) = (event.kind.as_str(), Some(message.account_id));
+    let (kind, account_id) = (event.kind.as_str(), Some(told.account_id));
     match &event.subject {
         EventSubject::Connection { connection } => {
             let data = ConnectionData { connection: connection_body(connection) };
             to_json(&Envelope { kind, timestamp, account_id, data })
         }
         EventSubject::Booking { booking, previous_range, minutes_before } => {
-            let said = OMISSIONS.iter().map(|omitted| {
+            let mut body = Vec::new();
+            for omitted in OMISSIONS {
                 let data =
                     BookingData { minutes_before: *minutes_before, ..booking_data(booking, *previous_range, omitted) };
-                to_json(&Envelope { kind, timestamp: timestamp.clone(), account_id, data })
-            });
-            let mut said = said.collect::<Vec<_>>();
-            let fits = said.iter().position(|body| body.len() <= PAYLOAD_LEN_MAX).unwrap_or(said.len() - 1);
-            said.swap_remove(fits)
+                body = to_json(&Envelope { kind, timestamp: timestamp.clone(), account_id, data });
+                if body.len() <= PAYLOAD_LEN_MAX {
+                    break;
+                }
+            }
+            body
         }
     }
 }

@@ -92,10 +92,10 @@ impl WebhookSender for HttpWebhookSender {
 }
 
 fn request(url: Url, message: &OutboundWebhook) -> Result<EgressRequest, String> {
-    let body = render(message);
+    let body = message.told.body(render);
     let seconds = message.timestamp.as_micros().div_euclid(1_000_000);
     let secrets = message.secrets.iter().map(|secret| secret.as_slice());
-    let signature = signature_header(message.id, seconds, &body, secrets);
+    let signature = signature_header(message.id, seconds, body, secrets);
     let value = |text: String| HeaderValue::try_from(text).map_err(|error| error.to_string());
     Ok(EgressRequest::new(Method::POST, url, ANSWER_LEN_MAX)
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))

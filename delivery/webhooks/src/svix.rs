@@ -9,12 +9,13 @@ mod history;
 mod wire;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, DeliveryId, WebhookId};
 use agentcal_engine::model::{EventKind, WebhookEndpoint, WebhookSecrets, WebhookStanding};
 use agentcal_engine::ports::{
-    EndpointOwner, OutboundWebhook, RelayError, RelayMessage, RelayPage, RelayPageRequest, RelayTest, WebhookRelay,
+    EndpointOwner, RelayError, RelayMessage, RelayPage, RelayPageRequest, RelayTest, Told, WebhookRelay,
 };
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_egress::EgressError;
@@ -210,7 +211,7 @@ impl WebhookRelay for Svix {
             // Svix takes nothing for an id of ours that begins like its own.
             event_id: format!("test_{id}"),
             event_type: TEST,
-            payload: raw(&test_payload(id, now))?,
+            payload: raw(&test_payload(now))?,
             channels: vec![&own],
             payload_retention_period: PAYLOAD_DAYS,
         };
@@ -275,25 +276,15 @@ fn secret_text(secret: &[u8]) -> String {
 
 /// The same body that we would send, as it is signed.
 fn payload(message: &RelayMessage) -> Result<Box<RawValue>, RelayError> {
-    let outbound = OutboundWebhook {
-        url: String::new(),
-        id: agentcal_engine::relay::message_id(message.event.id),
-        timestamp: message.happened_at,
-        account_id: message.account_id,
-        happened_at: message.happened_at,
-        event: Some(message.event.clone()),
-        secrets: Vec::new(),
-    };
-    raw(&outbound)
+    let event = Arc::new(message.event.clone());
+    raw(&Told::new(message.account_id, message.happened_at, Some(event)))
 }
 
-fn test_payload(id: DeliveryId, now: Timestamp) -> OutboundWebhook {
-    let account_id = AccountId::from_uuid(uuid::Uuid::nil());
-    let (url, secrets) = (String::new(), Vec::new());
-    OutboundWebhook { url, id, timestamp: now, account_id, happened_at: now, event: None, secrets }
+fn test_payload(now: Timestamp) -> Told {
+    Told::new(AccountId::from_uuid(uuid::Uuid::nil()), now, None)
 }
 
-fn raw(message: &OutboundWebhook) -> Result<Box<RawValue>, RelayError> {
-    let body: Result<Box<RawValue>, _> = serde_json::from_slice(&render(message));
+fn raw(told: &Told) -> Result<Box<RawValue>, RelayError> {
+    let body: Result<Box<RawValue>, _> = serde_json::from_slice(&render(told));
     body.map_err(|error| RelayError::Refused(error.to_string()))
 }

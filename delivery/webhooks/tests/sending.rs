@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use agentcal_delivery_webhooks::{ANSWER_LEN_MAX, HttpWebhookSender, WebhookSenderOptions};
 use agentcal_engine::ids::{AccountId, DeliveryId};
-use agentcal_engine::ports::{OutboundWebhook, WebhookAnswer, WebhookSender};
+use agentcal_engine::ports::{OutboundWebhook, Told, WebhookAnswer, WebhookSender};
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_egress::EgressPolicy;
 use hickory_server::proto::rr::rdata::A;
@@ -28,10 +28,8 @@ fn message(address: SocketAddr) -> OutboundWebhook {
         url: format!("http://{address}/hook?a=b"),
         id: DeliveryId::from_uuid(Uuid::from_u128(1)),
         timestamp: Timestamp::from_seconds(1_795_420_800),
-        account_id: AccountId::from_uuid(Uuid::nil()),
-        happened_at: Timestamp::from_seconds(1_795_420_800),
-        event: None,
-        secrets: vec![b"0123456789abcdef01234567".to_vec().into(), b"another-secret-of-24-byte".to_vec().into()],
+        told: Told::new(AccountId::from_uuid(Uuid::nil()), Timestamp::from_seconds(1_795_420_800), None).into(),
+        secrets: [b"0123456789abcdef01234567".to_vec().into(), b"another-secret-of-24-byte".to_vec().into()].into(),
     }
 }
 

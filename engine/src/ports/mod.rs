@@ -61,5 +61,6 @@ pub use store::{
 pub use token_issuer::{ConsentRequest, Consented, OauthClient, TokenError, TokenIssuer};
 pub use webhooks::{
     AttemptRecord, CLAIMED_ENDPOINTS_MAX, ClaimedDeliveries, ClaimedDelivery, DeliveryClaim, DueEndpoint,
-    EndedEndpoint, EndpointOwner, OutboundWebhook, Replayed, Spread, WebhookAnswer, WebhookSender, WebhookStore,
+    EndedEndpoint, EndpointOwner, OutboundWebhook, Replayed, Spread, Told, UntriedDelivery, WebhookAnswer,
+    WebhookSender, WebhookStore,
 };

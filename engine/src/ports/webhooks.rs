@@ -1,6 +1,7 @@
 //! Events on their way out: who wants to hear of them, what is due, and what was tried.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -88,10 +89,21 @@ pub struct ClaimedDelivery {
     pub number: u32,
     /// The number of this try since it was last asked for.
     pub tries: u32,
-    /// What happened.
-    pub event: Event,
+    /// What happened; one for all deliveries of it that were claimed together.
+    pub event: Arc<Event>,
     /// When it happened.
     pub happened_at: Timestamp,
+}
+
+/// A delivery that was taken in hand and not tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UntriedDelivery {
+    /// In which account.
+    pub account_id: AccountId,
+    /// Its id.
+    pub id: DeliveryId,
+    /// The number its try would have had.
+    pub number: u32,
 }
 
 /// What a try came to, to be kept.
@@ -200,6 +212,9 @@ pub trait WebhookStore: Send + Sync {
     /// transaction: they count as tried once more, and are due again when the lease is over. No two callers get the same
     /// one within a lease.
     async fn claim_deliveries(&self, claim: &DeliveryClaim) -> Result<ClaimedDeliveries, StoreError>;
+    /// Gives back what was taken in hand and not tried: it counts as if it had not been taken, and is due at once. What
+    /// somebody else has taken since is left.
+    async fn give_back_deliveries(&self, untried: &[UntriedDelivery]) -> Result<(), StoreError>;
     /// Keeps what tries came to, and what follows for their endpoints. Of a try that was overtaken by a later one only a
     /// success counts. Of an endpoint that ends by it there is a notice to its organization, once, in a mode for which mails
     /// are made.
@@ -236,6 +251,30 @@ pub trait WebhookStore: Send + Sync {
     async fn forget_old_events(&self, limit: u32) -> Result<u64, StoreError>;
 }
 
+/// What messages tell: the same to every endpoint that hears of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What happened, in whose account.
+    pub account_id: AccountId,
+    /// When it happened.
+    pub happened_at: Timestamp,
+    /// What happened; `None`: nothing, it is to see whether messages arrive.
+    pub event: Option<Arc<Event>>,
+    body: OnceLock<Vec<u8>>,
+}
+
+impl Told {
+    /// What is told of an event.
+    pub fn new(account_id: AccountId, happened_at: Timestamp, event: Option<Arc<Event>>) -> Self {
+        Self { account_id, happened_at, event, body: OnceLock::new() }
+    }
+
+    /// The bytes of a message, rendered for the first that wants them.
+    pub fn body(&self, render: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
+        self.body.get_or_init(|| render(self))
+    }
+}
+
 /// A message, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct OutboundWebhook {
@@ -245,14 +284,10 @@ pub struct OutboundWebhook {
     pub id: DeliveryId,
     /// When this try is made.
     pub timestamp: Timestamp,
-    /// What happened, in whose account.
-    pub account_id: AccountId,
-    /// When it happened.
-    pub happened_at: Timestamp,
-    /// What happened; `None`: nothing, it is to see whether messages arrive.
-    pub event: Option<Event>,
+    /// What it tells.
+    pub told: Arc<Told>,
     /// What to sign with, each in turn.
-    pub secrets: Vec<Zeroizing<Vec<u8>>>,
+    pub secrets: Arc<[Zeroizing<Vec<u8>>]>,
 }
 
 /// What an endpoint said.

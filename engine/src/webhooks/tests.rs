@@ -92,6 +92,20 @@ fn who_fails_again_and_again_is_asked_one_by_one() {
 }
 
 #[test]
+fn as_much_waits_as_an_endpoint_will_take_soon() {
+    let check = |failures: u32, answered: u32, expected: u32| {
+        let health = WebhookHealth { failures, failing_since: None };
+        assert_eq!(waiting_at_most(health, answered), expected, "{failures} failures, {answered} answered");
+    };
+    check(0, 0, 0);
+    check(0, 1, 2);
+    check(0, 8, 16);
+    check(0, 28, WAITING_PER_ENDPOINT_MAX);
+    check(0, u32::MAX, WAITING_PER_ENDPOINT_MAX);
+    check(1, 28, 0);
+}
+
+#[test]
 fn an_endpoint_hears_what_it_asked_for() {
     let account = |n: u128| AccountId::from_uuid(Uuid::from_u128(n));
     let made = Timestamp::from_seconds(100);

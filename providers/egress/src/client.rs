@@ -131,8 +131,9 @@ impl EgressClient {
     /// Sends a request, follows nothing, and reads no more of the answer than wanted; a longer one is cut there.
     pub async fn send_and_glance(&self, request: EgressRequest) -> Result<EgressResponse, EgressError> {
         let glance = async {
-            let response = self.send_once(&request).await?;
-            read_beginning(request.url.clone(), response, request.answer_len_max).await
+            let (url, answer_len_max) = (request.url.clone(), request.answer_len_max);
+            let response = self.send_once(request).await?;
+            read_beginning(url, response, answer_len_max).await
         };
         let answer = tokio::time::timeout(self.total_timeout, glance).await;
         answer.map_err(|_elapsed| EgressError::TimedOut)?
@@ -145,7 +146,7 @@ impl EgressClient {
 
     async fn follow(&self, mut request: EgressRequest) -> Result<EgressResponse, EgressError> {
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.send_once(&request).await?;
+            let response = self.send_once(request.clone()).await?;
             match redirect_target(&request.url, &response)? {
                 None => return read_whole(request.url, response, request.answer_len_max).await,
                 Some(target) => {
@@ -160,7 +161,7 @@ impl EgressClient {
         Err(EgressError::BadRedirect(format!("more than {REDIRECTS_MAX} redirects")))
     }
 
-    async fn send_once(&self, request: &EgressRequest) -> Result<reqwest::Response, EgressError> {
+    async fn send_once(&self, request: EgressRequest) -> Result<reqwest::Response, EgressError> {
         if request.url.as_str().len() > URL_LEN_MAX {
             return Err(EgressError::Invalid(format!("the URL is longer than {URL_LEN_MAX} bytes")));
         }
@@ -168,17 +169,17 @@ impl EgressClient {
             Transport::Tls => &self.tls,
             Transport::Plain => &self.plain,
         };
-        let mut url = request.url.clone();
+        let mut url = request.url;
         url.set_fragment(None);
         // Credentials in the URL would overrule those in the headers.
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EgressError::Invalid("credentials do not belong into the URL".to_owned()));
         }
         client
-            .request(request.method.clone(), url)
-            .headers(request.headers.clone())
+            .request(request.method, url)
+            .headers(request.headers)
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-            .body(request.body.clone())
+            .body(request.body)
             .send()
             .await
             .map_err(|error| from_reqwest(&error))

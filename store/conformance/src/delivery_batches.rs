@@ -6,7 +6,7 @@ use std::time::Duration;
 use agentcal_engine::followups::MailFor;
 use agentcal_engine::ids::{DeliveryId, WebhookId};
 use agentcal_engine::model::{DeliveryState, WebhookHealth};
-use agentcal_engine::ports::{ClaimedDeliveries, ClaimedDelivery, Write};
+use agentcal_engine::ports::{ClaimedDeliveries, ClaimedDelivery, UntriedDelivery, Write};
 use agentcal_engine::webhooks::Next;
 
 use crate::webhooks::WebhookWorld;
@@ -77,4 +77,36 @@ pub async fn results_are_kept_together(world: WebhookWorld) {
     assert_eq!(world.states(second).await, [DeliveryState::Delivered; 3]);
     assert_eq!(world.read(first).await.health.failures, 1, "in the order in which they were recorded");
     assert_eq!(world.read(second).await.health, WebhookHealth::default());
+}
+
+/// What was taken in hand and not tried is due again at once, and its try does not count. What somebody has taken since, or has
+/// ended, stays as it is; what was asked for anew meanwhile begins with its first try.
+pub async fn what_was_not_tried_is_given_back(world: WebhookWorld) {
+    let endpoint = world.endpoint().await;
+    for _ in 0..4 {
+        world.a_booking().await;
+    }
+    world.spread().await;
+    let early = world.claim_some(&[(endpoint, 4)]).await.deliveries;
+    let untried =
+        |one: &ClaimedDelivery| UntriedDelivery { account_id: one.account_id, id: one.id, number: one.number };
+    let [given_back, overtaken, ended, asked_for] = [0, 1, 2, 3].map(|place: usize| early[place].clone());
+    world.record(&ended, endpoint, Some(200), Next::Delivered).await;
+    let resent = world.webhooks.resend_delivery(world.owner(), endpoint, asked_for.id, None).await;
+    assert_eq!(resent.expect("the store answers"), Write::Done);
+    let all: Vec<_> = [&given_back, &ended, &asked_for].map(untried).into();
+    world.webhooks.give_back_deliveries(&all).await.expect("the store answers");
+    world.webhooks.give_back_deliveries(&[]).await.expect("the store answers");
+    let numbers = |claimed: Vec<ClaimedDelivery>| -> BTreeSet<_> {
+        claimed.into_iter().map(|one| (one.id, one.number, one.tries)).collect()
+    };
+    let again = world.claim(endpoint).await;
+    assert_eq!(numbers(again), BTreeSet::from([(given_back.id, 1, 1), (asked_for.id, 1, 1)]));
+    world.pass(LEASE);
+    let late = world.claim(endpoint).await;
+    let seconds = [&given_back, &overtaken, &asked_for].map(|one| (one.id, 2, 2));
+    assert_eq!(numbers(late), BTreeSet::from(seconds));
+    // It was the first try that came to nothing, and the second is under way.
+    world.webhooks.give_back_deliveries(&[untried(&overtaken)]).await.expect("the store answers");
+    assert_eq!(world.claim(endpoint).await, []);
 }

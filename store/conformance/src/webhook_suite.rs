@@ -55,6 +55,7 @@ macro_rules! each_webhook_case {
             delivery_batches {
                 many_endpoints_are_claimed_at_once
                 results_are_kept_together
+                what_was_not_tried_is_given_back
             }
             relays {
                 the_service_is_told_how_endpoints_are

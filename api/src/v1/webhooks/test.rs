@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, DeliveryId, WebhookId};
 use agentcal_engine::model::WebhookEndpoint;
-use agentcal_engine::ports::{OutboundWebhook, RelayTest, WebhookRelay};
+use agentcal_engine::ports::{OutboundWebhook, RelayTest, Told, WebhookRelay};
 use agentcal_engine::webhooks::is_success;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -72,9 +72,7 @@ async fn send(caller: &Caller, endpoint: &WebhookEndpoint) -> Result<TestView, A
         url: endpoint.url.clone(),
         id: DeliveryId::mint(now, caller.app.parts.entropy.as_ref()),
         timestamp: now,
-        account_id: AccountId::from_uuid(Uuid::nil()),
-        happened_at: now,
-        event: None,
+        told: Told::new(AccountId::from_uuid(Uuid::nil()), now, None).into(),
         secrets: secrets.at(now).map(|secret| secret.to_vec().into()).collect(),
     };
     let began = caller.app.now();

@@ -96,8 +96,8 @@ async fn what_happens_is_told_and_signed() {
     let sent = app.sender.sent();
     let message = sent.iter().find(|message| message.url == "https://example.com/other").expect("it was sent");
     assert_eq!(json!(message.id.to_string()), delivery["id"]);
-    assert_eq!(message.account_id.to_string(), things.id("account_id"));
-    assert_eq!(message.event.as_ref().and_then(|event| event.sequence()), Some(1));
+    assert_eq!(message.told.account_id.to_string(), things.id("account_id"));
+    assert_eq!(message.told.event.as_ref().and_then(|event| event.sequence()), Some(1));
     assert_eq!(message.secrets.len(), 1);
     app.ask(http::Method::POST, &format!("{path}/rotate-secret"), None).await.expect(200);
     let resend = format!("{path}/deliveries/{}/resend", message.id);
@@ -118,7 +118,7 @@ async fn a_move_is_told_with_where_it_was() {
     app.patch(&booking, json!({"start_time": "2026-11-25T11:00:00+01:00"})).await.expect(200);
     when_tried(&app, &format!("/v1/webhooks/{webhook}"), "delivered", 1).await;
     let sent = app.sender.sent().pop().expect("it was sent");
-    let told = sent.event.map(|event| event.subject);
+    let told = sent.told.event.as_ref().map(|event| event.subject.clone());
     let Some(EventSubject::Booking { booking, previous_range: Some(previous), .. }) = told else { panic!("{told:?}") };
     assert_eq!(booking.range.start.to_utc().to_rfc3339(), "2026-11-25T10:00:00+00:00");
     assert_eq!(
@@ -159,7 +159,7 @@ async fn a_test_message_tells_what_came_of_it() {
         let webhook = app.post("/v1/webhooks", body).await.expect(201).id();
         let told = app.ask(http::Method::POST, &format!("/v1/webhooks/{webhook}/test"), None).await.expect(200);
         assert_eq!((told.at("/delivered"), told.at("/status")), (json!(delivered), json!(status)));
-        assert!(app.sender.sent().pop().expect("it was sent").event.is_none());
+        assert!(app.sender.sent().pop().expect("it was sent").told.event.is_none());
         assert_eq!(app.get(&format!("/v1/webhooks/{webhook}/deliveries")).await.at("/data"), json!([]));
     }
 }

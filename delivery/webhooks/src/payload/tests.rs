@@ -1,4 +1,6 @@
-use agentcal_engine::ids::{BookingId, CalendarId, ConnectionId, DeliveryId, EventId, UserId};
+use std::sync::Arc;
+
+use agentcal_engine::ids::{BookingId, CalendarId, ConnectionId, EventId, UserId};
 use agentcal_engine::model::{Attendee, Event, EventKind, ProviderKind, Writeback};
 use serde_json::json;
 use uuid::Uuid;
@@ -35,20 +37,12 @@ fn booking() -> Booking {
     }
 }
 
-fn message(event: Option<Event>) -> OutboundWebhook {
-    OutboundWebhook {
-        url: "https://example.com/".into(),
-        id: DeliveryId::from_uuid(Uuid::from_u128(9)),
-        timestamp: NINE,
-        account_id: AccountId::from_uuid(Uuid::from_u128(2)),
-        happened_at: NINE,
-        event,
-        secrets: Vec::new(),
-    }
+fn told(event: Option<Event>) -> Told {
+    Told::new(AccountId::from_uuid(Uuid::from_u128(2)), NINE, event.map(Arc::new))
 }
 
 fn said(kind: EventKind, subject: EventSubject) -> Value {
-    let body = render(&message(Some(Event { id: EventId::from_uuid(Uuid::nil()), kind, subject })));
+    let body = render(&told(Some(Event { id: EventId::from_uuid(Uuid::nil()), kind, subject })));
     assert!(body.len() <= PAYLOAD_LEN_MAX, "{}", body.len());
     serde_json::from_slice(&body).expect("JSON")
 }
@@ -147,7 +141,7 @@ fn a_connection_is_told_without_what_it_holds() {
 
 #[test]
 fn a_test_message_tells_of_nobody() {
-    let body: Value = serde_json::from_slice(&render(&message(None))).expect("JSON");
+    let body: Value = serde_json::from_slice(&render(&told(None))).expect("JSON");
     let expected = json!({"type": "webhook.test", "timestamp": "2026-11-23T08:00:00+00:00", "data": {}});
     assert_eq!(body, expected);
 }
