@@ -173,7 +173,7 @@ async fn decide_until_settled(
         }
         planted!(CacheBeforeCommit => {
             let publishing = publish(context, &planned, &planned.plan.foreseen()).await;
-            Settled { answer: STORE_UNAVAILABLE, publishing }.heard().await
+            drop(Settled { answer: STORE_UNAVAILABLE, publishing }.heard().await);
         });
         let outcome = match context.parts.store.commit(&planned.plan).await {
             Ok(outcome) => outcome,
