@@ -24,7 +24,7 @@ use crate::directory::Directory;
 use crate::metrics;
 use crate::outbound::Outbound;
 use crate::ownership::Ownership;
-use crate::parts::SchedulerParts;
+use crate::parts::{SchedulerParts, SchedulerSettings};
 use crate::publication::Arrears;
 use crate::refusals::Refusals;
 use crate::slot::Slot;
@@ -150,10 +150,17 @@ impl Context {
         Some(pace.map_or_else(|| STALE_AFTER_WITHOUT_PROVIDER.into(), |pace| pace.stale_after()))
     }
 
+    /// Age beyond which a question about a provider's calendars is a reason to look again; `None` where nothing ages.
+    pub(crate) fn look_after(&self, kind: ProviderKind) -> Option<MaxAge> {
+        self.pace(kind).map_or_else(|| self.stale_after(kind), |pace| Some(pace.look_after()))
+    }
+
     /// How often calendars of a provider are asked; `None` where this process does not have it.
     pub(crate) fn pace(&self, kind: ProviderKind) -> Option<Pace> {
         let (fast, slow) = self.parts.providers.get(kind)?.poll_intervals();
-        Some(Pace { fast, slow, swept: self.parts.settings.watched_sweep_interval })
+        let SchedulerSettings { watched_sweep_interval: swept, watched_asked_interval: asked, .. } =
+            self.parts.settings;
+        Some(Pace { fast, slow, swept, asked })
     }
 
     /// The store refused what was done under an epoch: somebody else took the shard over. A node that is alone lost

@@ -122,7 +122,7 @@ async fn gather(
     let patience = match ask.on_stale {
         OnStale::Verify => {
             let kept = spot_check::kept_for_it(context, config, &ask.user_ids, deadline);
-            Patience::TwoIntervals { deadline: deadline.saturating_sub(kept) }
+            Patience::Looks { deadline: deadline.saturating_sub(kept) }
         }
         OnStale::Accept | OnStale::Refuse => Patience::Same(crate::Freshness { max_age: None, deadline }),
     };

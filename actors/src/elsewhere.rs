@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::{CalendarFacts, Knowledge, UnknownReason};
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::context::Context;
 use crate::metrics;
 use crate::ownership::Place;
-use crate::questions::{Wanted, is_answer};
+use crate::questions::{Wanted, is_answer, is_stale};
 
 /// Longest wait for the cache.
 const CACHE_PATIENCE: Duration = Duration::from_millis(100);
@@ -44,6 +45,7 @@ impl Context {
         if !missing.is_empty() {
             found.extend(self.facts_of_owner(account_id, &missing, until).await);
         }
+        self.look_again_elsewhere(account_id, wanted, &found);
         join_all(wanted.iter().map(|wanted| {
             let found = found.get(&wanted.calendar_id).cloned();
             async move {
@@ -54,6 +56,22 @@ impl Context {
             }
         }))
         .await
+    }
+
+    /// Rings the owner for what answers and is worth another look.
+    fn look_again_elsewhere(
+        self: &Arc<Self>,
+        account_id: AccountId,
+        wanted: &[Wanted],
+        found: &BTreeMap<CalendarId, Arc<CalendarFacts>>,
+    ) {
+        let now = self.store_now();
+        let is_old = |wanted: &&Wanted| {
+            found.get(&wanted.calendar_id).is_some_and(|facts| is_stale(facts, wanted.look_after, now))
+        };
+        for wanted in wanted.iter().filter(is_old) {
+            self.ring_elsewhere(account_id, wanted.calendar_id, Ring::Changed);
+        }
     }
 
     /// What the cache has, as far as the owner vouches for it and it is fresh enough.
@@ -188,7 +206,7 @@ impl Context {
         calendar_id: CalendarId,
         until: Instant,
     ) -> bool {
-        let wanted = [Wanted { calendar_id, max_age: Some(Duration::MAX.into()) }];
+        let wanted = [Wanted::up_to(calendar_id, Some(Duration::MAX.into()))];
         let facts = self.facts_of_owner(account_id, &wanted, until).await.remove(&calendar_id);
         let facts = match facts {
             Some(facts) => facts,

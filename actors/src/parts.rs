@@ -91,8 +91,11 @@ pub struct SchedulerSettings {
     /// Time between two sweeps for due calendars and writebacks.
     pub sweep_interval: Duration,
     /// Time between two syncs of a calendar whose provider rings. Bells get lost, so it is looked at all the same: at most
-    /// twelve times a day, which with the watch's own renewals stays below fifteen requests.
+    /// five times a day, which with a token for each, with what rings and with the watch's renewals stays below fifteen requests.
     pub watched_sweep_interval: Duration,
+    /// The same while somebody asks about it: facts older than this still answer, and are looked at again meanwhile. A
+    /// booking waits for that.
+    pub watched_asked_interval: Duration,
     /// Most calendars one sweep wakes.
     pub sweep_batch_max: u32,
     /// Most syncs at once.
@@ -133,7 +136,8 @@ impl Default for SchedulerSettings {
             awake_calendars_max: 50_000,
             idle_after: Duration::from_secs(600),
             sweep_interval: Duration::from_secs(1),
-            watched_sweep_interval: Duration::from_secs(150 * 60),
+            watched_sweep_interval: Duration::from_secs(6 * 60 * 60),
+            watched_asked_interval: Duration::from_secs(150 * 60),
             sweep_batch_max: 100,
             syncs_at_once_max: 64,
             clean_up_interval: Duration::from_secs(600),

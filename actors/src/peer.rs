@@ -47,7 +47,7 @@ impl Scheduler {
         let shard = Shard::of(account_id);
         let epoch = context.ownership.serves(shard).ok_or(NotOwner)?;
         let wanted: Vec<Wanted> =
-            wanted.iter().map(|wanted| Wanted { calendar_id: wanted.calendar_id, max_age: wanted.max_age }).collect();
+            wanted.iter().map(|wanted| Wanted::up_to(wanted.calendar_id, wanted.max_age)).collect();
         let facts = context.facts_here(account_id, &wanted, deadline).await;
         if context.ownership.serves(shard) == Some(epoch) { Ok(facts) } else { Err(NotOwner) }
     }

@@ -25,16 +25,26 @@ use crate::slot::Slot;
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) calendar_id: CalendarId,
+    /// Older ones are renewed first.
     pub(crate) max_age: Option<MaxAge>,
+    /// Older ones answer, and are looked at again, which nobody waits for.
+    pub(crate) look_after: Option<MaxAge>,
+}
+
+impl Wanted {
+    /// A calendar that is not looked at for the sake of this question, unless its facts do not answer it.
+    pub(crate) fn up_to(calendar_id: CalendarId, max_age: Option<MaxAge>) -> Self {
+        Self { calendar_id, max_age, look_after: None }
+    }
 }
 
 /// How long people wait for facts, and how old these may be.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience {
-    /// One age for all.
+    /// One age for all. What is younger may be looked at again all the same, and nobody waits for that.
     Same(Freshness),
-    /// Two poll intervals, or sweeps, of each calendar's provider.
-    TwoIntervals { deadline: Duration },
+    /// Whatever is worth another look is looked at first.
+    Looks { deadline: Duration },
 }
 
 impl Context {
@@ -88,7 +98,7 @@ impl Context {
         let wanted: Vec<Wanted> = calendars.keys().map(|&id| self.wanted(config, id, patience)).collect();
         let deadline = match patience {
             Patience::Same(need) => need.deadline,
-            Patience::TwoIntervals { deadline } => deadline,
+            Patience::Looks { deadline } => deadline,
         };
         let facts = self.facts(config.account.id, &wanted, deadline).await;
         for (slot, facts) in calendars.values_mut().zip(facts) {
@@ -106,23 +116,26 @@ impl Context {
 
     /// Age beyond which facts of a calendar count as stale; `None` where nothing ages.
     pub(crate) fn stale_after_of(&self, config: &AccountConfig, calendar_id: CalendarId) -> Option<MaxAge> {
-        let kind = calendar_in(config, calendar_id).map_or(ProviderKind::Internal, |calendar| calendar.provider);
-        self.stale_after(kind)
+        self.stale_after(kind_of(config, calendar_id))
     }
 
     fn wanted(&self, config: &AccountConfig, calendar_id: CalendarId, patience: Patience) -> Wanted {
-        let max_age = match patience {
-            Patience::Same(need) => need.max_age,
-            Patience::TwoIntervals { .. } => self.stale_after_of(config, calendar_id),
-        };
-        Wanted { calendar_id, max_age }
+        let look_after = self.look_after(kind_of(config, calendar_id));
+        match patience {
+            Patience::Same(need) => Wanted { calendar_id, max_age: need.max_age, look_after },
+            Patience::Looks { .. } => Wanted::up_to(calendar_id, look_after),
+        }
     }
 
     fn warm(&self, account_id: AccountId, wanted: Wanted, now: Timestamp) -> Option<Arc<CalendarFacts>> {
         let slot = self.directory.peek(wanted.calendar_id)?;
         let facts = slot.facts().filter(|_| slot.account_id == account_id && self.is_current(&slot))?;
         slot.touch(now);
-        is_answer(&facts, wanted.max_age, now).then_some(facts)
+        let is_answer = is_answer(&facts, wanted.max_age, now);
+        if is_answer {
+            look_again(&slot, &facts, wanted, now);
+        }
+        is_answer.then_some(facts)
     }
 
     async fn cold(self: &Arc<Self>, account_id: AccountId, wanted: Wanted, until: Instant) -> Arc<CalendarFacts> {
@@ -144,7 +157,10 @@ impl Context {
                 return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::CalendarGone);
             }
             match facts {
-                Some(facts) if is_answer(&facts) => return facts,
+                Some(facts) if is_answer(&facts) => {
+                    look_again(&slot, &facts, wanted, asked_at);
+                    return facts;
+                }
                 Some(_) if !is_rung => is_rung = slot.ring(),
                 _ => {}
             }
@@ -152,7 +168,11 @@ impl Context {
             let failed = changes.read().syncs_failed > before.syncs_failed;
             match (changed, slot.facts()) {
                 // The provider was asked in vain: what is known will not get younger by waiting.
-                (Ok(()), Some(facts)) if failed || is_answer(&facts) => return facts,
+                (Ok(()), Some(facts)) if failed => return facts,
+                (Ok(()), Some(facts)) if is_answer(&facts) => {
+                    look_again(&slot, &facts, wanted, asked_at);
+                    return facts;
+                }
                 (Ok(()), _) => {}
                 (Err(_late), Some(facts)) if facts.knowledge == Knowledge::Unknown(UnknownReason::NotSynced) => {
                     return self.unknown_of(account_id, wanted.calendar_id, UnknownReason::DeadlineExceeded);
@@ -207,6 +227,17 @@ impl Context {
             displaced: Vec::new(),
             claims: Vec::new(),
         })
+    }
+}
+
+fn kind_of(config: &AccountConfig, calendar_id: CalendarId) -> ProviderKind {
+    calendar_in(config, calendar_id).map_or(ProviderKind::Internal, |calendar| calendar.provider)
+}
+
+/// Facts that answer may be worth another look. One that is under way sees whatever this one would.
+fn look_again(slot: &Slot, facts: &CalendarFacts, wanted: Wanted, now: Timestamp) {
+    if is_stale(facts, wanted.look_after, now) && !slot.is_syncing() {
+        slot.ring();
     }
 }
 

@@ -94,7 +94,7 @@ impl Scheduler {
     }
 
     /// Ages beyond which facts of these calendars count as stale: two poll intervals of the slowest provider among them, or
-    /// two sweeps where a provider rings. `None` where none of them ages.
+    /// a sweep and its retries where a provider rings. `None` where none of them ages.
     pub fn stale_after(&self, config: &AccountConfig, calendar_ids: &[CalendarId]) -> Option<MaxAge> {
         let ages = calendar_ids.iter().filter_map(|&id| self.context.stale_after_of(config, id));
         ages.reduce(MaxAge::max)
@@ -110,7 +110,7 @@ impl Scheduler {
         need: Freshness,
     ) -> Vec<Arc<CalendarFacts>> {
         let wanted: Vec<Wanted> =
-            calendar_ids.iter().map(|&calendar_id| Wanted { calendar_id, max_age: need.max_age }).collect();
+            calendar_ids.iter().map(|&calendar_id| Wanted::up_to(calendar_id, need.max_age)).collect();
         self.context.facts(account_id, &wanted, need.deadline).await
     }
 

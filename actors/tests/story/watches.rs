@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use agentcal_actors::Freshness;
+use agentcal_engine::calendar::request::CommitAnswer;
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::Knowledge;
 use agentcal_engine::ids::CalendarId;
@@ -9,7 +11,7 @@ use agentcal_engine::model::{Watch, WatchState};
 use agentcal_engine::ports::{
     CalendarRecord, Clock, ConnectionStore, FactStore, ProviderError, SyncState, WatchRecord,
 };
-use agentcal_engine::time::Timestamp;
+use agentcal_engine::time::{TimeRange, Timestamp};
 
 use super::{Stage, hours, wait_for};
 
@@ -46,6 +48,19 @@ impl Stage {
         self.watched_until(calendar_id).await.unwrap()
     }
 
+    /// What somebody hears who asks as callers do.
+    async fn asked(&self) -> Vec<TimeRange> {
+        let config = self.scheduler.config(self.account_id()).await.unwrap().unwrap();
+        let max_age = self.scheduler.stale_after(&config, &self.calendars());
+        let need = Freshness { max_age, deadline: Duration::from_secs(20) };
+        let hosts = self.scheduler.hosts(&config, &[self.users[0].id], need).await;
+        hosts[0].facts[0].external.clone()
+    }
+
+    async fn is_syncing(&self, calendar_id: CalendarId) -> bool {
+        self.scheduler.picture(calendar_id).await.unwrap().machine.syncing
+    }
+
     async fn until_logged(&self, expected: &[&str]) {
         wait_for(&format!("{expected:?} was asked"), || async { self.provider.watch_log() == expected }).await;
     }
@@ -67,16 +82,46 @@ async fn a_watched_calendar_is_rung_and_swept() {
 
     let state = stage.state(calendar_id).await;
     let wait = state.due_at.saturating_since(state.synced_at.unwrap());
-    assert!(wait >= Duration::from_secs(2 * 3_600 - 1) && wait <= Duration::from_secs(150 * 60 + 60), "{wait:?}");
+    let sweep = Duration::from_secs(6 * 3_600);
+    assert!(wait >= sweep * 4 / 5 - Duration::from_secs(1) && wait <= sweep + Duration::from_secs(60), "{wait:?}");
     stage.provider.put(calendar_id, "dentist", Some(hours(24, 25)));
     stage.scheduler.ring(stage.account_id(), calendar_id, Ring::Changed);
     wait_for("the bell is answered", || async { stage.facts(calendar_id).await.external == [hours(24, 25)] }).await;
     assert_eq!(stage.watched_until(calendar_id).await, Some(until));
     // Law 8: the bell is lost, and the sweep sees what it was about.
     stage.provider.put(calendar_id, "barber", Some(hours(30, 31)));
-    stage.clock.jump(Duration::from_secs(151 * 60));
+    stage.clock.jump(sweep + Duration::from_secs(60));
     wait_for("the sweep saw it", || async { stage.facts(calendar_id).await.external.len() == 2 }).await;
     assert_eq!(stage.provider.watch_log(), ["watch w1"]);
+}
+
+/// Freshness is for whoever asks: facts of some age answer at once, and are looked at again; a booking waits for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_has_a_watched_calendar_looked_at() {
+    let stage = Stage::set_watched(1, WEEK).await;
+    let calendar_id = stage.calendars()[0];
+    stage.until_watched(calendar_id).await;
+    stage.ring_and_sync(calendar_id).await;
+    // Nothing becomes due by itself from here on, and every bell is lost.
+    stage.clock.stop();
+    let seen_at = stage.facts(calendar_id).await.as_of();
+    assert_eq!((stage.asked().await, stage.is_syncing(calendar_id).await), (Vec::new(), false), "these are young");
+    assert_eq!(stage.facts(calendar_id).await.as_of(), seen_at);
+
+    stage.provider.put(calendar_id, "dentist", Some(hours(24, 25)));
+    stage.clock.jump(Duration::from_secs(151 * 60));
+    assert_eq!(stage.asked().await, [], "what is known answers");
+    wait_for("it was looked at", || async { stage.asked().await == [hours(24, 25)] }).await;
+
+    stage.provider.put(calendar_id, "barber", Some(hours(30, 31)));
+    stage.clock.jump(Duration::from_secs(151 * 60));
+    let answer = stage.book(hours(30, 31).start, None).await;
+    assert!(matches!(answer, CommitAnswer::Refused(_)), "it was looked at first: {answer:?}");
+    // A provider that is away spoils nothing that is not yet stale.
+    stage.clock.jump(Duration::from_secs(151 * 60));
+    stage.provider.always_fail(Some(away()));
+    let answer = stage.book(hours(40, 41).start, None).await;
+    assert!(matches!(answer, CommitAnswer::Committed(_)), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,8 @@ const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const SPOT_CHECK_FIRST: Duration = Duration::from_secs(1);
 const SPOT_CHECK_LONGEST: Duration = Duration::from_secs(60);
 const QUIET_SYNCS_PER_STEP: u32 = 6;
+/// Time in which a sweep that failed is tried again, and again, before what was known counts as stale.
+const SWEEP_RETRIES: Duration = Duration::from_secs(60 * 60);
 
 /// The instants a full sync begun at `now` covers.
 pub fn window_at(now: Timestamp) -> TimeRange {
@@ -41,6 +43,8 @@ pub struct Pace {
     pub slow: Duration,
     /// While a watch stands.
     pub swept: Duration,
+    /// While a watch stands and somebody asks: whoever does is the reason to look again.
+    pub asked: Duration,
 }
 
 impl Pace {
@@ -53,9 +57,18 @@ impl Pace {
         self.swept.max(self.slow).max(self.fast)
     }
 
-    /// Age beyond which facts count as stale: two of the longer intervals, or two sweeps.
+    /// Age beyond which facts count as stale: two of the longer intervals; or a sweep and what it takes to try it again, two
+    /// sweeps at most.
     pub fn stale_after(&self) -> MaxAge {
-        MaxAge { polled: self.slow.max(self.fast) * 2, watched: self.swept() * 2 }
+        let swept = self.swept();
+        MaxAge { polled: self.slow.max(self.fast) * 2, watched: swept + SWEEP_RETRIES.min(swept) }
+    }
+
+    /// Age beyond which somebody's question is a reason to look again. They count all the same: nobody waits for it, but who
+    /// books.
+    pub fn look_after(&self) -> MaxAge {
+        let MaxAge { polled, watched } = self.stale_after();
+        MaxAge { polled, watched: watched.min(self.asked) }
     }
 }
 
@@ -94,5 +107,25 @@ pub(crate) fn status_after(error: &ProviderError, failures: u32) -> Option<Conne
         ProviderError::Unauthorized(_) => Some(ConnectionStatus::ReauthorizationRequired),
         _ if failures >= FAILURES_UNTIL_ERROR => Some(ConnectionStatus::Error),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_worth_a_look_before_they_are_stale() {
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        let check = |swept: u64, asked: u64, stale_after: u64, look_after: u64| {
+            let pace = Pace { fast: minutes(1), slow: minutes(5), swept: minutes(swept), asked: minutes(asked) };
+            let ages = (pace.stale_after(), pace.look_after());
+            let of = |watched: u64| MaxAge { polled: minutes(10), watched: minutes(watched) };
+            assert_eq!(ages, (of(stale_after), of(look_after)), "swept={swept} asked={asked}");
+        };
+        check(360, 150, 420, 150);
+        check(360, 600, 420, 420);
+        check(30, 150, 60, 60);
+        check(1, 150, 10, 10);
     }
 }

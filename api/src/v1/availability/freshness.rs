@@ -18,8 +18,8 @@ pub(super) struct Basis {
     pub(super) as_of: Timestamp,
 }
 
-/// Ages beyond which facts are stale: as asked for, or two poll intervals of each calendar's provider, or two sweeps where it
-/// rings.
+/// Ages beyond which facts are stale: as asked for, or two poll intervals of each calendar's provider, or a sweep and its tries
+/// where it rings.
 pub(super) struct Staleness<'a> {
     pub(super) scheduler: &'a Scheduler,
     pub(super) config: &'a AccountConfig,

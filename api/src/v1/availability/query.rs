@@ -40,8 +40,8 @@ pub(super) struct AvailabilityQuery {
     /// Most slots; by default all.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 89280)]
     limit: Option<String>,
-    /// How old facts may be before they are renewed first, and called stale where that fails; by default two intervals of
-    /// looking for changes.
+    /// How old facts may be before they are renewed first, and called stale where that fails; by default two polls or,
+    /// where the provider rings, seven hours.
     #[param(value_type = Option<u32>, minimum = 0, maximum = 86400000)]
     max_staleness_ms: Option<String>,
     /// How long to wait for facts that are missing or too old. Whoever is not known by then is left out and named.

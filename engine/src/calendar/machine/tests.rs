@@ -24,7 +24,12 @@ const fn at(seconds: i64) -> Timestamp {
 }
 
 fn machine(queue_len_max: usize) -> CalendarMachine<u32> {
-    let pace = Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(60), swept: Duration::from_secs(900) };
+    let pace = Pace {
+        fast: Duration::from_secs(10),
+        slow: Duration::from_secs(60),
+        swept: Duration::from_secs(900),
+        asked: Duration::MAX,
+    };
     let account_id = AccountId::from_uuid(Uuid::from_u128(1));
     let calendar_id = CalendarId::from_uuid(Uuid::from_u128(2));
     let state = SyncState { due_at: at(100), ..SyncState::default() };

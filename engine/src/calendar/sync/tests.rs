@@ -18,8 +18,12 @@ impl Entropy for Zero {
     }
 }
 
-const PACE: Pace =
-    Pace { fast: Duration::from_secs(10), slow: Duration::from_secs(80), swept: Duration::from_secs(900) };
+const PACE: Pace = Pace {
+    fast: Duration::from_secs(10),
+    slow: Duration::from_secs(80),
+    swept: Duration::from_secs(900),
+    asked: Duration::MAX,
+};
 
 const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + seconds)
