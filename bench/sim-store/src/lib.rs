@@ -10,6 +10,9 @@
 //! changed at any time. What follows is drawn from the [`Entropy`](agentcal_engine::ports::Entropy) the disk was made
 //! with, so a seed replays a run; with settings at their default nothing is drawn and nothing waits.
 
+mod cache;
+mod clients;
+mod dice;
 mod disk;
 mod draw;
 mod line;
@@ -19,6 +22,9 @@ mod state;
 mod store;
 mod view;
 
+pub use cache::{CacheConnection, Manner, SharedCache};
+pub use clients::NoClients;
+pub use dice::Dice;
 pub use disk::{Disk, Fate};
 pub use draw::Seeded;
 pub use line::{Line, Severed, Way};

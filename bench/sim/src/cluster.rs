@@ -6,9 +6,8 @@ use agentcal_engine::ids::AccountId;
 use agentcal_engine::shard::Shard;
 use agentcal_engine::time::Timestamp;
 use agentcal_history::LateCause;
-use agentcal_sim_store::{CommitNote, Disk};
+use agentcal_sim_store::{CommitNote, Disk, SharedCache};
 
-use crate::cache::SharedCache;
 use crate::director::CLIENT_HOSTS;
 use crate::node::{NodeHandle, name_of, node_at};
 

@@ -6,10 +6,8 @@ use std::time::Duration;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::time::Timestamp;
 use agentcal_history::LateCause;
-use agentcal_sim_store::{CommitNote, Disk, Settings, Span, Way};
+use agentcal_sim_store::{CommitNote, Dice, Disk, Manner, Settings, Span, Way};
 
-use crate::cache::Manner;
-use crate::chance::Dice;
 use crate::cluster::{Cluster, Direction, Estrangements, LinkState, Network};
 use crate::node::name_of;
 use crate::plan::Plan;

@@ -6,8 +6,6 @@
 //! After every step the store's rows are compared with a small model of how they may change; at quiet points everything
 //! clients were told is compared with what there is.
 
-mod cache;
-mod chance;
 mod client;
 mod clock;
 mod cluster;

@@ -13,7 +13,7 @@ use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{CLOCK_SKEW_MAX, Clock, FactCache, Peers, Store};
 use agentcal_engine::signed::SigningKeys;
-use agentcal_sim_store::{Disk, Line, Way};
+use agentcal_sim_store::{Dice, Disk, Line, SharedCache, Way};
 use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use axum::Router;
 use hyper_util::rt::TokioIo;
@@ -23,8 +23,6 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
-use crate::cache::SharedCache;
-use crate::chance::Dice;
 use crate::clock::{SimClock, SkewedClock};
 use crate::peers::{SimPeers, internal_router};
 use crate::provider::WATCHED_SWEEP_INTERVAL;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
+use agentcal_sim_store::Dice;
 
-use crate::chance::Dice;
 use crate::node::Bells;
 use crate::provider::{Cloud, Edit};
 use crate::world::{HOT_US, World};

@@ -9,12 +9,10 @@ use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::Clock;
 use agentcal_engine::time::Timestamp;
 use agentcal_history::{Allowances, Counts, Event, Late, SlotsSeen, Violation, check};
-use agentcal_sim_store::Disk;
+use agentcal_sim_store::{Dice, Disk, SharedCache};
 use tokio::runtime::Runtime;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::cache::SharedCache;
-use crate::chance::Dice;
 use crate::client::{Client, Surroundings};
 use crate::clock::SimClock;
 use crate::cluster::Cluster;

@@ -9,10 +9,9 @@ use agentcal_engine::model::{
 };
 use agentcal_engine::ports::{ConfigStore, ConnectionStore, Credentials, StoreError, TenantStore, Write};
 use agentcal_engine::time::{HOUR_US, Timestamp};
-use agentcal_sim_store::SimStore;
+use agentcal_sim_store::{Dice, SimStore};
 use chrono_tz::Tz;
 
-use crate::chance::Dice;
 use crate::provider::Cloud;
 
 /// Changes of clocks, in zones that do it in different ways: by an hour and by half of one, at night and at midnight.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use agentcal_engine::ids::BookingId;
 use agentcal_engine::ports::Clock;
 use agentcal_engine::time::{DAY_US, HOUR_US, TimeRange, Timestamp};
+use agentcal_sim_store::Dice;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::chance::Dice;
 use crate::clock::VirtualClock;
 use crate::ledger::{Entry, Ledger};
 use crate::node::{Ask, Front};

@@ -9,11 +9,11 @@ use agentcal_engine::model::ProviderKind;
 use crate::cloud::Cloud;
 use crate::trouble::Tally;
 
-/// Requests a calendar of a provider that rings may cost in a day.
+/// Requests a calendar of a provider that rings may cost in a day, those for access tokens among them.
 pub(crate) const CALLS_PER_DAY_MAX: f64 = 15.0;
 /// What it would cost to ask every five minutes.
 const CALLS_POLLING: u32 = 288;
-/// Requests that are about no calendar: tokens, and what only wraps others, which are counted themselves.
+/// Requests that are about no calendar: tokens, which are counted apart, and what only wraps others, which are counted themselves.
 const BESIDES: [&str; 3] = ["oauth.token", "POST /token", "POST /$batch"];
 const DAY_SECONDS: f64 = 86_400.0;
 
@@ -100,9 +100,14 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Requests a calendar cost in a day.
+    /// Requests about a calendar in a day.
     pub fn calls_per_day(&self) -> f64 {
         self.requests.total as f64 / self.calendar_days()
+    }
+
+    /// Access tokens that were asked for in a day, for a connection with one calendar.
+    pub fn tokens_per_day(&self) -> f64 {
+        self.requests.tokens as f64 / self.calendar_days()
     }
 
     /// The same of the calendar that cost most.
@@ -139,6 +144,7 @@ impl fmt::Display for Figures {
         write!(f, "quiet_points={} longest_calm_min={} ", self.quiet_points, self.longest_calm.as_secs() / 60)?;
         write!(f, "calls={} tokens={} ", self.requests.total, self.requests.tokens)?;
         write!(f, "calls_per_calendar_day={:.1} most={:.1} ", self.calls_per_day(), self.calls_per_day_most())?;
+        write!(f, "tokens_per_calendar_day={:.1} ", self.tokens_per_day())?;
         write!(f, "polling={CALLS_POLLING}")
     }
 }

@@ -196,4 +196,4 @@ fn expected(entry: &Entry) -> Vec<TimeRange> {
 }
 
 /// Time after which a watched calendar is looked at even if nobody rings, and its retries.
-pub(crate) const CALM_MAX: Duration = Duration::from_secs(240 * 60);
+pub(crate) const CALM_MAX: Duration = Duration::from_secs(400 * 60);

@@ -1,7 +1,7 @@
 //! Weeks of the product with real providers' protocols, on virtual time: api, actors and the provider crates for Google and
 //! Microsoft 365 speak HTTP over loopback to fakes of both, which ring over HTTP at the api's notification routes. People
 //! edit their calendars, callers book, and everything goes wrong that goes wrong in weeks: notifications are lost and
-//! repeated, tokens and sync cursors die, quotas bite, providers fail, the node restarts and crashes.
+//! repeated, tokens and sync cursors die, quotas bite, providers fail, nodes restart and crash.
 //!
 //! Time is tokio's paused clock: where nothing is to be done it jumps to the next timer. What tokio does not see, an answer
 //! on its way through a socket, holds it still meanwhile ([`brake`]).
@@ -10,14 +10,13 @@
 
 mod brake;
 mod caller;
-mod chance;
-mod clients;
 mod clock;
 mod cloud;
 mod consent;
 mod figures;
 mod judge;
 mod ledger;
+mod neighbours;
 mod node;
 mod people;
 mod plan;

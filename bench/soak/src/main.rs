@@ -24,6 +24,9 @@ struct Arguments {
     /// Calendars at each of the two providers.
     #[arg(long, default_value_t = 200)]
     calendars: u32,
+    /// Nodes that share the work.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
+    nodes: u32,
     /// A bug, to see that it is found.
     #[arg(long, value_parser = planted)]
     plant: Option<Planted>,
@@ -35,8 +38,8 @@ fn planted(name: &str) -> Result<Planted, String> {
 }
 
 fn main() -> ExitCode {
-    let Arguments { seed, weeks, days, calendars, plant } = Arguments::parse();
-    let plan = Plan { planted: plant, ..Plan::new(seed, days.unwrap_or(weeks * 7), calendars) };
+    let Arguments { seed, weeks, days, calendars, nodes, plant } = Arguments::parse();
+    let plan = Plan { nodes, planted: plant, ..Plan::new(seed, days.unwrap_or(weeks * 7), calendars) };
     let mut out = std::io::stdout().lock();
     match run(&plan, &mut out).and_then(|verdict| out.flush().map(|()| verdict)) {
         Ok(verdict) if verdict.holds() => ExitCode::SUCCESS,

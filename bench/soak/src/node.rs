@@ -1,17 +1,18 @@
-//! The node: scheduler and api, from boot to crash or to its orderly end, and the address that stays.
+//! The nodes: scheduler and api, from boot to crash or to an orderly end, and the address that stays.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agentcal_actors::{Doorbells, Oauth, Providers, Scheduler, SchedulerParts, SchedulerSettings};
 use agentcal_api::{ApiParts, ApiSettings, Readiness, router};
-use agentcal_engine::ports::Clock;
+use agentcal_engine::ports::{Clock, FactCache};
 use agentcal_engine::signed::SigningKeys;
 use agentcal_fake_kit::{Served, serve};
 use agentcal_provider_google::{GoogleOptions, GoogleProvider};
 use agentcal_provider_microsoft::{MicrosoftOptions, MicrosoftProvider};
-use agentcal_sim_store::{Disk, Line, Way};
+use agentcal_sim_store::{Dice, Disk, Line, NoClients, SharedCache, Way};
 use agentcal_store_memory::{MemoryFactCache, MemoryQuotas};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -26,11 +27,10 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::brake::Brake;
-use crate::chance::Dice;
-use crate::clients::NoClients;
 use crate::clock::VirtualClock;
 use crate::cloud::Cloud;
 use crate::consent;
+use crate::neighbours::Neighbours;
 use crate::plan::Planted;
 use crate::provider::{Leash, Leashed, Writes};
 
@@ -41,7 +41,7 @@ const ANSWER_LEN_MAX: usize = 4 * 1024 * 1024;
 /// How seldom a calendar is looked at whose bells are trusted.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// What every life of the node is made of.
+/// What every life of a node is made of.
 pub(crate) struct NodeParts {
     pub(crate) disk: Disk,
     pub(crate) cloud: Arc<Cloud>,
@@ -51,9 +51,15 @@ pub(crate) struct NodeParts {
     pub(crate) planted: Option<Planted>,
 }
 
-/// The address at which callers and providers reach the node, whichever life it is in. Clones are one.
+/// The address at which callers and providers reach the nodes: each in its turn, of those that live. Clones are one.
 #[derive(Clone, Default)]
-pub(crate) struct Front(Arc<Mutex<Option<Open>>>);
+pub(crate) struct Front(Arc<Mutex<Doors>>);
+
+#[derive(Default)]
+struct Doors {
+    open: BTreeMap<usize, Open>,
+    last: usize,
+}
 
 #[derive(Clone)]
 struct Open {
@@ -71,7 +77,7 @@ pub(crate) struct Ask {
 }
 
 impl Front {
-    /// Asks the node as a caller does, without a socket: an answer may take virtual time. `None`: no answer came, and
+    /// Asks one of the nodes as a caller does, without a socket: an answer may take virtual time. `None`: no answer came, and
     /// nobody knows what was done.
     pub(crate) async fn ask(&self, bearer: &str, ask: &Ask) -> Option<(StatusCode, Value)> {
         let Open { router, death } = self.open()?;
@@ -103,12 +109,25 @@ impl Front {
         }
     }
 
+    /// Whoever's turn it is.
     fn open(&self) -> Option<Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut doors = self.lock();
+        let next = doors.open.range(doors.last + 1..).chain(doors.open.range(..)).next();
+        let (number, open) = next.map(|(number, open)| (*number, open.clone()))?;
+        doors.last = number;
+        Some(open)
     }
 
-    fn set(&self, open: Option<Open>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = open;
+    fn open_at(&self, number: usize, open: Open) {
+        self.lock().open.insert(number, open);
+    }
+
+    fn shut(&self, number: usize) {
+        self.lock().open.remove(&number);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Doors> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,13 +139,16 @@ async fn through_front(State(front): State<Front>, request: Request) -> Response
     }
 }
 
-/// The node.
-pub(crate) struct Node {
+/// All nodes, and what they share.
+pub(crate) struct Cluster {
     parts: NodeParts,
     pub(crate) front: Front,
     pub(crate) writes: Writes,
+    /// The cache, which outlives them; `None`: there is one node, which has its own.
+    cache: Option<SharedCache>,
+    neighbours: Neighbours,
     public_url: String,
-    life: Option<Life>,
+    lives: Vec<Option<Life>>,
     /// Lives that are over and do not know.
     ghosts: JoinSet<()>,
     _served: Served,
@@ -135,21 +157,42 @@ pub(crate) struct Node {
 struct Life {
     scheduler: Scheduler,
     store: Line,
+    cache: Line,
     death: CancellationToken,
 }
 
-impl Node {
-    /// A node that is down.
-    pub(crate) async fn new(parts: NodeParts) -> Self {
+impl Cluster {
+    /// So many nodes that are down.
+    pub(crate) async fn new(parts: NodeParts, count: u32) -> Self {
         let front = Front::default();
         let served = serve(Router::new().fallback(through_front).with_state(front.clone()), 0).await;
-        let (public_url, writes) = (served.base_url(), Writes::default());
-        Self { parts, front, writes, public_url, life: None, ghosts: JoinSet::new(), _served: served }
+        Self {
+            parts,
+            front,
+            writes: Writes::default(),
+            cache: (count > 1).then(SharedCache::default),
+            neighbours: Neighbours::default(),
+            public_url: served.base_url(),
+            lives: (0..count).map(|_| None).collect(),
+            ghosts: JoinSet::new(),
+            _served: served,
+        }
     }
 
-    /// Boots it, with nothing but what the store has.
-    pub(crate) async fn start(&mut self) -> io::Result<()> {
-        let (store_line, death) = (Line::default(), CancellationToken::new());
+    /// Boots those that are down.
+    pub(crate) async fn start_all(&mut self) -> io::Result<()> {
+        for number in 0..self.lives.len() {
+            self.start(number).await?;
+        }
+        Ok(())
+    }
+
+    /// Boots one that is down, with nothing but what the store has.
+    pub(crate) async fn start(&mut self, number: usize) -> io::Result<()> {
+        if self.lives[number].is_some() {
+            return Ok(());
+        }
+        let (store, cache, death) = (Line::default(), Line::default(), CancellationToken::new());
         let leash = Leash {
             brake: self.parts.brake.clone(),
             clock: Arc::clone(&self.parts.clock),
@@ -157,8 +200,9 @@ impl Node {
             death: death.clone(),
             planted: self.parts.planted,
         };
-        let scheduler_parts = self.scheduler_parts(&store_line, &leash)?;
+        let scheduler_parts = self.scheduler_parts(number, (&store, &cache), &leash)?;
         let scheduler = Scheduler::start(scheduler_parts.clone()).await.map_err(io::Error::other)?;
+        self.neighbours.add(scheduler.clone(), death.clone());
         let readiness = Readiness::new();
         readiness.set(true);
         let router = router(ApiParts {
@@ -177,54 +221,91 @@ impl Node {
             metrics: None,
             readiness,
         });
-        self.front.set(Some(Open { router, death: death.clone() }));
-        self.life = Some(Life { scheduler, store: store_line, death });
+        self.front.open_at(number, Open { router, death: death.clone() });
+        self.lives[number] = Some(Life { scheduler, store, cache, death });
         Ok(())
     }
 
-    /// Ends it in order.
-    pub(crate) async fn stop(&mut self) {
-        self.front.set(None);
-        if let Some(life) = self.life.take() {
+    /// Ends one in order.
+    pub(crate) async fn stop(&mut self, number: usize) {
+        self.front.shut(number);
+        if let Some(life) = self.lives[number].take() {
             life.scheduler.shutdown().await;
             life.death.cancel();
         }
     }
 
-    /// It is dead: nothing it has begun is heard of any more, by the store, by providers or by callers.
-    pub(crate) fn crash(&mut self) {
-        self.front.set(None);
-        if let Some(life) = self.life.take() {
+    /// One is dead: nothing it has begun is heard of any more, by the store, the cache, the others, providers or callers.
+    pub(crate) fn crash(&mut self, number: usize) {
+        self.front.shut(number);
+        if let Some(life) = self.lives[number].take() {
             life.death.cancel();
             life.store.set(Way::Cut);
+            life.cache.set(Way::Cut);
             self.ghosts.spawn(async move { life.scheduler.shutdown().await });
         }
         while self.ghosts.try_join_next().is_some() {}
     }
 
-    /// What runs, while something does.
-    pub(crate) fn scheduler(&self) -> Option<&Scheduler> {
-        self.life.as_ref().map(|life| &life.scheduler)
+    /// Whether there is more than one.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.cache.is_some()
     }
 
-    fn scheduler_parts(&self, store_line: &Line, leash: &Leash) -> io::Result<SchedulerParts> {
+    /// The cache that they share forgets everything.
+    pub(crate) fn flush_cache(&self) {
+        self.cache.iter().for_each(SharedCache::flush);
+    }
+
+    /// The numbers of those that live.
+    pub(crate) fn living(&self) -> Vec<usize> {
+        (0..self.lives.len()).filter(|&number| self.lives[number].is_some()).collect()
+    }
+
+    /// Whether some are down.
+    pub(crate) fn is_short(&self) -> bool {
+        self.lives.iter().any(Option::is_none)
+    }
+
+    /// What runs.
+    pub(crate) fn schedulers(&self) -> impl Iterator<Item = &Scheduler> {
+        self.lives.iter().flatten().map(|life| &life.scheduler)
+    }
+
+    fn scheduler_parts(
+        &self,
+        number: usize,
+        (store_line, cache_line): (&Line, &Line),
+        leash: &Leash,
+    ) -> io::Result<SchedulerParts> {
         let NodeParts { disk, cloud, clock, dice, planted, .. } = &self.parts;
-        let settings = SchedulerSettings { sweep_interval: SWEEP_INTERVAL, ..SchedulerSettings::default() };
+        let address = format!("node{number}");
+        let settings = SchedulerSettings { address, sweep_interval: SWEEP_INTERVAL, ..SchedulerSettings::default() };
         let settings = match planted {
-            Some(Planted::BellsAreTrusted) => SchedulerSettings { watched_sweep_interval: NEVER, ..settings },
+            Some(Planted::BellsAreTrusted) => {
+                SchedulerSettings { watched_sweep_interval: NEVER, watched_asked_interval: NEVER, ..settings }
+            }
             _ => settings,
         };
         let issuer = consent::servers(cloud, clock).map_err(io::Error::other)?;
         let issuer = Arc::new(Leashed { inner: issuer, leash: leash.clone() });
         let clock = Arc::clone(clock) as Arc<dyn Clock>;
+        let (cache, peers): (Arc<dyn FactCache>, _) = match &self.cache {
+            None => (Arc::new(MemoryFactCache::default()), None),
+            Some(shared) => (
+                Arc::new(shared.connect(cache_line.clone(), Arc::clone(dice))),
+                Some(self.neighbours.seen_from(leash.death.clone())),
+            ),
+        };
+        let writer = u32::try_from(number).map_err(io::Error::other)?;
         Ok(SchedulerParts {
-            store: Arc::new(disk.connect_for_good(0, store_line.clone())),
-            cache: Arc::new(MemoryFactCache::default()),
+            store: Arc::new(disk.connect_for_good(writer, store_line.clone())),
+            cache,
             quotas: Arc::new(MemoryQuotas::new(Arc::clone(&clock))),
             providers: providers(cloud, &clock, dice, leash)?,
             clock,
             entropy: Arc::clone(dice) as _,
-            peers: None,
+            peers,
             webhooks: None,
             jobs: None,
             doorbells: Doorbells::at(&self.public_url, true, signing()),

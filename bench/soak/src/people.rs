@@ -2,9 +2,8 @@
 
 use agentcal_engine::model::WritebackState;
 use agentcal_engine::time::{DAY_US, HOUR_US, MINUTE_US, TimeRange, Timestamp};
-use agentcal_sim_store::View;
+use agentcal_sim_store::{Dice, View};
 
-use crate::chance::Dice;
 use crate::cloud::{Cloud, Kind, Wish};
 use crate::ledger::{Ledger, Touch};
 use crate::world::World;

@@ -9,6 +9,8 @@ pub struct Plan {
     pub days: u32,
     /// Calendars at each provider.
     pub calendars: u32,
+    /// Nodes.
+    pub nodes: u32,
     /// A bug, to see whether it is found.
     pub planted: Option<Planted>,
 }
@@ -32,9 +34,15 @@ pub const PLANTED_NAMES: [(&str, Planted); 3] = [
 ];
 
 impl Plan {
-    /// A plan without a bug.
+    /// A plan for one node, without a bug.
     pub fn new(seed: u64, days: u32, calendars: u32) -> Self {
-        Self { seed, days, calendars, planted: None }
+        Self { seed, days, calendars, nodes: 1, planted: None }
+    }
+
+    /// The same for so many nodes.
+    #[must_use]
+    pub fn among(self, nodes: u32) -> Self {
+        Self { nodes, ..self }
     }
 
     /// The same with a bug.

@@ -10,9 +10,9 @@ use agentcal_engine::ids::CalendarId;
 use agentcal_engine::limits::ProviderLimits;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::ports::{
-    CalendarRef, Clock, ConsentRequest, Consented, Credentials, Discovery, Doorbell, EventDelete, EventWrite,
-    OauthClient, OauthGrant, Provider, ProviderError, SyncPage, SyncRequest, TokenError, TokenIssuer, WatchHandle,
-    Watched, WriteOutcome, WrittenEvent,
+    CalendarRef, Clock, ConferenceSeen, ConsentRequest, Consented, Credentials, Discovery, Doorbell, EventDelete,
+    EventWrite, OauthClient, OauthGrant, Provider, ProviderError, SyncPage, SyncRequest, TokenError, TokenIssuer,
+    WatchHandle, Watched, WriteOutcome, WrittenEvent,
 };
 use agentcal_engine::time::{TimeRange, Timestamp};
 use async_trait::async_trait;
@@ -129,6 +129,10 @@ impl<P: Provider> Provider for Leashed<P> {
         let outcome = self.leash.asked(self.inner.write_event(calendar, write)).await;
         self.leash.writes.note(calendar.calendar_id, self.leash.clock.now());
         outcome
+    }
+
+    async fn conference(&self, calendar: &CalendarRef, event: &WrittenEvent) -> Result<ConferenceSeen, ProviderError> {
+        self.leash.asked(self.inner.conference(calendar, event)).await
     }
 
     async fn delete_event(&self, calendar: &CalendarRef, delete: &EventDelete) -> Result<(), ProviderError> {

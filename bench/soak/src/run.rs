@@ -6,26 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use agentcal_actors::Freshness;
+use agentcal_actors::{Freshness, Scheduler};
 use agentcal_engine::facts::{CalendarFacts, MaxAge};
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::ports::{Clock, ConfigStore};
 use agentcal_engine::time::Timestamp;
-use agentcal_sim_store::{Disk, Settings, SimStore, Span};
+use agentcal_sim_store::{Dice, Disk, Settings, SimStore, Span};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::brake::Brake;
 use crate::caller::Callers;
-use crate::chance::Dice;
 use crate::clock::VirtualClock;
 use crate::cloud::Cloud;
 use crate::consent;
 use crate::figures::{CALLS_PER_DAY_MAX, Figures, Requests};
 use crate::judge::{CALM_MAX, Judge};
 use crate::ledger::Ledger;
-use crate::node::{Node, NodeParts, providers};
+use crate::node::{Cluster, NodeParts, providers};
 use crate::people::People;
 use crate::plan::{Plan, Planted};
 use crate::provider::{Leash, Writes};
@@ -37,8 +36,8 @@ const START: Timestamp = Timestamp::from_seconds(1_805_068_800);
 /// From one quiet point to the end of what follows it.
 const ROUND: Duration = Duration::from_secs(24 * 3_600);
 /// Mean time between two edits of one person, and between two calls about one.
-const EDIT_MS: u64 = 30 * 3_600 * 1_000;
-const CALL_MS: u64 = 60 * 3_600 * 1_000;
+const EDIT_MS: u64 = 26 * 3_600 * 1_000;
+const CALL_MS: u64 = 52 * 3_600 * 1_000;
 /// Fewer than so many edits, and so many calls, are under way when trouble comes; for fewer than so many turns of the runtime.
 const HURRIED_MAX: u64 = 5;
 /// One more may be under way for so many people.
@@ -52,7 +51,11 @@ const REST_LOOK: Duration = Duration::from_secs(5 * 60);
 const PRINTED_MAX: usize = 20;
 /// Longest time for the first syncs of everybody.
 const FIRST_SYNCS_MAX: Duration = Duration::from_secs(3_600);
-/// Longest wait for facts of the node's memory.
+/// Days after which it is judged what a calendar costs: the first has the beginning of every watch in it.
+const COST_DAYS_MIN: u32 = 3;
+/// Time between two looks whether everybody's calendar has an owner.
+const OWNERS_LOOK: Duration = Duration::from_secs(5);
+/// Longest wait for facts as a node has them.
 const FACTS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What came of a soak.
@@ -80,7 +83,11 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> io::Result<Verdict> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     let verdict = runtime.block_on(async {
-        writeln!(out, "soak seed={} days={} calendars=2x{}", plan.seed, plan.days, plan.calendars)?;
+        writeln!(
+            out,
+            "soak seed={} days={} calendars=2x{} nodes={}",
+            plan.seed, plan.days, plan.calendars, plan.nodes
+        )?;
         Stage::set(plan).await?.play(plan, out).await
     })?;
     for line in verdict.figures.lines() {
@@ -90,8 +97,9 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> io::Result<Verdict> {
         writeln!(out, "found: {finding}")?;
     }
     let word = if verdict.holds() { "holds" } else { "violated" };
-    let Plan { seed, days, calendars, .. } = plan;
-    writeln!(out, "VERDICT soak seed={seed} days={days} calendars=2x{calendars} {} verdict={word}", verdict.figures)?;
+    let Plan { seed, days, calendars, nodes, .. } = plan;
+    write!(out, "VERDICT soak seed={seed} days={days} calendars=2x{calendars} nodes={nodes} ")?;
+    writeln!(out, "{} verdict={word}", verdict.figures)?;
     Ok(verdict)
 }
 
@@ -102,7 +110,7 @@ struct Stage {
     store: SimStore,
     cloud: Arc<Cloud>,
     world: Arc<World>,
-    node: Node,
+    cluster: Cluster,
     people: People,
     troubles: Troubles,
     callers: Callers,
@@ -126,19 +134,19 @@ impl Stage {
             settings.latency = Span::millis(0, 8);
             settings.planted.extend(lost_facts(plan.planted));
         });
-        let mut node = Node::new(NodeParts {
+        let parts = NodeParts {
             disk: disk.clone(),
             cloud: Arc::clone(&cloud),
             clock: Arc::clone(&clock),
             brake: brake.clone(),
             dice: Arc::new(Dice::new(seed, "node")),
             planted: plan.planted,
-        })
-        .await;
-        node.start().await?;
+        };
+        let mut cluster = Cluster::new(parts, plan.nodes).await;
+        cluster.start_all().await?;
         let (world, ledger) = (Arc::new(world), Ledger::default());
         let callers = Callers {
-            front: node.front.clone(),
+            front: cluster.front.clone(),
             world: Arc::clone(&world),
             clock: Arc::clone(&clock),
             ledger: ledger.clone(),
@@ -158,7 +166,7 @@ impl Stage {
             disk,
             cloud,
             world,
-            node,
+            cluster,
             people,
             callers,
             ledger,
@@ -170,7 +178,7 @@ impl Stage {
     }
 
     async fn play(&mut self, plan: &Plan, out: &mut dyn Write) -> io::Result<Verdict> {
-        let mut findings = self.first_syncs().await;
+        let mut findings = self.first_syncs().await?;
         for _ in 0..plan.days {
             if !findings.is_empty() {
                 break;
@@ -178,7 +186,7 @@ impl Stage {
             let round_ends_at = self.now() + ROUND;
             findings.extend(self.busy(round_ends_at.plus_micros(-micros(CALM_MAX))).await?);
             if findings.is_empty() {
-                findings.extend(self.calm().await);
+                findings.extend(self.calm().await?);
             }
             self.count();
             writeln!(out, "at={:?} {}", self.now(), self.figures)?;
@@ -188,9 +196,9 @@ impl Stage {
             }
         }
         self.count();
-        let calls = self.figures.calls_per_day();
-        if findings.is_empty() && calls >= CALLS_PER_DAY_MAX {
-            findings.push(format!("a calendar costs {calls:.1} requests a day"));
+        let (calls, tokens) = (self.figures.calls_per_day(), self.figures.tokens_per_day());
+        if findings.is_empty() && plan.days >= COST_DAYS_MIN && calls + tokens >= CALLS_PER_DAY_MAX {
+            findings.push(format!("a calendar costs {calls:.1} requests a day, and {tokens:.1} for tokens"));
         }
         match self.brake.gave_way() {
             0 => {}
@@ -200,25 +208,34 @@ impl Stage {
     }
 
     /// Everybody's calendar is read, and from then on requests are counted.
-    async fn first_syncs(&mut self) -> Vec<String> {
-        let Some(scheduler) = self.node.scheduler() else { return vec!["the node is down".to_owned()] };
+    async fn first_syncs(&mut self) -> io::Result<Vec<String>> {
+        let Some(scheduler) = self.cluster.schedulers().next() else {
+            return Ok(vec!["no node is up".to_owned()]);
+        };
+        let until = self.now() + FIRST_SYNCS_MAX;
         for &account_id in &self.world.accounts {
             let of_account = self.world.people.iter().filter(|person| person.account_id == account_id);
             let ids: Vec<CalendarId> = of_account.map(|person| person.calendar_id).collect();
-            if !scheduler.synced(account_id, &ids, FIRST_SYNCS_MAX).await {
-                return vec![format!("the calendars of {account_id} have not been read")];
+            // While shards find their owners, some are nobody's for a moment.
+            while !scheduler.synced(account_id, &ids, FIRST_SYNCS_MAX).await {
+                if until < self.now() {
+                    return Ok(vec![format!("the calendars of {account_id} have not been read")]);
+                }
+                sleep(OWNERS_LOOK).await;
             }
             let config = match self.store.account_config(account_id).await {
                 Ok(Some(config)) => config,
-                other => return vec![format!("the configuration of {account_id} could not be read: {other:?}")],
+                other => {
+                    return Ok(vec![format!("the configuration of {account_id} could not be read: {other:?}")]);
+                }
             };
             let ages = ids.iter().filter_map(|&id| Some((id, scheduler.stale_after(&config, &[id])?)));
             self.promised.extend(ages);
         }
-        let findings = self.calm().await;
+        let findings = self.calm().await?;
         (self.figures.quiet_points, self.began_at) = (0, self.now());
         self.cloud.calls().into_iter().for_each(|(_, calls)| calls.reset());
-        findings
+        Ok(findings)
     }
 
     /// People edit, callers call, and things go wrong.
@@ -243,7 +260,7 @@ impl Stage {
             }
             if self.troubles.due_at() <= now {
                 self.hurry().await;
-                self.troubles.act(now, &self.world, &self.cloud, &mut self.node).await?;
+                self.troubles.act(now, &self.world, &self.cloud, &mut self.cluster).await?;
             }
             if look_at <= now {
                 let findings = self.look().await;
@@ -286,7 +303,7 @@ impl Stage {
             cloud: &self.cloud,
             store: &self.store,
             people: &self.people,
-            writes: &self.node.writes,
+            writes: &self.cluster.writes,
             view: self.disk.view(),
         };
         let findings = judge.look(&self.promised, in_hand, &mut self.figures).await;
@@ -302,9 +319,9 @@ impl Stage {
     }
 
     /// Nobody does anything and nothing fails any more, until everything is at rest; then everything is compared.
-    async fn calm(&mut self) -> Vec<String> {
+    async fn calm(&mut self) -> io::Result<Vec<String>> {
         let since = self.now();
-        self.troubles.rest(&self.cloud, since + CALM_MAX);
+        self.troubles.rest(&self.cloud, &mut self.cluster, since + CALM_MAX).await?;
         loop {
             while self.calls.try_join_next().is_some() {}
             let unrest = match self.calls.len() {
@@ -313,14 +330,14 @@ impl Stage {
             };
             match unrest {
                 None => break,
-                Some(unrest) if since + CALM_MAX < self.now() => return vec![format!("no rest: {unrest}")],
+                Some(unrest) if since + CALM_MAX < self.now() => return Ok(vec![format!("no rest: {unrest}")]),
                 Some(_) => sleep(REST_LOOK).await,
             }
         }
         self.figures.longest_calm = self.figures.longest_calm.max(self.now().saturating_since(since));
         self.figures.quiet_points += 1;
         let judge = self.judge();
-        judge.bookings(&self.ledger.open())
+        Ok(judge.bookings(&self.ledger.open()))
     }
 
     fn judge(&self) -> Judge<'_> {
@@ -329,23 +346,36 @@ impl Stage {
             cloud: &self.cloud,
             store: &self.store,
             people: &self.people,
-            writes: &self.node.writes,
+            writes: &self.cluster.writes,
             view: self.disk.view(),
         }
     }
 
     async fn unrest(&self) -> Option<String> {
-        let Some(scheduler) = self.node.scheduler() else { return Some("the node is down".to_owned()) };
+        if self.cluster.is_short() {
+            return Some("a node is down".to_owned());
+        }
+        for scheduler in self.cluster.schedulers() {
+            let known = self.known_at(scheduler).await;
+            let settings = self.at_once();
+            let unrest = self.judge().unrest(&known).await;
+            self.disk.set(settings);
+            if unrest.is_some() {
+                return unrest;
+            }
+        }
+        None
+    }
+
+    /// The facts of everybody's calendar as one node has them: of its own in memory, of others' from the cache or its owner.
+    async fn known_at(&self, scheduler: &Scheduler) -> Vec<CalendarFacts> {
         let mut known: Vec<CalendarFacts> = Vec::new();
         for person in &self.world.people {
             let need = Freshness { max_age: None, deadline: FACTS_DEADLINE };
             let facts = scheduler.facts(person.account_id, &[person.calendar_id], need).await;
             known.extend(facts.iter().map(|facts| (**facts).clone()));
         }
-        let settings = self.at_once();
-        let unrest = self.judge().unrest(&known).await;
-        self.disk.set(settings);
-        unrest
+        known
     }
 
     fn count(&mut self) {

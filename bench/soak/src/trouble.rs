@@ -6,11 +6,11 @@ use std::io;
 use agentcal_engine::model::ProviderKind;
 use agentcal_engine::time::Timestamp;
 use agentcal_fake_kit::{Fault, Rule, When};
+use agentcal_sim_store::Dice;
 use serde_json::json;
 
-use crate::chance::Dice;
 use crate::cloud::Cloud;
-use crate::node::Node;
+use crate::node::Cluster;
 use crate::world::World;
 
 /// Minutes between two troubles.
@@ -23,10 +23,12 @@ const STRUCK_AT_ONCE: usize = 8;
 /// How often each happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Orderly ends of the node, with a new start.
+    /// Orderly ends of a node, with a new start.
     pub restarts: u32,
     /// Crashes.
     pub crashes: u32,
+    /// Times the cache that nodes share forgot everything.
+    pub flushes: u32,
     /// Times all access tokens of a provider died.
     pub tokens: u32,
     /// Times cursors died.
@@ -41,8 +43,9 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { restarts, crashes, tokens, cursors, watches, quotas, storms } = self;
-        write!(f, "restarts={restarts} crashes={crashes} tokens_died={tokens} cursors_died={cursors} ")?;
+        let Self { restarts, crashes, flushes, tokens, cursors, watches, quotas, storms } = self;
+        write!(f, "restarts={restarts} crashes={crashes} flushes={flushes} ")?;
+        write!(f, "tokens_died={tokens} cursors_died={cursors} ")?;
         write!(f, "watches_ended={watches} quotas={quotas} storms={storms}")
     }
 }
@@ -53,25 +56,28 @@ pub(crate) struct Troubles {
     next_at: Timestamp,
     /// When the one that lasts is over.
     over_at: Option<Timestamp>,
+    /// When nodes that are down come back.
+    back_at: Option<Timestamp>,
     pub(crate) tally: Tally,
 }
 
 impl Troubles {
     pub(crate) fn new(dice: Dice, now: Timestamp) -> Self {
         let next_at = now + dice.minutes(GAP.0, GAP.1);
-        Self { dice, next_at, over_at: None, tally: Tally::default() }
+        Self { dice, next_at, over_at: None, back_at: None, tally: Tally::default() }
     }
 
     /// When there is next something to do.
     pub(crate) fn due_at(&self) -> Timestamp {
-        self.over_at.map_or(self.next_at, |over_at| over_at.min(self.next_at))
+        self.over_at.into_iter().chain(self.back_at).fold(self.next_at, Timestamp::min)
     }
 
-    /// Nothing goes wrong until this instant at least.
-    pub(crate) fn rest(&mut self, cloud: &Cloud, until: Timestamp) {
-        self.over_at = None;
+    /// Nothing goes wrong until this instant at least, and nobody is down any more.
+    pub(crate) async fn rest(&mut self, cloud: &Cloud, cluster: &mut Cluster, until: Timestamp) -> io::Result<()> {
+        (self.over_at, self.back_at) = (None, None);
         cloud.heal();
         self.next_at = self.next_at.max(until);
+        cluster.start_all().await
     }
 
     /// Does what it is time to do.
@@ -80,31 +86,39 @@ impl Troubles {
         now: Timestamp,
         world: &World,
         cloud: &Cloud,
-        node: &mut Node,
+        cluster: &mut Cluster,
     ) -> io::Result<()> {
         if self.over_at.is_some_and(|over_at| over_at <= now) {
             self.over_at = None;
             cloud.heal();
         }
+        if self.back_at.is_some_and(|back_at| back_at <= now) {
+            self.back_at = None;
+            cluster.start_all().await?;
+        }
         if now < self.next_at {
             return Ok(());
         }
         self.next_at = now + self.dice.minutes(GAP.0, GAP.1);
-        self.strike(now, world, cloud, node).await
+        self.strike(now, world, cloud, cluster).await
     }
 
-    async fn strike(&mut self, now: Timestamp, world: &World, cloud: &Cloud, node: &mut Node) -> io::Result<()> {
+    async fn strike(&mut self, now: Timestamp, world: &World, cloud: &Cloud, cluster: &mut Cluster) -> io::Result<()> {
         let provider = if self.dice.happens(500) { ProviderKind::Google } else { ProviderKind::Microsoft };
-        match self.dice.below(12) {
+        match self.dice.below(if cluster.is_shared() { 13 } else { 12 }) {
             0 | 1 => {
-                node.stop().await;
-                node.start().await?;
+                let living = cluster.living();
+                let number = *self.dice.pick(&living);
+                cluster.stop(number).await;
                 self.tally.restarts += 1;
+                self.bring_back(now, number, cluster).await?;
             }
             2 | 3 => {
-                node.crash();
-                node.start().await?;
+                let living = cluster.living();
+                let number = *self.dice.pick(&living);
+                cluster.crash(number);
                 self.tally.crashes += 1;
+                self.bring_back(now, number, cluster).await?;
             }
             4 => {
                 cloud.expire_tokens(provider);
@@ -119,6 +133,10 @@ impl Troubles {
                 struck.into_iter().for_each(|person| cloud.end_watches(&world.people[person].place, &self.dice));
                 self.tally.watches += 1;
             }
+            12 => {
+                cluster.flush_cache();
+                self.tally.flushes += 1;
+            }
             8 | 9 => {
                 cloud.tighten(provider, &self.dice);
                 self.over_at = Some(now + self.dice.minutes(LENGTH.0, LENGTH.1));
@@ -130,6 +148,15 @@ impl Troubles {
                 self.tally.storms += 1;
             }
         }
+        Ok(())
+    }
+
+    /// The only node, and half of the others, is back at once; the rest when they have been missed for a while.
+    async fn bring_back(&mut self, now: Timestamp, number: usize, cluster: &mut Cluster) -> io::Result<()> {
+        if cluster.living().is_empty() || self.dice.happens(500) {
+            return cluster.start(number).await;
+        }
+        self.back_at = Some(now + self.dice.minutes(LENGTH.0, LENGTH.1));
         Ok(())
     }
 

@@ -14,10 +14,9 @@ use agentcal_engine::model::{
 use agentcal_engine::ports::{Clock, ConfigStore, ConnectionStore, Credentials, StoreError, TenantStore, Write};
 use agentcal_engine::time::Timestamp;
 use agentcal_provider_oauth::OauthServers;
-use agentcal_sim_store::SimStore;
+use agentcal_sim_store::{Dice, SimStore};
 
 use crate::brake::Brake;
-use crate::chance::Dice;
 use crate::cloud::{Cloud, Place, ZONE};
 use crate::consent::Browser;
 

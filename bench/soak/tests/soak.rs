@@ -1,4 +1,4 @@
-//! A short soak: twenty calendars at each provider for some days; and that it finds what is planted.
+//! Short soaks: twenty calendars at each provider for some days, two nodes for a day; and that it finds what is planted.
 //!
 //! `AGENTCAL_SOAK_SEED=n cargo test -p agentcal-soak` plays another seed.
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -28,7 +28,16 @@ fn days_of_forty_calendars_hold() {
     assert!(figures.quiet_points == 4 && figures.looks >= 30 && figures.compared >= 500, "{printed}");
     assert!(figures.edits >= 100 && figures.touches >= 1 && figures.bookings >= 20, "{printed}");
     assert!(figures.bells_struck >= 10 && tally.restarts + tally.crashes >= 2, "{printed}");
-    assert!(figures.calls_per_day() >= 5.0, "{printed}");
+    assert!(figures.calls_per_day() >= 5.0 && figures.tokens_per_day() >= 3.0, "{printed}");
+}
+
+/// Nodes renew their leases every few seconds and look at all shards then, so that a day takes longer than one node's.
+#[test]
+fn a_day_of_two_nodes_holds() {
+    let (verdict, printed) = play(&Plan::new(seed(), 1, 8).among(2));
+    assert!(verdict.holds(), "{printed}");
+    let figures = &verdict.figures;
+    assert!(figures.quiet_points == 1 && figures.compared >= 50 && figures.bookings >= 1, "{printed}");
 }
 
 /// A bug is found, by what it says.

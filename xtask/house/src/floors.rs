@@ -70,7 +70,7 @@ const HOUSE: &[Room] = &[
     },
     // The instruments. Nothing that ships imports them.
     Room { name: HISTORY, imports: &[ENGINE], test_imports: &[TESTKIT] },
-    Room { name: SIM_STORE, imports: &[ENGINE], test_imports: &[CONFORMANCE, ACTORS, MEMORY] },
+    Room { name: SIM_STORE, imports: &[ENGINE, MEMORY], test_imports: &[CONFORMANCE, ACTORS] },
     Room {
         name: "agentcal-sim",
         imports: &[ENGINE, ACTORS, PEERS, API, WEB, MEMORY, SIM_STORE, HISTORY],

@@ -11,11 +11,11 @@ use agentcal_engine::ids::{BookingId, UserId};
 use agentcal_engine::ports::Clock;
 use agentcal_engine::time::{TimeRange, Timestamp};
 use agentcal_history::{Answer, Event, Operation, Outcome};
+use agentcal_sim_store::Dice;
 use http::Method;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::chance::Dice;
 use crate::clock::SimClock;
 use crate::journal::Journal;
 use crate::node::name_of;

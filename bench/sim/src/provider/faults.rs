@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use agentcal_engine::limits::LimitKind;
 use agentcal_engine::ports::ProviderError;
-
-use crate::chance::Dice;
+use agentcal_sim_store::Dice;
 
 /// How a provider is at the moment.
 #[derive(Clone, Debug)]

@@ -18,11 +18,10 @@ use agentcal_engine::ports::{
     SyncRequest, WatchHandle, Watched, WriteOutcome,
 };
 use agentcal_engine::time::TimeRange;
-use agentcal_sim_store::{Line, Severed};
+use agentcal_sim_store::{Dice, Line, Severed};
 use async_trait::async_trait;
 use tokio::time::sleep;
 
-use crate::chance::Dice;
 use faults::Fault;
 pub(crate) use faults::Mood;
 pub(crate) use shelf::{BusySpan, Edit, Shelf};

@@ -12,12 +12,12 @@ use agentcal_engine::time::{TimeRange, Timestamp};
 use agentcal_fake_google::{FakeGoogle, PROJECT_PER_MINUTE, USER_PER_MINUTE};
 use agentcal_fake_kit::{Calls, Clock, Fault, Faults, Rule, Served, When, serve};
 use agentcal_fake_microsoft::FakeGraph;
+use agentcal_sim_store::Dice;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use url::Url;
 
 use crate::brake::Brake;
-use crate::chance::Dice;
 
 /// Who we are to both.
 pub(crate) const CLIENT_ID: &str = "installation";

@@ -3,28 +3,30 @@
 use std::time::Duration;
 
 use agentcal_engine::ports::Entropy;
-use agentcal_sim_store::Seeded;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::draw::Seeded;
 
 /// A source of choices for one purpose. Sources of different names do not disturb each other, so that one more choice
 /// here does not change everything there.
 #[derive(Debug)]
-pub(crate) struct Dice(Seeded);
+pub struct Dice(Seeded);
 
 impl Dice {
-    pub(crate) fn new(seed: u64, name: &str) -> Self {
+    /// The source of a name.
+    pub fn new(seed: u64, name: &str) -> Self {
         Self(Seeded::new(xxh3_64_with_seed(name.as_bytes(), seed)))
     }
 
     /// A number below the limit; 0 where the limit is 0.
-    pub(crate) fn below(&self, limit: u64) -> u64 {
+    pub fn below(&self, limit: u64) -> u64 {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         u64::from_le_bytes(bytes) % limit.max(1)
     }
 
     /// Whether something happens that happens so many times in a thousand.
-    pub(crate) fn happens(&self, per_mille: u64) -> bool {
+    pub fn happens(&self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 
@@ -32,22 +34,34 @@ impl Dice {
     ///
     /// # Panics
     /// When there is none.
-    pub(crate) fn pick<'a, T>(&self, among: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&self, among: &'a [T]) -> &'a T {
         &among[self.index(among.len())]
     }
 
-    pub(crate) fn index(&self, len: usize) -> usize {
+    /// One of so many, by its place.
+    pub fn index(&self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 
     /// A time between two numbers of milliseconds.
-    pub(crate) fn millis(&self, shortest: u64, longest: u64) -> Duration {
+    pub fn millis(&self, shortest: u64, longest: u64) -> Duration {
         Duration::from_millis(shortest + self.below(longest.saturating_sub(shortest).saturating_add(1)))
     }
 
     /// A time between two numbers of seconds.
-    pub(crate) fn seconds(&self, shortest: u64, longest: u64) -> Duration {
+    pub fn seconds(&self, shortest: u64, longest: u64) -> Duration {
         self.millis(shortest * 1_000, longest * 1_000)
+    }
+
+    /// A time between two numbers of minutes, to the millisecond.
+    pub fn minutes(&self, shortest: u64, longest: u64) -> Duration {
+        self.millis(shortest * 60_000, longest * 60_000)
+    }
+
+    /// The wait for the next of many that come independently of each other, on average so many milliseconds apart: up to
+    /// twice as long.
+    pub fn wait(&self, mean_ms: u64) -> Duration {
+        Duration::from_millis(1 + self.below(mean_ms.saturating_mul(2)))
     }
 }
 

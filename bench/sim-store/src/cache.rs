@@ -7,12 +7,12 @@ use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::ports::{Beat, CacheError, CacheRead, FactCache};
 use agentcal_engine::shard::{Epoch, Shard};
-use agentcal_sim_store::Line;
 use agentcal_store_memory::MemoryFactCache;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::chance::Dice;
+use crate::dice::Dice;
+use crate::line::Line;
 
 /// Longest time a node's client waits for an answer before it says that there is none.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,13 +21,13 @@ const BETWEEN: Duration = Duration::from_millis(1);
 
 /// How the cache is at the moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+pub struct Manner {
     /// Time of an answer, from and to, in milliseconds.
-    pub(crate) latency_ms: (u64, u64),
+    pub latency_ms: (u64, u64),
     /// Whether it is away.
-    pub(crate) is_down: bool,
+    pub is_down: bool,
     /// So many of a thousand answers are lost, whatever was done.
-    pub(crate) lost_per_mille: u64,
+    pub lost_per_mille: u64,
 }
 
 impl Default for Manner {
@@ -39,7 +39,7 @@ impl Default for Manner {
 
 /// What all nodes share. Clones are one.
 #[derive(Clone, Default)]
-pub(crate) struct SharedCache(Arc<Mutex<State>>);
+pub struct SharedCache(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -49,12 +49,12 @@ struct State {
 
 impl SharedCache {
     /// Forgets everything.
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         self.lock().kept = MemoryFactCache::default();
     }
 
     /// Behaves like this from now on. One that was away comes back empty.
-    pub(crate) fn set(&self, manner: Manner) {
+    pub fn set(&self, manner: Manner) {
         let was_down = std::mem::replace(&mut self.lock().manner, manner).is_down;
         if was_down && !manner.is_down {
             self.flush();
@@ -62,7 +62,7 @@ impl SharedCache {
     }
 
     /// One node's connection.
-    pub(crate) fn connect(&self, line: Line, dice: Arc<Dice>) -> CacheConnection {
+    pub fn connect(&self, line: Line, dice: Arc<Dice>) -> CacheConnection {
         CacheConnection(Arc::new(Connection { cache: self.clone(), line, dice, last_at: Mutex::new(None) }))
     }
 
@@ -72,7 +72,7 @@ impl SharedCache {
 }
 
 /// A node's way to the cache.
-pub(crate) struct CacheConnection(Arc<Connection>);
+pub struct CacheConnection(Arc<Connection>);
 
 struct Connection {
     cache: SharedCache,

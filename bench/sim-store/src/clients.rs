@@ -1,5 +1,5 @@
-//! What is kept of connecting by consent: nothing, since everybody consented before the soak begins, to the installation's own
-//! client, and nobody takes anything back.
+//! What is kept of connecting by consent: nothing, where everybody consented before a simulation begins, to the installation's
+//! own client, and nobody takes anything back.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 /// A store of nobody's clients.
-pub(crate) struct NoClients;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoClients;
 
 #[async_trait]
 impl OauthStore for NoClients {
