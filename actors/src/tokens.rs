@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use agentcal_engine::ids::{AccountId, ConnectionId};
 use agentcal_engine::model::{ConnectionStatus, ProviderKind};
@@ -13,6 +14,7 @@ use agentcal_engine::ports::{
 };
 use agentcal_engine::time::Timestamp;
 use agentcal_engine::tokens::{Need, TokenHealth, is_due};
+use tokio::time::{Instant, sleep};
 
 use crate::calendar::Msg;
 use crate::context::Context;
@@ -23,6 +25,10 @@ use crate::parts::Oauth;
 const REMEMBERED_MAX: usize = 50_000;
 /// Tries to keep a token that was just given, before it is lost.
 const KEEP_TRIES: u32 = 3;
+/// How long another node may take to keep what it was given for a grant that was refused here, and how often that is looked
+/// for: a server's answer can be on its way for as long as one waits for it.
+const RIVAL_PATIENCE: Duration = Duration::from_secs(15);
+const RIVAL_LOOK: Duration = Duration::from_millis(500);
 
 /// How the grants of connections fare. Whoever holds the lock of one may ask for a token.
 #[derive(Default)]
@@ -157,8 +163,7 @@ impl Context {
                 self.kept_credentials(of).await.map(Usable::from)
             }
             Err(TokenError::GrantRefused(word)) => {
-                let latest = self.kept_credentials(of).await?;
-                if latest.version != version {
+                if let Some(latest) = self.kept_by_rival(of, version).await? {
                     // Another node was faster, and what was shown here had been used up by that.
                     return Ok(latest.into());
                 }
@@ -189,6 +194,28 @@ impl Context {
         }
         let brought = oauth.store.oauth_client_of_account(of.account_id, of.provider).await?;
         Ok(brought.filter(|client| client.client_id == grant.client_id))
+    }
+
+    /// What another node put in the place of what was kept. One that was renewing as its shard went to this node may have its
+    /// answer still to come. A node that is alone has no rival.
+    async fn kept_by_rival(&self, of: Bearer, version: u64) -> Result<Option<KeptCredentials>, ProviderError> {
+        let until = Instant::now() + if self.ownership.is_alone() { Duration::ZERO } else { RIVAL_PATIENCE };
+        loop {
+            let latest = self.kept_credentials(of).await?;
+            if latest.version != version {
+                return Ok(Some(latest));
+            }
+            if until <= Instant::now() {
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => {
+                    return Err(ProviderError::Unavailable("this node ends, and another one may know better".to_owned()));
+                }
+                () = sleep(RIVAL_LOOK) => {}
+            }
+        }
     }
 
     /// A server may have used up the old token with giving the new one, so the store is asked more than once.

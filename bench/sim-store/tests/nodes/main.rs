@@ -5,6 +5,7 @@
 
 mod arrears;
 mod doubt;
+mod grants;
 mod handing;
 mod heirs;
 mod links;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentcal_actors::{Freshness, Providers, Scheduler, SchedulerParts, SchedulerSettings};
+use agentcal_actors::{Freshness, Oauth, Providers, Scheduler, SchedulerParts, SchedulerSettings};
 use agentcal_engine::calendar::request::{
     BookRequest, ChangedBy, Choice, CommitAnswer, CommitKind, CommitRequest, HoldRequest, Intent, Made, Meeting,
 };
@@ -33,7 +33,7 @@ const MIDNIGHT: Timestamp = Timestamp::from_seconds(1_796_083_200);
 const PATIENCE: Duration = Duration::from_secs(10);
 const ACCOUNTS: usize = 12;
 
-struct VirtualClock(Instant);
+pub(crate) struct VirtualClock(Instant);
 
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
@@ -131,6 +131,13 @@ impl FactCache for FickleCache {
     }
 }
 
+/// What nodes reach outside: nothing, unless a story needs it.
+#[derive(Clone, Default)]
+pub(crate) struct Outside {
+    pub(crate) providers: Providers,
+    pub(crate) oauth: Option<Oauth>,
+}
+
 /// A node and its connection to the store.
 #[derive(Clone)]
 pub(crate) struct Node {
@@ -162,8 +169,8 @@ pub(crate) struct Town {
     pub(crate) cache: Arc<FickleCache>,
     pub(crate) links: Links,
     pub(crate) people: Vec<Person>,
-    clock: Arc<VirtualClock>,
-    ids: Arc<Seeded>,
+    pub(crate) clock: Arc<VirtualClock>,
+    pub(crate) ids: Arc<Seeded>,
 }
 
 impl Town {
@@ -182,20 +189,24 @@ impl Town {
 
     /// Starts a node and waits until the shards are where they should be.
     pub(crate) async fn join(&self, address: &str) -> Node {
+        self.join_reaching(address, &Outside::default()).await
+    }
+
+    async fn join_reaching(&self, address: &str, outside: &Outside) -> Node {
         let store = self.disk.connect();
         let settings = SchedulerSettings { address: address.to_owned(), ..SchedulerSettings::default() };
         let parts = SchedulerParts {
             store: Arc::new(store.clone()),
             cache: Arc::clone(&self.cache) as _,
             quotas: Arc::new(MemoryQuotas::new(Arc::clone(&self.clock) as _)),
-            providers: Providers::new(),
+            providers: outside.providers.clone(),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.ids) as _,
             doorbells: None,
             peers: Some(Arc::new(self.links.clone())),
             webhooks: None,
             jobs: None,
-            oauth: None,
+            oauth: outside.oauth.clone(),
             settings,
         };
         let scheduler = Scheduler::start(parts).await.unwrap();
@@ -205,7 +216,12 @@ impl Town {
 
     /// Two nodes that share the shards, and know it.
     pub(crate) async fn two_nodes(&self) -> (Node, Node) {
-        let (one, other) = (self.join("one").await, self.join("other").await);
+        self.two_nodes_reaching(&Outside::default()).await
+    }
+
+    /// The same for nodes that reach calendars.
+    pub(crate) async fn two_nodes_reaching(&self, outside: &Outside) -> (Node, Node) {
+        let (one, other) = (self.join_reaching("one", outside).await, self.join_reaching("other", outside).await);
         until("shards are shared", || {
             let maps = [one.scheduler.shard_map(), other.scheduler.shard_map()];
             let own = maps[0].shards.iter().filter(|row| row.owner == Some(other.id())).count();
