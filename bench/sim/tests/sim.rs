@@ -89,7 +89,7 @@ fn first_difference(first: &str, second: &str) -> String {
     }
 }
 
-/// Faults are found within a few seeds, by what it says.
+/// Faults are found within a few seeds, by what it says. A seed may meet another consequence of the same fault first.
 fn finds(planted: &[Planted], words: &[&str]) {
     finds_on(1, planted, words);
 }
@@ -102,8 +102,9 @@ fn finds_on(nodes: usize, planted: &[Planted], words: &[&str]) {
         if !verdict.is_pass() {
             assert!(printed.contains(&format!("replay: {}", plan.command())), "{printed}");
             let says = |finding: &String| words.iter().any(|word| finding.contains(word));
-            assert!(verdict.findings.iter().any(says), "found something else: {:?}", verdict.findings);
-            return;
+            if verdict.findings.iter().any(says) {
+                return;
+            }
         }
         findings.push(printed);
     }
