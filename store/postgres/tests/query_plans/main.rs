@@ -32,10 +32,11 @@ const WHOLE_TABLES: [&str; 5] = [
 
 /// Statements with lists of rows, whose types the server cannot guess and the program says: what they contain, the types of
 /// the parameters before the list, and those of a row. What comes after is guessed.
-const LISTS: [(&str, &[&str], &[&str]); 4] = [
+const LISTS: [(&str, &[&str], &[&str]); 5] = [
     ("INSERT INTO webhook_attempts", &[], &["uuid", "uuid", "bigint", "bigint", "bigint", "bigint", "text", "text"]),
     ("AS wanted JOIN events", &[], &["uuid", "uuid"]),
     ("AS wanted (endpoint_id, room)", &["bigint"], &["uuid", "bigint"]),
+    ("UPDATE webhook_deliveries SET attempts = attempts - 1", &["bigint"], &["uuid", "uuid", "bigint"]),
     ("UPDATE webhook_deliveries SET state = told.column3", &[], &["uuid", "uuid", "text", "bigint", "bigint"]),
 ];
 
