@@ -21,4 +21,4 @@ pub(crate) use counted::CountedStore;
 pub(crate) use mailer::ScriptedMailer;
 pub(crate) use provider::ScriptedProvider;
 pub(crate) use sender::ScriptedSender;
-pub(crate) use stage::{Stage, Terms, hours, wait_for};
+pub(crate) use stage::{Stage, Terms, hours, wait_for, wait_long_for};

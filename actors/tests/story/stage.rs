@@ -41,8 +41,17 @@ pub(crate) fn hours(from: i64, to: i64) -> TimeRange {
 }
 
 /// Waits until something holds.
-pub(crate) async fn wait_for<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let until = Instant::now() + PATIENCE;
+pub(crate) async fn wait_for<F: Future<Output = bool>>(what: &str, holds: impl FnMut() -> F) {
+    wait_long_for(what, PATIENCE, holds).await;
+}
+
+/// Waits so long at most until something holds.
+pub(crate) async fn wait_long_for<F: Future<Output = bool>>(
+    what: &str,
+    patience: Duration,
+    mut holds: impl FnMut() -> F,
+) {
+    let until = Instant::now() + patience;
     while !holds().await {
         assert!(Instant::now() < until, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

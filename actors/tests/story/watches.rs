@@ -13,9 +13,12 @@ use agentcal_engine::ports::{
 };
 use agentcal_engine::time::{TimeRange, Timestamp};
 
-use super::{Stage, hours, wait_for};
+use super::{Stage, hours, wait_for, wait_long_for};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// On a machine that stands still for long, asking for a watch or keeping it may run out of time. Then it is tried again after a minute
+/// and more.
+const WATCHED_WITHIN: Duration = Duration::from_secs(240);
 
 fn away() -> ProviderError {
     ProviderError::Unavailable("away".into())
@@ -44,7 +47,8 @@ impl Stage {
 
     /// Waits until facts rest on a watch, and says until when.
     async fn until_watched(&self, calendar_id: CalendarId) -> Timestamp {
-        wait_for("its facts rest on a watch", || async { self.watched_until(calendar_id).await.is_some() }).await;
+        let is_watched = || async { self.watched_until(calendar_id).await.is_some() };
+        wait_long_for("its facts rest on a watch", WATCHED_WITHIN, is_watched).await;
         self.watched_until(calendar_id).await.unwrap()
     }
 
