@@ -25,7 +25,7 @@ use crate::metrics;
 use crate::outbound::Outbound;
 use crate::ownership::Ownership;
 use crate::parts::{SchedulerParts, SchedulerSettings};
-use crate::publication::Arrears;
+use crate::publication::{Arrears, Untrusted};
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::supervisor;
@@ -45,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) writebacks_in_store: Semaphore,
     pub(crate) ownership: Ownership,
     pub(crate) arrears: Arrears,
+    /// What other nodes took back of their word.
+    pub(crate) untrusted: Untrusted,
     /// Rings when a renewal brought news to be said in beats.
     pub(crate) caught_up: Notify,
     /// Commits of callers under way.
@@ -89,6 +91,7 @@ impl Context {
             writebacks_in_store: Semaphore::new(WRITEBACKS_IN_STORE_MAX),
             ownership,
             arrears: Arrears::default(),
+            untrusted: Untrusted::default(),
             caught_up: Notify::new(),
             routes: TaskTracker::new(),
             delivery_bell: Notify::new(),

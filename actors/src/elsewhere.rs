@@ -89,7 +89,7 @@ impl Context {
         };
         let now = self.store_now();
         let known = if planted!(OldEpochAccepted) { Epoch(0) } else { self.ownership.row_epoch(shard) };
-        let Some(beat) = read.beat.filter(|beat| beat.covers(known, now)) else {
+        let Some(beat) = read.beat.filter(|beat| beat.covers(known, now) && !self.untrusted.covers(shard, beat)) else {
             count("cache", "no_beat");
             return BTreeMap::new();
         };

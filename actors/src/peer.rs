@@ -7,7 +7,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Unavailabl
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{FactsWanted, NodeRecord, ShardMap};
+use agentcal_engine::ports::{BeatsEnded, FactsWanted, NodeRecord, ShardMap};
 use agentcal_engine::shard::Shard;
 
 use crate::Scheduler;
@@ -64,6 +64,11 @@ impl Scheduler {
         self.context.ownership.epoch_of(Shard::of(account_id)).ok_or(NotOwner)?;
         self.context.catch_up_account(account_id).await;
         Ok(())
+    }
+
+    /// Hears that beats of another node hold no more, and trusts none of them from now on.
+    pub fn beats_ended_for_peer(&self, ended: BeatsEnded) {
+        self.context.untrusted.add(ended);
     }
 
     /// Hears that shards were given to this node, and looks at once.

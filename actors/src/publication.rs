@@ -1,7 +1,9 @@
 //! Facts on their way to the cache, and the word that they are all there.
 //!
 //! What could not be published or withdrawn is kept in arrears, and no beat is said for its shard until it is done: then
-//! readers ask the owner instead. So it is tried again soon, one calendar at first, all of them once that one was taken.
+//! readers ask the owner instead. So it is tried again soon, one calendar at first, all of them once that one was taken. A beat
+//! that was said before is taken back; where the cache does not take that either, the other nodes are told not to trust it,
+//! before anybody hears of what is in arrears.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +12,9 @@ use std::time::Duration;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
-use agentcal_engine::ports::{BEAT_TTL, Beat, CacheError};
+use agentcal_engine::ports::{BEAT_TTL, Beat, BeatsEnded, CacheError};
 use agentcal_engine::shard::Shard;
+use futures::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -23,6 +26,8 @@ const CACHE_DEADLINE: Duration = Duration::from_millis(100);
 const BEAT_DEADLINE: Duration = Duration::from_secs(1);
 /// Time between two rounds of beats.
 const BEAT_INTERVAL: Duration = BEAT_TTL.checked_div(4).expect("four is not zero");
+/// Longest wait until the other nodes have heard that a beat holds no more. It is waited for once in a failure of the cache.
+const TELL_DEADLINE: Duration = Duration::from_millis(250);
 /// Most calendars in arrears that are tried in one round.
 const REPAIRED_MAX: usize = 256;
 /// Time until what is owed is tried again; doubles while the cache takes nothing. Each time that is one calendar.
@@ -33,9 +38,42 @@ const RETRY_MAX: Duration = Duration::from_millis(250);
 /// Calendars of which the cache may hold something old.
 #[derive(Default)]
 pub(crate) struct Arrears {
-    owed: Mutex<BTreeMap<Shard, BTreeSet<CalendarId>>>,
+    owed: Mutex<BTreeMap<Shard, Owed>>,
     /// Rings when a shard has fallen into arrears.
     fallen: Notify,
+    /// Rings when the beat of a shard in arrears was taken back, or everybody told that can be.
+    told: Notify,
+}
+
+/// What is owed of a shard.
+#[derive(Default)]
+struct Owed {
+    calendars: BTreeSet<CalendarId>,
+    /// Nobody trusts the beats of before who can be reached.
+    is_told: bool,
+}
+
+/// Beats of other nodes that hold no more, as those said. A shard has one owner at a time, so there is one for each.
+#[derive(Default)]
+pub(crate) struct Untrusted(Mutex<BTreeMap<Shard, BeatsEnded>>);
+
+impl Untrusted {
+    pub(crate) fn add(&self, ended: BeatsEnded) {
+        let mut all = self.lock();
+        let last = all.entry(ended.shard).or_insert(ended);
+        if (last.epoch, last.said_until) < (ended.epoch, ended.said_until) {
+            *last = ended;
+        }
+    }
+
+    pub(crate) fn covers(&self, shard: Shard, beat: &Beat) -> bool {
+        self.lock().get(&shard).is_some_and(|ended| ended.covers(beat))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Shard, BeatsEnded>> {
+        // Every change is one step, so a panic beside the lock left nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How a round of paying what is owed ended.
@@ -53,26 +91,50 @@ impl Arrears {
         self.lock().contains_key(&shard)
     }
 
-    fn add(&self, shard: Shard, calendar_id: CalendarId) {
-        self.lock().entry(shard).or_default().insert(calendar_id);
+    /// Adds a calendar; whether its shard had owed nothing before.
+    fn add(&self, shard: Shard, calendar_id: CalendarId) -> bool {
+        let mut owed = self.lock();
+        let is_first = !owed.contains_key(&shard);
+        owed.entry(shard).or_default().calendars.insert(calendar_id);
+        is_first
+    }
+
+    fn set_told(&self, shard: Shard) {
+        if let Some(owed) = self.lock().get_mut(&shard) {
+            owed.is_told = true;
+        }
+        self.told.notify_waiters();
+    }
+
+    /// Waits until whoever can be told was told.
+    async fn until_told(&self, shard: Shard) {
+        loop {
+            let told = self.told.notified();
+            if self.lock().get(&shard).is_none_or(|owed| owed.is_told) {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// Nothing is owed of a calendar any more, if what was done still is what should be: looked at under the lock, so that
     /// whoever adds it meanwhile is not forgotten.
     fn settle(&self, shard: Shard, calendar_id: CalendarId, is_done: impl FnOnce() -> bool) {
         let mut owed = self.lock();
-        if let Some(calendars) = owed.get_mut(&shard)
+        if let Some(of_shard) = owed.get_mut(&shard)
             && is_done()
         {
-            calendars.remove(&calendar_id);
-            if calendars.is_empty() {
+            of_shard.calendars.remove(&calendar_id);
+            if of_shard.calendars.is_empty() {
                 owed.remove(&shard);
+                self.told.notify_waiters();
             }
         }
     }
 
     fn forget_where(&self, is_over: impl Fn(Shard) -> bool) {
         self.lock().retain(|&shard, _| !is_over(shard));
+        self.told.notify_waiters();
     }
 
     fn shards(&self) -> Vec<Shard> {
@@ -81,12 +143,26 @@ impl Arrears {
 
     fn first(&self) -> Vec<(Shard, CalendarId)> {
         let owed = self.lock();
-        owed.iter().flat_map(|(&shard, ids)| ids.iter().map(move |&id| (shard, id))).take(REPAIRED_MAX).collect()
+        let of_shard =
+            |(&shard, owed): (&Shard, &Owed)| owed.calendars.iter().map(move |&id| (shard, id)).collect::<Vec<_>>();
+        owed.iter().flat_map(of_shard).take(REPAIRED_MAX).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Shard, BTreeSet<CalendarId>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Shard, Owed>> {
         // Every change is one step, so a panic beside the lock left nothing half done.
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While somebody tells that beats of a shard ended. Whoever waits for it goes on when it is dropped in the middle, too.
+struct Telling<'a> {
+    arrears: &'a Arrears,
+    shard: Shard,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.arrears.set_told(self.shard);
     }
 }
 
@@ -98,8 +174,7 @@ impl Context {
             // Under an ownership that is over nothing is said any more.
             return;
         }
-        if self.arrears.has(shard) {
-            self.arrears.add(shard, calendar_id);
+        if self.owe_more(shard, calendar_id).await {
             return;
         }
         let result = in_time(self.parts.cache.publish(shard, facts)).await;
@@ -109,12 +184,21 @@ impl Context {
     /// Takes a calendar's facts out of the cache: nobody keeps them true while it sleeps.
     pub(crate) async fn withdraw_from_cache(&self, account_id: AccountId, calendar_id: CalendarId) {
         let shard = Shard::of(account_id);
-        if self.arrears.has(shard) {
-            self.arrears.add(shard, calendar_id);
+        if self.owe_more(shard, calendar_id).await {
             return;
         }
         let result = in_time(self.parts.cache.withdraw(shard, calendar_id)).await;
         self.handle_cached(shard, calendar_id, result).await;
+    }
+
+    /// Adds a calendar to the arrears of its shard, if there are any, and waits until that can be heard of.
+    async fn owe_more(&self, shard: Shard, calendar_id: CalendarId) -> bool {
+        if !self.arrears.has(shard) {
+            return false;
+        }
+        self.arrears.add(shard, calendar_id);
+        self.arrears.until_told(shard).await;
+        true
     }
 
     async fn handle_cached(&self, shard: Shard, calendar_id: CalendarId, result: Result<(), CacheError>) {
@@ -123,16 +207,45 @@ impl Context {
         if self.ownership.is_alone() {
             return;
         }
-        self.arrears.add(shard, calendar_id);
-        self.end_beat(shard).await;
+        let is_first = self.arrears.add(shard, calendar_id);
         self.arrears.fallen.notify_one();
+        if !is_first {
+            return self.arrears.until_told(shard).await;
+        }
+        let _telling = Telling { arrears: &self.arrears, shard };
+        if !self.end_beat(shard).await {
+            self.tell_beats_ended(shard).await;
+        }
     }
 
-    async fn end_beat(&self, shard: Shard) {
-        let Some(epoch) = self.ownership.held(shard) else { return };
-        if let Err(error) = in_time(self.parts.cache.end_beat(shard, epoch)).await {
+    /// Takes the last beat of a shard back; whether the cache took that.
+    async fn end_beat(&self, shard: Shard) -> bool {
+        let Some(epoch) = self.ownership.held(shard) else { return true };
+        let ended = in_time(self.parts.cache.end_beat(shard, epoch)).await;
+        if let Err(error) = &ended {
             tracing::warn!(shard = shard.number(), %error, "a beat could not be ended; it runs out by itself");
         }
+        ended.is_ok()
+    }
+
+    /// Tells every other node that lives not to trust beats of a shard that were said until now. One that cannot be reached
+    /// trusts them until they run out.
+    async fn tell_beats_ended(&self, shard: Shard) {
+        let (Some(peers), Some(epoch)) = (&self.parts.peers, self.ownership.held(shard)) else { return };
+        // Beats are dated by what this node last learned, so none that was said is younger.
+        let said_until = self.ownership.learned_at().unwrap_or_else(|| self.store_now());
+        let (ended, own) = (BeatsEnded { shard, epoch, said_until }, self.ownership.node().id);
+        let others = self.ownership.nodes().into_iter().filter(|node| node.id != own);
+        join_all(others.map(|node| async move {
+            match timeout(TELL_DEADLINE, peers.beats_ended(&node, ended)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(node = %node.id.0, %error, "a node could not be told that beats ended")
+                }
+                Err(_late) => tracing::warn!(node = %node.id.0, "a node did not hear in time that beats ended"),
+            }
+        }))
+        .await;
     }
 
     /// Says of every shard with awake calendars that the cache stands as this node would answer.

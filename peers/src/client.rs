@@ -7,7 +7,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Unavailabl
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId, RequestId};
-use agentcal_engine::ports::{Clock, Entropy, FactsWanted, NodeRecord, PeerError, Peers};
+use agentcal_engine::ports::{BeatsEnded, Clock, Entropy, FactsWanted, NodeRecord, PeerError, Peers};
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -178,6 +178,10 @@ impl Peers for HttpPeers {
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError> {
         let body = json(&ConfigChangedBody { account_id });
         self.notify(owner, Kind::ConfigChanged, body, self.settings.config_changed_max).await
+    }
+
+    async fn beats_ended(&self, reader: &NodeRecord, ended: BeatsEnded) -> Result<(), PeerError> {
+        self.notify(reader, Kind::BeatsEnded, json(&ended), self.settings.notice_max).await
     }
 
     async fn shards_given(&self, receiver: &NodeRecord) -> Result<(), PeerError> {

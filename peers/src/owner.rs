@@ -8,7 +8,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{FactsWanted, NodeRecord, ShardMap};
+use agentcal_engine::ports::{BeatsEnded, FactsWanted, NodeRecord, ShardMap};
 use agentcal_engine::shard::NodeId;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -44,6 +44,9 @@ pub trait Owner: Send + Sync + 'static {
     /// Hears that an account's configuration was written; returns once nothing older is answered from.
     async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner>;
 
+    /// Hears that beats of another node hold no more.
+    fn beats_ended(&self, ended: BeatsEnded);
+
     /// Hears that shards were given to this node.
     fn shards_given(&self);
 
@@ -72,6 +75,10 @@ impl Owner for Scheduler {
 
     async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner> {
         self.config_changed_for_peer(account_id).await
+    }
+
+    fn beats_ended(&self, ended: BeatsEnded) {
+        self.beats_ended_for_peer(ended);
     }
 
     fn shards_given(&self) {

@@ -8,7 +8,7 @@ use agentcal_actors::metrics::PEER_SERVED;
 use agentcal_engine::calendar::request::CommitRequest;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::RequestId;
-use agentcal_engine::ports::{Clock, Entropy, FactsWanted};
+use agentcal_engine::ports::{BeatsEnded, Clock, Entropy, FactsWanted};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request, State};
@@ -81,6 +81,7 @@ pub fn router(parts: RouterParts) -> Router {
         .route(Kind::Facts.path(), post(facts))
         .route(Kind::Bell.path(), post(bell))
         .route(Kind::ConfigChanged.path(), post(config_changed))
+        .route(Kind::BeatsEnded.path(), post(beats_ended))
         .route(Kind::ShardsGiven.path(), post(shards_given))
         .route(SHARDS_PATH, get(shards))
         .method_not_allowed_fallback(|| async { Problem::Method })
@@ -173,6 +174,11 @@ async fn config_changed(State(node): Shared, Whole(body): Whole<ConfigChangedBod
     let _place = node.enter()?;
     node.parts.owner.config_changed(body.account_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn beats_ended(State(node): Shared, Whole(ended): Whole<BeatsEnded>) -> StatusCode {
+    node.parts.owner.beats_ended(ended);
+    StatusCode::NO_CONTENT
 }
 
 async fn shards_given(State(node): Shared) -> StatusCode {

@@ -1,6 +1,7 @@
 //! What travels between nodes: paths, headers and bodies. Bodies are the engine's own values as JSON.
 //!
-//! Nodes' clocks differ, so no instant of theirs is sent: a deadline travels as the milliseconds that are left.
+//! Nodes' clocks differ, so no instant of theirs is sent: a deadline travels as the milliseconds that are left. The store's clock is
+//! one for all.
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub(crate) enum Kind {
     Facts,
     Bell,
     ConfigChanged,
+    BeatsEnded,
     ShardsGiven,
 }
 
@@ -41,6 +43,7 @@ impl Kind {
             Self::Facts => "facts",
             Self::Bell => "bell",
             Self::ConfigChanged => "config_changed",
+            Self::BeatsEnded => "beats_ended",
             Self::ShardsGiven => "shards_given",
         }
     }
@@ -52,6 +55,7 @@ impl Kind {
             Self::Facts => "/internal/v1/facts",
             Self::Bell => "/internal/v1/bell",
             Self::ConfigChanged => "/internal/v1/config-changed",
+            Self::BeatsEnded => "/internal/v1/beats-ended",
             Self::ShardsGiven => "/internal/v1/shards-given",
         }
     }

@@ -11,7 +11,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Unavailabl
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{Clock, Entropy, FactsWanted, NodeRecord, PeerError, Peers};
+use agentcal_engine::ports::{BeatsEnded, Clock, Entropy, FactsWanted, NodeRecord, PeerError, Peers};
 use agentcal_peers::{Guard, PeerSecret, RouterParts, router};
 use async_trait::async_trait;
 use axum::Router;
@@ -148,6 +148,11 @@ impl Peers for SimPeers {
 
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError> {
         self.notify(owner, "/internal/v1/config-changed", &json!({ "account_id": account_id })).await
+    }
+
+    async fn beats_ended(&self, reader: &NodeRecord, ended: BeatsEnded) -> Result<(), PeerError> {
+        let body = serde_json::to_value(ended).map_err(|error| PeerError::Silent(error.to_string()))?;
+        self.notify(reader, "/internal/v1/beats-ended", &body).await
     }
 
     async fn shards_given(&self, receiver: &NodeRecord) -> Result<(), PeerError> {

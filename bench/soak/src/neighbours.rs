@@ -9,7 +9,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{FactsWanted, NodeRecord, PeerError, Peers};
+use agentcal_engine::ports::{BeatsEnded, FactsWanted, NodeRecord, PeerError, Peers};
 use async_trait::async_trait;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -126,6 +126,14 @@ impl Peers for Way {
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError> {
         let question = |scheduler: Scheduler| async move { scheduler.config_changed_for_peer(account_id).await };
         self.ask(owner, NOTICE_MAX, question).await
+    }
+
+    async fn beats_ended(&self, reader: &NodeRecord, ended: BeatsEnded) -> Result<(), PeerError> {
+        let question = |scheduler: Scheduler| async move {
+            scheduler.beats_ended_for_peer(ended);
+            Ok(())
+        };
+        self.ask(reader, NOTICE_MAX, question).await
     }
 
     async fn shards_given(&self, receiver: &NodeRecord) -> Result<(), PeerError> {

@@ -42,7 +42,7 @@ pub use oauth_store::{
     ATTEMPTS_PER_ACCOUNT_MAX, OauthAttempt, OauthStore, REDIRECT_URLS_MAX, REVOCATION_GRACE, Revocation, TakenAttempt,
 };
 pub use ownership::{CLOCK_SKEW_MAX, Membership, NodeRecord, Ownership, OwnershipStore, ShardMap, TOUCHED_FOR};
-pub use peers::{FactsWanted, PeerError, Peers};
+pub use peers::{BeatsEnded, FactsWanted, PeerError, Peers};
 pub use provider::{
     CalendarRef, ConferenceSeen, Credentials, Discovery, Doorbell, EventDelete, EventWrite, OauthGrant, Oddities,
     Provider, ProviderError, RemoteCalendar, ResourceChange, SyncCursor, SyncMode, SyncNext, SyncPage, SyncRequest,

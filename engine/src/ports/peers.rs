@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::request::{CommitAnswer, CommitRequest};
 use crate::calendar::watch::Ring;
 use crate::facts::{CalendarFacts, MaxAge};
 use crate::ids::{AccountId, CalendarId};
 
-use super::NodeRecord;
+use crate::shard::{Epoch, Shard};
+use crate::time::Timestamp;
+
+use super::{Beat, NodeRecord};
 
 /// Why another node did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,24 @@ pub struct FactsWanted {
     pub calendar_id: CalendarId,
     /// Facts older than this are renewed first; `None`: whatever is known will do.
     pub max_age: Option<MaxAge>,
+}
+
+/// Beats that were said and do not hold any more: the owner could neither write the cache nor take its word back there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeatsEnded {
+    /// Whose calendars they vouch for.
+    pub shard: Shard,
+    /// The ownership they were said under.
+    pub epoch: Epoch,
+    /// The last of them was said then, by the store's clock.
+    pub said_until: Timestamp,
+}
+
+impl BeatsEnded {
+    /// Whether a beat is one of these.
+    pub fn covers(&self, beat: &Beat) -> bool {
+        (beat.epoch, beat.said_at) <= (self.epoch, self.said_until)
+    }
 }
 
 /// Requests to the owners of shards. Each makes one hop: an owner that is none refuses instead of passing on.
@@ -67,6 +89,10 @@ pub trait Peers: Send + Sync {
 
     /// Says that an account's configuration was written. Returns once the owner answers from nothing older.
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError>;
+
+    /// Says that beats of an ownership of this node speak no more for what is in the cache. Returns once the reader trusts none
+    /// of them.
+    async fn beats_ended(&self, reader: &NodeRecord, ended: BeatsEnded) -> Result<(), PeerError>;
 
     /// Says that shards were given to a node, so that it looks at once.
     async fn shards_given(&self, receiver: &NodeRecord) -> Result<(), PeerError>;

@@ -10,7 +10,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{Clock, Entropy, FactsWanted, NodeRecord};
+use agentcal_engine::ports::{BeatsEnded, Clock, Entropy, FactsWanted, NodeRecord};
 use agentcal_engine::shard::NodeId;
 use agentcal_engine::time::Timestamp;
 use agentcal_peers::{
@@ -151,6 +151,10 @@ impl Owner for FakeOwner {
 
     async fn config_changed(&self, account_id: AccountId) -> Result<(), NotOwner> {
         self.note(format!("config_changed {account_id}"))
+    }
+
+    fn beats_ended(&self, ended: BeatsEnded) {
+        self.notices.lock().unwrap().push(format!("beats_ended {ended:?}"));
     }
 
     fn shards_given(&self) {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use agentcal_engine::calendar::request::CommitAnswer;
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::MaxAge;
-use agentcal_engine::ports::{FactsWanted, Ownership, PeerError, Peers, ShardMap};
-use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT};
+use agentcal_engine::ports::{BeatsEnded, FactsWanted, Ownership, PeerError, Peers, ShardMap};
+use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT, Shard};
+use agentcal_engine::time::Timestamp;
 use agentcal_peers::ShardsPicture;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -73,11 +74,14 @@ async fn notices_arrive() {
     let bed = Bed::with(Behaviour::Answers(released())).await;
     assert_eq!(bed.peers.bell(&bed.node, account_id(), calendar_id(1), Ring::WatchEnded).await, Ok(()));
     assert_eq!(bed.peers.config_changed(&bed.node, account_id()).await, Ok(()));
+    let ended = BeatsEnded { shard: Shard::of(account_id()), epoch: Epoch(3), said_until: Timestamp::from_seconds(5) };
+    assert_eq!(bed.peers.beats_ended(&bed.node, ended).await, Ok(()));
     assert_eq!(bed.peers.shards_given(&bed.node).await, Ok(()));
     let (account_id, calendar_id) = (account_id(), calendar_id(1));
     let expected = [
         format!("bell {account_id} {calendar_id} WatchEnded"),
         format!("config_changed {account_id}"),
+        format!("beats_ended {ended:?}"),
         "shards_given".to_owned(),
     ];
     assert_eq!(bed.owner.notices(), expected);

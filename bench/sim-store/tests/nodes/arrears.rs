@@ -53,6 +53,36 @@ async fn what_is_owed_is_paid_as_soon_as_the_cache_takes_it() {
     }
 }
 
+/// The cache still has what was before, and the owner's word for it, which it could not take back there.
+#[tokio::test(start_paused = true)]
+async fn whose_word_stands_in_a_cache_it_cannot_write_tells_everybody() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    one.booked(town.booking(&person, 8)).await;
+    sleep(Duration::from_secs(3)).await;
+    town.cache.set_read_only(true);
+    for hour in 9..12 {
+        one.booked(town.booking(&person, hour)).await;
+        assert!(has_beat(&town, &person).await, "it has not run out");
+        assert!(other.sees_taken(&person, hour).await, "hour {hour}");
+    }
+    // One that cannot be told trusts it until it runs out, and no longer.
+    town.cache.set_read_only(false);
+    sleep(Duration::from_secs(5)).await;
+    town.cache.set_read_only(true);
+    town.links.set(&other.scheduler, Way::Cut);
+    one.booked(town.booking(&person, 12)).await;
+    sleep(Duration::from_secs(5)).await;
+    assert!(other.sees_taken(&person, 12).await);
+    town.cache.set_read_only(false);
+    sleep(Duration::from_secs(5)).await;
+    town.links.set(&one.scheduler, Way::Cut);
+    let began = Instant::now();
+    assert!(other.sees_taken(&person, 12).await);
+    assert!(began.elapsed() < Duration::from_millis(10), "from the cache, whose beats count again");
+}
+
 fn with_key(request: CommitRequest) -> CommitRequest {
     CommitRequest { idempotency: Some(IdempotencyKey { scope: [7; 32], fingerprint: [7; 32] }), ..request }
 }

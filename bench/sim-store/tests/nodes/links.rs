@@ -10,7 +10,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
-use agentcal_engine::ports::{FactsWanted, NodeRecord, PeerError, Peers};
+use agentcal_engine::ports::{BeatsEnded, FactsWanted, NodeRecord, PeerError, Peers};
 use async_trait::async_trait;
 use tokio::time::timeout;
 
@@ -112,6 +112,14 @@ impl Peers for Links {
 
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError> {
         self.ask(owner, |scheduler| async move { scheduler.config_changed_for_peer(account_id).await }).await
+    }
+
+    async fn beats_ended(&self, reader: &NodeRecord, ended: BeatsEnded) -> Result<(), PeerError> {
+        let tell = |scheduler: Scheduler| async move {
+            scheduler.beats_ended_for_peer(ended);
+            Ok(())
+        };
+        self.ask(reader, tell).await
     }
 
     async fn shards_given(&self, receiver: &NodeRecord) -> Result<(), PeerError> {

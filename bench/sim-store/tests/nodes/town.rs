@@ -47,6 +47,7 @@ pub(crate) struct FickleCache {
     kept: MemoryFactCache,
     is_down: AtomicBool,
     refuses_facts: AtomicBool,
+    is_read_only: AtomicBool,
     refused: AtomicU32,
     lag: Mutex<Duration>,
 }
@@ -59,6 +60,11 @@ impl FickleCache {
     /// Takes no facts, and everything else.
     pub(crate) fn set_refusing(&self, refuses_facts: bool) {
         self.refuses_facts.store(refuses_facts, Ordering::SeqCst);
+    }
+
+    /// Takes nothing at all, and still tells what it has, as where its owner is cut off from it and others are not.
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
+        self.is_read_only.store(is_read_only, Ordering::SeqCst);
     }
 
     /// How many writes of facts it has refused.
@@ -83,6 +89,13 @@ impl FickleCache {
                 self.refused.fetch_add(1, Ordering::SeqCst);
                 Err(CacheError::Unavailable("full".into()))
             }
+            false => self.takes(),
+        }
+    }
+
+    fn takes(&self) -> Result<&MemoryFactCache, CacheError> {
+        match self.is_read_only.load(Ordering::SeqCst) {
+            true => Err(CacheError::Unavailable("out of reach".into())),
             false => self.reached(),
         }
     }
@@ -115,11 +128,11 @@ impl FactCache for FickleCache {
     }
 
     async fn beat(&self, beats: &[(Shard, Beat)]) -> Result<(), CacheError> {
-        self.reached()?.beat(beats).await
+        self.takes()?.beat(beats).await
     }
 
     async fn end_beat(&self, shard: Shard, epoch: Epoch) -> Result<(), CacheError> {
-        self.reached()?.end_beat(shard, epoch).await
+        self.takes()?.end_beat(shard, epoch).await
     }
 
     async fn mark_dirty(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
