@@ -79,6 +79,7 @@ pub(crate) struct Context {
     /// Held while a connection's status is read and changed, so that an old success does not cover a new failure.
     pub(crate) statuses: tokio::sync::Mutex<()>,
     store_offset_us: AtomicI64,
+    is_offset_known: AtomicBool,
     fenced: AtomicBool,
     closing: AtomicBool,
 }
@@ -112,6 +113,7 @@ impl Context {
             syncs_in_flight: AtomicU32::new(0),
             statuses: tokio::sync::Mutex::new(()),
             store_offset_us: AtomicI64::new(0),
+            is_offset_known: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         }
@@ -132,16 +134,17 @@ impl Context {
         deadline.saturating_since(self.parts.clock.now())
     }
 
-    /// Asks the store for its clock, and keeps the difference.
-    pub(crate) async fn measure_offset(&self) -> Result<(), StoreError> {
+    /// Asks the store for its clock, and keeps the difference. Says how long the answer took.
+    pub(crate) async fn measure_offset(&self) -> Result<Duration, StoreError> {
         let before = self.parts.clock.now();
         let store_now = self.parts.store.store_now().await?;
         let after = self.parts.clock.now();
-        let middle = before.plus_micros(after.micros_since(before) / 2);
-        let offset_us = store_now.micros_since(middle);
+        let known = self.is_offset_known.load(Ordering::Relaxed).then(|| self.store_offset_us.load(Ordering::Relaxed));
+        let offset_us = offset_by(known, before, store_now, after);
         self.store_offset_us.store(offset_us, Ordering::Relaxed);
+        self.is_offset_known.store(true, Ordering::Relaxed);
         ::metrics::gauge!(metrics::STORE_CLOCK_OFFSET).set(offset_us as f64 / 1e6);
-        Ok(())
+        Ok(after.saturating_since(before))
     }
 
     /// Age beyond which facts of a provider's calendars count as stale; `None` where nothing ages.
@@ -211,5 +214,46 @@ impl Context {
             // An actor that stopped meanwhile needs no result: it starts again from the store.
             let _ = actor.send_message(message);
         });
+    }
+}
+
+/// How many microseconds the store's clock is ahead, by a look at it between two instants of one's own. When in between it was
+/// read nobody knows, so an answer that was long on its way says little: what is known stays, as far as it can be true.
+fn offset_by(known: Option<i64>, before: Timestamp, store_now: Timestamp, after: Timestamp) -> i64 {
+    let (least, most) = (store_now.micros_since(after), store_now.micros_since(before));
+    match known {
+        // One's own clock was set back meanwhile.
+        _ if least > most => least,
+        Some(known) => known.clamp(least, most),
+        None => least + (most - least) / 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lesson: a connection that held a question back for 13 s made a node think the store 6 s ahead, so that it offered
+    /// what was held.
+    #[test]
+    fn an_answer_that_took_long_says_little_of_the_clock() {
+        let check = |known: Option<i64>, before: i64, store_now: i64, after: i64, expected: i64| {
+            let [before, store_now, after] = [before, store_now, after].map(Timestamp::from_micros);
+            assert_eq!(
+                offset_by(known, before, store_now, after),
+                expected,
+                "{known:?} {before:?} {store_now:?} {after:?}"
+            );
+        };
+        check(None, 100, 1_150, 200, 1_000);
+        check(Some(1_010), 100, 1_150, 200, 1_010);
+        check(Some(1_010), 100, 14_000, 13_000, 1_010);
+        check(Some(1_010), 100, 1_100, 13_000, 1_000);
+        // It is known better than before, or has moved.
+        check(Some(1_010), 100, 1_104, 102, 1_004);
+        check(Some(1_010), 100, 1_204, 102, 1_102);
+        check(Some(-70), 100, 40, 120, -70);
+        // The own clock was set back by an hour in between.
+        check(Some(5), 3_600_000_000, 3_600_000_010, 20, 3_599_999_990);
     }
 }

@@ -21,6 +21,8 @@ use crate::slot::Slot;
 const CLEANED_MAX: u32 = 1_000;
 /// Time between two measurements of the store's clock.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(10);
+/// An answer that took longer says little of the clock.
+const SLOW_ANSWER: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 struct Memory {
@@ -68,8 +70,9 @@ async fn sweep(context: &Arc<Context>, mut memory: Memory) -> Memory {
 
 async fn measure(context: &Context, memory: &mut Memory) -> Result<(), StoreError> {
     if is_over(memory.measured_at, MEASURE_INTERVAL) {
-        context.measure_offset().await?;
-        memory.measured_at = Some(Instant::now());
+        let took = context.measure_offset().await?;
+        // Else the next sweep looks again.
+        memory.measured_at = (took < SLOW_ANSWER).then(Instant::now);
     }
     Ok(())
 }
