@@ -40,6 +40,11 @@ async fn a_turn_of_writebacks_ends_in_time() {
     for hour in 24..29 {
         stage.booked(hours(hour, hour + 1).start).await;
     }
+    wait_for("the writes are wanted", || async {
+        let machine = stage.scheduler.picture(calendar_id).await.unwrap().machine;
+        machine.write_wanted && !machine.committing
+    })
+    .await;
     stage.scheduler.bell(stage.account_id(), calendar_id);
     stage.provider.slow_down_writes(&stage.clock, Duration::from_millis(600));
     let began = stage.provider.turns().len();

@@ -63,6 +63,8 @@ pub struct MachinePicture {
     pub syncing: bool,
     /// Whether a write to the provider is under way.
     pub writing: bool,
+    /// Whether something waits to be written to the provider.
+    pub write_wanted: bool,
     /// Failed syncs in a row.
     pub failures: u32,
     /// Until when the provider rings, in microseconds since 1970; `None` where it does not.
@@ -280,6 +282,7 @@ impl<C> CalendarMachine<C> {
             committing: self.committing,
             syncing: self.lane == Lane::Syncing,
             writing: self.lane == Lane::Writing,
+            write_wanted: self.write_wanted,
             failures: self.sync.as_ref().map_or(0, |sync| sync.state().failures),
             watched_until_us: self.watch.record().watch.expires_at.map(|until| until.as_micros()),
             sync_due_at_us: self.poll_timeout().map(|(at, _)| at.as_micros()),
