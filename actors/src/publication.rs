@@ -6,6 +6,7 @@
 //! before anybody hears of what is in arrears.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) struct Arrears {
     fallen: Notify,
     /// Rings when the beat of a shard in arrears was taken back, or everybody told that can be.
     told: Notify,
+    /// Beats were sent and not all of them answered: one may arrive after it was taken back.
+    beats_on_their_way: AtomicBool,
 }
 
 /// What is owed of a shard.
@@ -213,7 +216,9 @@ impl Context {
             return self.arrears.until_told(shard).await;
         }
         let _telling = Telling { arrears: &self.arrears, shard };
-        if !self.end_beat(shard).await {
+        // Looked at after the shard fell into arrears: who begins to say beats from here on leaves it out.
+        let may_follow = self.arrears.beats_on_their_way.load(Ordering::SeqCst);
+        if !self.end_beat(shard).await || may_follow {
             self.tell_beats_ended(shard).await;
         }
     }
@@ -250,15 +255,21 @@ impl Context {
 
     /// Says of every shard with awake calendars that the cache stands as this node would answer.
     async fn say_beats(self: &Arc<Self>, said: &mut BTreeMap<Shard, Beat>) {
+        // Before it is looked at who is in arrears. What was not answered in time may arrive at any time.
+        let was_unanswered = self.arrears.beats_on_their_way.swap(true, Ordering::SeqCst);
         let beats = self.beats();
         said.retain(|shard, _| beats.contains_key(shard));
         let news: Vec<(Shard, Beat)> =
             beats.into_iter().filter(|(shard, beat)| said.get(shard) != Some(beat)).collect();
         if news.is_empty() {
+            self.arrears.beats_on_their_way.store(was_unanswered, Ordering::SeqCst);
             return;
         }
         match timeout(BEAT_DEADLINE, self.parts.cache.beat(&news)).await {
-            Ok(Ok(())) => said.extend(news.iter().copied()),
+            Ok(Ok(())) => {
+                self.arrears.beats_on_their_way.store(false, Ordering::SeqCst);
+                said.extend(news.iter().copied());
+            }
             Ok(Err(error)) => tracing::warn!(%error, "beats could not be said"),
             Err(_late) => tracing::warn!("the cache did not take the beats in time"),
         }

@@ -83,6 +83,28 @@ async fn whose_word_stands_in_a_cache_it_cannot_write_tells_everybody() {
     assert!(began.elapsed() < Duration::from_millis(10), "from the cache, whose beats count again");
 }
 
+/// A beat was sent before its shard fell into arrears, and reaches the cache after it was taken back there.
+#[tokio::test(start_paused = true)]
+async fn a_beat_that_arrives_after_it_was_taken_back_misleads_nobody() {
+    // One that is answered in time, and one whose sender does not wait for it any more.
+    for lag in [Duration::from_millis(600), Duration::from_millis(1_400)] {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let person = town.person_of(&one);
+        one.booked(town.booking(&person, 8)).await;
+        sleep(Duration::from_secs(3)).await;
+        town.cache.set_beats_lag(lag);
+        until("a beat is on its way", || town.cache.is_beat_under_way(person.shard())).await;
+        sleep(lag.saturating_sub(Duration::from_millis(300))).await;
+        town.cache.set_refusing(true);
+        one.booked(town.booking(&person, 9)).await;
+        assert!(!has_beat(&town, &person).await, "it was taken back");
+        town.cache.set_read_only(true);
+        until("the beat arrives", || !town.cache.is_beat_under_way(person.shard())).await;
+        assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await, "{lag:?}");
+    }
+}
+
 fn with_key(request: CommitRequest) -> CommitRequest {
     CommitRequest { idempotency: Some(IdempotencyKey { scope: [7; 32], fingerprint: [7; 32] }), ..request }
 }

@@ -50,6 +50,8 @@ pub(crate) struct FickleCache {
     is_read_only: AtomicBool,
     refused: AtomicU32,
     lag: Mutex<Duration>,
+    beats_lag: Mutex<Duration>,
+    beats_under_way: Arc<Mutex<BTreeSet<Shard>>>,
 }
 
 impl FickleCache {
@@ -81,6 +83,15 @@ impl FickleCache {
     /// Facts that are published from now on arrive only after this time, whether or not somebody waits for it.
     pub(crate) fn set_lag(&self, lag: Duration) {
         *self.lag.lock().unwrap() = lag;
+    }
+
+    /// Beats that are said from now on arrive only after this time, whatever becomes of the cache meanwhile.
+    pub(crate) fn set_beats_lag(&self, lag: Duration) {
+        *self.beats_lag.lock().unwrap() = lag;
+    }
+
+    pub(crate) fn is_beat_under_way(&self, shard: Shard) -> bool {
+        self.beats_under_way.lock().unwrap().contains(&shard)
     }
 
     fn writable(&self) -> Result<&MemoryFactCache, CacheError> {
@@ -128,7 +139,19 @@ impl FactCache for FickleCache {
     }
 
     async fn beat(&self, beats: &[(Shard, Beat)]) -> Result<(), CacheError> {
-        self.takes()?.beat(beats).await
+        let (kept, lag, beats) = (self.takes()?.clone(), *self.beats_lag.lock().unwrap(), beats.to_vec());
+        if lag.is_zero() {
+            return kept.beat(&beats).await;
+        }
+        let under_way = Arc::clone(&self.beats_under_way);
+        under_way.lock().unwrap().extend(beats.iter().map(|(shard, _)| *shard));
+        let arriving = tokio::spawn(async move {
+            tokio::time::sleep(lag).await;
+            let arrived = kept.beat(&beats).await;
+            under_way.lock().unwrap().retain(|shard| beats.iter().all(|(of, _)| of != shard));
+            arrived
+        });
+        arriving.await.unwrap()
     }
 
     async fn end_beat(&self, shard: Shard, epoch: Epoch) -> Result<(), CacheError> {
