@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use agentcal_engine::calendar::ask::{Ask, Stored, ask_of, leader_of};
 use agentcal_engine::calendar::attempt::{After, Attempts};
-use agentcal_engine::calendar::plan::{Planned, cancel, extend, release};
+use agentcal_engine::calendar::plan::{Planned, cancel, extend, keep_answer, release};
 use agentcal_engine::calendar::request::{
     CommitAnswer, CommitKind, CommitRequest, Intent, Made, Rejection, UnavailableReason,
 };
@@ -13,7 +13,7 @@ use agentcal_engine::commit::{Outcome, RevisionKey};
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::planted;
 use agentcal_engine::ports::StoreError;
-use agentcal_engine::shard::Epoch;
+use agentcal_engine::shard::{Epoch, Shard};
 
 use crate::context::Context;
 use crate::decide::{self, Basis, No};
@@ -356,13 +356,35 @@ async fn after_refusal(context: &Context, request: &CommitRequest, answer: Commi
         Ok(Some(kept)) => return kept,
         Err(error) => return store_failed(&error),
     }
-    if !is_refusal {
-        return answer;
+    if let CommitAnswer::Committed(made) = answer {
+        return as_asked(context, request, made).await;
     }
     match made_before(context, request).await {
         Ok(Some(made)) => CommitAnswer::Committed(made),
         Ok(None) => answer,
         Err(error) => store_failed(&error),
+    }
+}
+
+/// All is as was asked, so nothing was done. A request with a key has its answer kept all the same: performed when it is
+/// repeated, it would undo what others did since.
+async fn as_asked(context: &Context, request: &CommitRequest, made: Made) -> CommitAnswer {
+    let Some(key) = request.idempotency else { return CommitAnswer::Committed(made) };
+    let epoch = context.ownership.epoch_of(Shard::of(request.tenant.account_id));
+    let plan = keep_answer(request, key, epoch, &made);
+    let mut attempts = Attempts::default();
+    loop {
+        let outcome = match context.parts.store.commit(&plan).await {
+            Ok(outcome) => outcome,
+            Err(error) => return store_failed(&error),
+        };
+        match attempts.handle_outcome(&request.kind, outcome) {
+            After::Committed(_) => return CommitAnswer::Committed(made),
+            After::Answer(answer) => return *answer,
+            After::Again => {}
+            // The same key finds the new owner.
+            After::Fenced | After::UsedUp { .. } => return STORE_UNAVAILABLE,
+        }
     }
 }
 

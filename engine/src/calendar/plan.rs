@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::commit::{
-    Access, BookingChange, ClaimChange, CommitPlan, Effect, ExpectedRevision, HoldChange, HoldLimits, IdempotentAnswer,
-    RevisionKey,
+    Access, BookingChange, ClaimChange, CommitPlan, Effect, ExpectedRevision, HoldChange, HoldLimits, IdempotencyKey,
+    IdempotentAnswer, RevisionKey,
 };
 use crate::decision::Host;
 use crate::ids::{BookingId, CalendarId, ClaimId, EventId, UserId};
@@ -115,6 +115,13 @@ pub fn release(grounds: &Grounds<'_>, items: &[HoldStoreItem]) -> Planned {
         released.push(hold.id);
     }
     planned(grounds, Made::Released(released), CommitPlan { claims, holds, ..empty_plan(grounds, revisions) })
+}
+
+/// Plans to keep the answer of a request that had nothing to do, since all is as it asks. It names no revisions: what it says
+/// was so when it was read.
+pub fn keep_answer(request: &CommitRequest, key: IdempotencyKey, epoch: Option<Epoch>, made: &Made) -> CommitPlan {
+    let idempotency = Some(IdempotentAnswer { key, answer: kept_form(made) });
+    CommitPlan { idempotency, ..idle_plan(request, epoch) }
 }
 
 /// Plans what was decided, with these hosts.
@@ -259,15 +266,23 @@ fn planned_booking(
 }
 
 fn empty_plan(grounds: &Grounds<'_>, revisions: Revisions) -> CommitPlan {
-    let request = grounds.request;
+    CommitPlan {
+        is_shared: grounds.is_shared,
+        expected_revisions: revisions.into_vec(),
+        ..idle_plan(grounds.request, grounds.epoch)
+    }
+}
+
+/// A plan that does nothing.
+fn idle_plan(request: &CommitRequest, epoch: Option<Epoch>) -> CommitPlan {
     CommitPlan {
         commit_id: request.commit_id,
         tenant: request.tenant,
         shard: Shard::of(request.tenant.account_id),
-        epoch: grounds.epoch,
-        is_shared: grounds.is_shared,
+        epoch,
+        is_shared: false,
         expired_until: None,
-        expected_revisions: revisions.into_vec(),
+        expected_revisions: Vec::new(),
         claims: Vec::new(),
         booking: None,
         holds: Vec::new(),

@@ -34,6 +34,20 @@ pub async fn a_repeated_commit_replays(world: World) {
     assert_eq!(kept.expect("readable"), Write::Replayed(b"first answer".to_vec()));
 }
 
+/// A request that had nothing to do keeps its answer by a plan without changes and revisions, whoever makes it.
+pub async fn what_does_nothing_keeps_its_answer(world: World) {
+    for (number, epoch) in [(1, Some(world.epoch)), (2, None)] {
+        let plan = |answer: &str, fingerprint| {
+            let idempotency = Some(idempotent(number, fingerprint, answer));
+            CommitPlan { idempotency, epoch, ..world.empty_plan(&world.tenant, &[]) }
+        };
+        assert_eq!(world.commit(&plan("first answer", 1)).await, Outcome::Committed { revisions: Vec::new() });
+        let replayed = Outcome::Replayed { answer: b"first answer".to_vec() };
+        assert_eq!(world.commit(&plan("second answer", 1)).await, replayed);
+        assert_eq!(world.commit(&plan("third answer", 2)).await, Outcome::IdempotencyMismatch);
+    }
+}
+
 /// Lesson: idempotency that does not compare the body. The same key with another body is told so, and nothing is done.
 pub async fn another_body_is_a_mismatch(world: World) {
     let user = world.user().await;

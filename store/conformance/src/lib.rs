@@ -182,6 +182,7 @@ macro_rules! each_store_case {
             }
             answers {
                 a_repeated_commit_replays
+                what_does_nothing_keeps_its_answer
                 another_body_is_a_mismatch
                 a_refused_commit_keeps_no_answer
                 concurrent_duplicates_do_one_deed

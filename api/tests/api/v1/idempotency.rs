@@ -92,6 +92,34 @@ async fn refusals_are_decided_afresh() {
     assert_eq!(ask().await.status, 201);
 }
 
+/// What is as was asked already needs nothing done. Repeated later, it must not be done on what others have made of things since.
+#[tokio::test]
+async fn a_success_that_changed_nothing_is_repeated_like_any_other() {
+    let world = World::start().await;
+    let (ten, eleven) =
+        (json!({"start_time": "2026-11-24T10:00:00+01:00"}), json!({"start_time": "2026-11-24T11:00:00+01:00"}));
+    let booking = world.path(&format!("/bookings/{}", world.book("2026-11-24T10:00:00+01:00").await.expect(201).id()));
+    let stay = async |body: &Value| world.app.ask_keyed("stay", Method::PATCH, &booking, Some(body.clone())).await;
+    let first = stay(&ten).await.expect(200);
+    assert_eq!(first.header("idempotent-replayed"), None);
+    world.app.patch(&booking, eleven.clone()).await.expect(200);
+    let again = stay(&ten).await.expect(200);
+    assert_eq!((&again.text, again.header("idempotent-replayed")), (&first.text, Some("true")));
+    assert_eq!(stay(&eleven).await.problem(), "409 idempotency_mismatch");
+    let present = world.app.get(&booking).await.expect(200);
+    assert_eq!(present.text_at("/start_time"), "2026-11-24T11:00:00+01:00", "it was moved by somebody else");
+
+    let session = world.path("/holds?session_id=call");
+    let hang_up = async || world.app.ask_keyed("hang-up", Method::DELETE, &session, None).await.expect(204);
+    assert_eq!(hang_up().await.header("idempotent-replayed"), None);
+    let body =
+        json!({"event_type_id": world.event_type, "start_time": "2026-11-24T14:00:00+01:00", "session_id": "call"});
+    let hold = world.app.post(&world.path("/holds"), body).await.expect(201).id();
+    assert_eq!(hang_up().await.header("idempotent-replayed"), Some("true"));
+    let hold = world.app.get(&world.path(&format!("/holds/{hold}"))).await.expect(200);
+    assert_eq!(hold.text_at("/status"), "active", "it was not there when the call hung up");
+}
+
 /// Lesson: voice platforms repeat a failed tool call twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_duplicates_make_one_booking_and_the_rest_replay_it() {
