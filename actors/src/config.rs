@@ -11,6 +11,7 @@ use agentcal_engine::shard::Shard;
 use futures::future::join_all;
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::calendar::Msg;
 use crate::context::Context;
@@ -19,6 +20,13 @@ use crate::slot::Slot;
 
 /// Longest wait for a calendar to load its facts anew after a configuration change; then its old ones are withdrawn.
 const RELOAD_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Longest wait for the store to say whether somebody wrote configuration. Other things may wait for it longer, since nothing in
+/// memory counts by them.
+const LOOK_DEADLINE: Duration = Duration::from_secs(1);
+/// Age of the last look beyond which what is in memory is forgotten with each look that fails. With a look under way it is less
+/// than the five seconds after which changed rules count everywhere.
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(3);
 
 pub(crate) struct Configs {
     cache: Cache<AccountId, Arc<AccountConfig>>,
@@ -100,6 +108,35 @@ impl Context {
             Some(slot) => reload(&slot).await,
             None if self.ownership.is_alone() => {}
             None => self.withdraw_from_cache(account_id, calendar_id).await,
+        }
+    }
+}
+
+/// Looks whether other processes wrote configuration, until the scheduler stops; then what is in memory may be old.
+pub(crate) async fn watch(context: Arc<Context>) {
+    let mut ticks = interval(context.parts.settings.sweep_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut known, mut confirmed_at) = (None, Instant::now());
+    loop {
+        tokio::select! {
+            biased;
+            () = context.stopping.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let asked_at = Instant::now();
+        match timeout(LOOK_DEADLINE, context.parts.store.change_counters()).await {
+            Ok(Ok(counters)) => {
+                if known.replace(counters.config) != Some(counters.config) {
+                    context.configs.forget_all();
+                }
+                confirmed_at = asked_at;
+                continue;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "it could not be seen whether configuration was written"),
+            Err(_late) => tracing::warn!("the store did not say in time whether configuration was written"),
+        }
+        if confirmed_at.elapsed() >= UNCONFIRMED_MAX {
+            context.configs.forget_all();
         }
     }
 }

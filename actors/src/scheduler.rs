@@ -23,7 +23,7 @@ use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
-use crate::{deliveries, followups, metrics, publication, refusals, relay, revocations, sweep, tenure, work};
+use crate::{config, deliveries, followups, metrics, publication, refusals, relay, revocations, sweep, tenure, work};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -54,6 +54,7 @@ impl Scheduler {
             context.tasks.spawn(publication::run(Arc::clone(&context)));
         }
         context.tasks.spawn(sweep::run(Arc::clone(&context)));
+        context.tasks.spawn(config::watch(Arc::clone(&context)));
         if let Some(webhooks) = context.parts.webhooks.clone() {
             if let Some(relay) = webhooks.relay.clone() {
                 context.tasks.spawn(relay::run(Arc::clone(&context), relay));

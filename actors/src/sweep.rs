@@ -1,5 +1,5 @@
-//! Comes by every second or so: wakes calendars whose sync or writebacks are due, lets idle ones sleep, notices what other
-//! processes wrote, and clears out what is kept for a time only.
+//! Comes by every second or so: wakes calendars whose sync or writebacks are due, lets idle ones sleep, and clears out what is
+//! kept for a time only.
 //!
 //! Timers are rows, not sleeping actors. After downtime everything is due at once; a sweep takes a bounded batch, the most
 //! overdue first, and no more than the syncs that may run at once.
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use agentcal_engine::ids::CalendarId;
-use agentcal_engine::ports::{ChangeCounters, DueCalendar, StoreError};
+use agentcal_engine::ports::{DueCalendar, StoreError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::calendar::Msg;
@@ -26,7 +26,6 @@ const SLOW_ANSWER: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 struct Memory {
-    counters: Option<ChangeCounters>,
     cleaned_at: Option<Instant>,
     measured_at: Option<Instant>,
 }
@@ -52,9 +51,8 @@ pub(crate) async fn run(context: Arc<Context>) {
 }
 
 async fn sweep(context: &Arc<Context>, mut memory: Memory) -> Memory {
-    let parts: [(&str, Result<(), StoreError>); 5] = [
+    let parts: [(&str, Result<(), StoreError>); 4] = [
         ("clock", measure(context, &mut memory).await),
-        ("counters", watch_counters(context, &mut memory).await),
         ("syncs", ring_due_syncs(context).await),
         ("writebacks", ring_due_writebacks(context).await),
         ("answers", clean_up(context, &mut memory).await),
@@ -73,16 +71,6 @@ async fn measure(context: &Context, memory: &mut Memory) -> Result<(), StoreErro
         let took = context.measure_offset().await?;
         // Else the next sweep looks again.
         memory.measured_at = (took < SLOW_ANSWER).then(Instant::now);
-    }
-    Ok(())
-}
-
-/// Another process wrote configuration: what is kept in memory may be old.
-async fn watch_counters(context: &Context, memory: &mut Memory) -> Result<(), StoreError> {
-    let counters = context.parts.store.change_counters().await?;
-    let before = memory.counters.replace(counters);
-    if before.is_some_and(|before| before.config != counters.config) {
-        context.configs.forget_all();
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod grants;
 mod handing;
 mod heirs;
 mod links;
+mod rules;
 mod stories;
 mod town;
 mod turns;

@@ -311,12 +311,13 @@ async fn while_shards_move_nobody_offers_what_was_sold() {
         assert!(!one.sees_taken(person, 7).await);
     }
     let other = town.join("other").await;
-    for hour in 7..60 {
+    // Shards move by the clock, and how long bookings take is up to chance.
+    for hour in (7..).take_while(|&hour| hour < 60 || other.shard_count() <= 1_800) {
+        assert!(hour < 200, "shards move meanwhile");
         let (seller, reader) = if hour % 2 == 0 { (&one, &other) } else { (&other, &one) };
         for person in &town.people {
             seller.booked(town.booking(person, hour)).await;
             assert!(reader.sees_taken(person, hour).await && seller.sees_taken(person, hour).await, "hour {hour}");
         }
     }
-    assert!(other.shard_count() > 1_800, "shards moved meanwhile");
 }
