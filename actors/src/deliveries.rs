@@ -199,7 +199,11 @@ impl Hand {
         }
         for (endpoint_id, deliveries) in of_endpoints {
             // An endpoint that is gone took its deliveries with it.
-            let Some((endpoint, secrets)) = due.get(&endpoint_id).zip(secrets.get(&endpoint_id)) else { continue };
+            let Some(endpoint) = due.get(&endpoint_id) else { continue };
+            let Some(secrets) = secrets.get(&endpoint_id) else {
+                tracing::error!(%endpoint_id, "a webhook's secret cannot be read; compare the encryption keys");
+                continue;
+            };
             let url: Arc<str> = endpoint.url.as_str().into();
             let secrets: Arc<[_]> = secrets.at(now).map(|secret| secret.to_vec().into()).collect();
             let in_hand = |delivery: ClaimedDelivery| InHand {

@@ -292,6 +292,14 @@ fn secret_binding(organization_id: OrganizationId, id: &Uuid) -> Binding<'_> {
     Binding { owner: KeyOwner::Organization(organization_id), purpose: Purpose::WebhookSecret, row: id.as_bytes() }
 }
 
+/// What was read; `None` where it is damaged.
+fn unless_corrupt<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(StoreError::Corrupt(_)) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 impl DbStore {
     async fn organization_key(&self, connection: &mut DbConnection, id: OrganizationId) -> Result<DataKey> {
         self.data_key(connection, KeyOwner::Organization(id)).await?.ok_or_else(no_data_key)
@@ -349,14 +357,14 @@ impl DbStore {
                 let organization_id = OrganizationId::from_uuid(row.organization_id);
                 let key = match keys.entry(organization_id) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(place) => place.insert(self.organization_key(connection, organization_id).await?),
-                };
-                match row.open(key) {
-                    Ok(opened) => {
-                        secrets.insert(WebhookId::from_uuid(row.endpoint_id), opened);
+                    Entry::Vacant(place) => {
+                        place.insert(unless_corrupt(self.organization_key(connection, organization_id).await)?)
                     }
-                    Err(StoreError::Corrupt(_)) => {}
-                    Err(error) => return Err(error),
+                };
+                if let Some(key) = key
+                    && let Some(opened) = unless_corrupt(row.open(key))?
+                {
+                    secrets.insert(WebhookId::from_uuid(row.endpoint_id), opened);
                 }
             }
         }

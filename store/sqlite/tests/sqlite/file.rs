@@ -1,12 +1,17 @@
 //! The file: what it keeps over a restart, what it shows to somebody who reads it, and what is left after a deletion.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
 use agentcal_engine::followups::MailFor;
+use agentcal_engine::ids::WebhookId;
+use agentcal_engine::model::{EventKind, WebhookEndpoint, WebhookHealth, WebhookStanding};
 use agentcal_engine::ports::{
-    ConnectionStore as _, Credentials, FactStore as _, KeptCredentials, StoreError, WebhookStore as _, Write,
+    ConnectionStore as _, Credentials, DeliveryClaim, FactStore as _, KeptCredentials, StoreError, WebhookStore as _,
+    Write,
 };
 use agentcal_store_conformance::world::{MORNING, idempotent};
 use agentcal_store_conformance::{TestClock, TestEntropy, World};
@@ -187,6 +192,42 @@ async fn events_of_a_newer_program_hold_nothing_up() {
     let left = "SELECT kind FROM events WHERE state = 'new'";
     let left: Vec<String> = sqlx::query_scalar(left).fetch_all(&mut place.raw().await).await.expect("readable");
     assert_eq!(left, ["booking.dreamt"]);
+}
+
+/// An organization whose key cannot be opened goes without; the endpoints of others are told.
+#[tokio::test]
+async fn a_damaged_key_of_one_organization_stops_no_deliveries_of_others() {
+    let place = Place::new();
+    let world = place.world(&format!("k:{ZEROS}")).await;
+    let store = place.open(&format!("k:{ZEROS}")).await;
+    let other = world.another_organization().await;
+    let mut room = Vec::new();
+    for tenant in [&other, &world.tenant] {
+        let user = world.user_for(tenant, None).await;
+        let endpoint = WebhookEndpoint {
+            id: WebhookId::from_uuid(world.uuid()),
+            organization_id: tenant.organization_id,
+            mode: tenant.mode,
+            url: "https://example.com/hook".into(),
+            events: BTreeSet::from(EventKind::ALL),
+            account_ids: None,
+            standing: WebhookStanding::Enabled,
+            health: WebhookHealth::default(),
+            created_at: world.now(),
+        };
+        let made = store.create_endpoint(&endpoint, b"a secret of an endpoint", None).await;
+        assert_eq!(made.expect("answered"), Write::Done);
+        let (_, plan) = world.booking_plan_for(tenant, &[&user], world.minutes(0, 30));
+        assert!(matches!(world.commit(&plan).await, Outcome::Committed { .. }));
+        room.push((endpoint.id, 10));
+    }
+    store.spread_events(None, 10, MailFor::NOBODY).await.expect("answered");
+    let damage = "UPDATE organization_keys SET wrapped = zeroblob(60) WHERE organization_id = $1";
+    let damage = sqlx::query(damage).bind(other.organization_id.as_uuid()).execute(&mut place.raw().await).await;
+    assert_eq!(damage.expect("written").rows_affected(), 1);
+    let claim = DeliveryClaim { owner: None, lease: Duration::from_secs(30), room: room.iter().copied().collect() };
+    let claimed = store.claim_deliveries(&claim).await.expect("the others are told");
+    assert_eq!(claimed.secrets.keys().copied().collect::<Vec<_>>(), [room[1].0]);
 }
 
 #[tokio::test]
