@@ -64,7 +64,28 @@ pub(super) fn field_fault(path: &str, message: &str) -> ApiError {
     if message.starts_with("invalid value") {
         return ApiError::field(whole(path), FieldCode::OutOfRange, format!("is not acceptable: {message}"));
     }
-    unreadable(whole(path), FieldCode::WrongType, format!("has the wrong type: {message}"))
+    unreadable(whole(path), FieldCode::WrongType, wrong_type(message))
+}
+
+/// Serde calls values by the names of Rust's types.
+fn wrong_type(message: &str) -> String {
+    let Some((given, wanted)) = message.split_once(", expected ") else { return "has the wrong type".to_owned() };
+    let wanted = match wanted.split(' ').next().unwrap_or_default() {
+        "struct" | "map" => "an object",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        _ => match wanted {
+            "a map" => "an object",
+            "a sequence" => "a list",
+            other => other,
+        },
+    };
+    let given = match given.split_once(": ").map_or(given, |(_, given)| given) {
+        "map" => "an object",
+        "sequence" => "a list",
+        given if given.starts_with("invalid length") => "a list",
+        given => given,
+    };
+    format!("must be {wanted}, and is {given}")
 }
 
 fn unreadable(field: String, code: FieldCode, detail: String) -> ApiError {
@@ -153,6 +174,21 @@ mod tests {
         check("[]", Code::InvalidRequest, "body", FieldCode::WrongType);
         check("[[]]", Code::InvalidRequest, "body", FieldCode::WrongType);
         check("null", Code::InvalidRequest, "body", FieldCode::WrongType);
+    }
+
+    #[test]
+    fn faults_are_told_in_words_of_json() {
+        let check = |text: &str, detail: &str| {
+            let problem = read_json::<Outer>(text).expect_err("a fault").into_problem();
+            assert_eq!(problem.errors[0].detail, detail, "{text}");
+        };
+        check("null", "must be an object, and is null");
+        check("[]", "must be an object, and is a list");
+        check("[[]]", "has the wrong type");
+        check(r#"{"list":{}}"#, "must be a list, and is an object");
+        check(r#"{"list":[{"number":"1"}]}"#, "must be a whole number, and is string \"1\"");
+        check(r#"{"list":[{"number":1.5}]}"#, "must be a whole number, and is floating point `1.5`");
+        check(r#"{"list":[{"number":[]}]}"#, "must be a whole number, and is a list");
     }
 
     #[test]
