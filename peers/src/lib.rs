@@ -11,6 +11,8 @@ mod exchange;
 mod guard;
 mod logged;
 mod owner;
+#[cfg(test)]
+mod page;
 mod picture;
 mod probe;
 mod problem;

@@ -39,7 +39,8 @@ struct View<'a> {
 }
 
 impl Problem {
-    const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    /// Its status, its code and its title.
+    pub(crate) const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NotOwner => (StatusCode::MISDIRECTED_REQUEST, "not_owner", "This node does not own the shard"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized", "Only nodes of this cluster are heard"),

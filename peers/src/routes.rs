@@ -14,7 +14,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -76,18 +76,24 @@ impl Node {
 pub fn router(parts: RouterParts) -> Router {
     let places = Arc::new(Semaphore::new(parts.in_flight_max));
     let node = Arc::new(Node { parts, places, refused: OncePerMinute::default() });
-    Router::new()
-        .route(Kind::Commit.path(), post(commit))
-        .route(Kind::Facts.path(), post(facts))
-        .route(Kind::Bell.path(), post(bell))
-        .route(Kind::ConfigChanged.path(), post(config_changed))
-        .route(Kind::BeatsEnded.path(), post(beats_ended))
-        .route(Kind::ShardsGiven.path(), post(shards_given))
+    let routes = Kind::ALL.into_iter().fold(Router::new(), |routes, kind| routes.route(kind.path(), asked(kind)));
+    routes
         .route(SHARDS_PATH, get(shards))
         .method_not_allowed_fallback(|| async { Problem::Method })
         .route_layer(DefaultBodyLimit::max(REQUEST_LEN_MAX))
         .route_layer(from_fn_with_state(Arc::clone(&node), wrap))
         .with_state(node)
+}
+
+fn asked(kind: Kind) -> MethodRouter<Arc<Node>> {
+    match kind {
+        Kind::Commit => post(commit),
+        Kind::Facts => post(facts),
+        Kind::Bell => post(bell),
+        Kind::ConfigChanged => post(config_changed),
+        Kind::BeatsEnded => post(beats_ended),
+        Kind::ShardsGiven => post(shards_given),
+    }
 }
 
 /// What happens around every request: its id, the guard, the body of a refusal, and its count.

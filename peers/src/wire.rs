@@ -36,6 +36,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All there are. What is missing here is not answered.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Commit, Self::Facts, Self::Bell, Self::ConfigChanged, Self::BeatsEnded, Self::ShardsGiven];
+
     /// A short name, for metrics and logs.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
