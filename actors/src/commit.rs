@@ -18,7 +18,7 @@ use agentcal_engine::shard::{Epoch, Shard};
 use crate::context::Context;
 use crate::decide::{self, Basis, No};
 use crate::jobs::CommitJob;
-use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
+use crate::made::{homes_of, is_there, kept_answer, made_before, shows, stored, what_is_there};
 use crate::metrics;
 use crate::ownerless;
 use crate::settled::{Settled, publish};
@@ -108,7 +108,7 @@ pub(crate) async fn settle(
 ) -> Option<Settled> {
     match answered_before(context, request, footing).await {
         Ok(None) => {}
-        Ok(Some(answer)) => return Some(Settled::plain(heard_of(context, request, footing, answer).await)),
+        Ok(Some(answer)) => return Some(heard_of(context, request, footing, answer).await),
         Err(error) => return Some(Settled::plain(store_failed(&error))),
     }
     let settled = decide_until_settled(context, request, before, footing).await;
@@ -165,7 +165,7 @@ async fn decide_until_settled(
             }
             Err(no) => {
                 let answer = settled(context, request, no).await;
-                return Ok(Some(Settled::plain(heard_of(context, request, footing, answer).await)));
+                return Ok(Some(heard_of(context, request, footing, answer).await));
             }
         };
         if request.intent == Intent::DryRun {
@@ -179,17 +179,18 @@ async fn decide_until_settled(
             Ok(outcome) => outcome,
             Err(error) => {
                 let answer = after_unknown_outcome(context, request, &planned, &error).await;
-                return Ok(Some(Settled::plain(answer)));
+                return Ok(Some(heard_of(context, request, footing, answer).await));
             }
         };
         count_retry(&outcome);
         match attempts.handle_outcome(&request.kind, outcome) {
             After::Committed(revisions) => return Ok(Some(committed(context, planned, &revisions, footing).await)),
-            After::Answer(answer) => return Ok(Some(Settled::plain(*answer))),
+            // Whoever made it may have been at it while this one looked.
+            After::Answer(answer) => return Ok(Some(heard_of(context, request, footing, *answer).await)),
             After::Again => {}
             After::UsedUp { is_performed } => {
                 let answer = settled_before(context, request, is_performed).await;
-                return Ok(Some(Settled::plain(heard_of(context, request, footing, answer).await)));
+                return Ok(Some(heard_of(context, request, footing, answer).await));
             }
             After::Fenced => {
                 footing.epoch().into_iter().for_each(|epoch| context.fence(planned.plan.shard, epoch));
@@ -242,18 +243,35 @@ pub(crate) async fn settled_before(context: &Context, request: &CommitRequest, i
     }
 }
 
-/// An answer that says what somebody else did: an owner that died with it may not have come to publishing it. Its heir reads
-/// it from the store; a node without an owner publishes it, before anybody hears.
-async fn heard_of(
+/// An answer that may say what somebody else did, who died with it before it was published. Without an owner it is published,
+/// and the owner told, before anybody hears; an owner takes in what it does not show yet.
+pub(crate) async fn heard_of(
     context: &Arc<Context>,
     request: &CommitRequest,
     footing: Footing,
     answer: CommitAnswer,
-) -> CommitAnswer {
-    if footing == Footing::Ownerless && request.intent == Intent::Commit {
-        ownerless::publish_made(context, request.tenant.account_id, &answer).await;
+) -> Settled {
+    if request.intent == Intent::Commit {
+        match footing {
+            Footing::Ownerless => ownerless::publish_made(context, request.tenant.account_id, &answer).await,
+            Footing::Owner { .. } => take_in(context, request, &answer).await,
+        }
     }
-    answer
+    Settled::plain(answer)
+}
+
+/// Whoever made something past its owner may not have come to telling it, and the owner answers from what it keeps.
+async fn take_in(context: &Arc<Context>, request: &CommitRequest, answer: &CommitAnswer) {
+    // All commits are made here, then.
+    if context.ownership.is_alone() {
+        return;
+    }
+    for calendar_id in homes_of(context, request.tenant.account_id, answer).await {
+        let facts = context.directory.peek(calendar_id).and_then(|slot| slot.facts());
+        if facts.is_none_or(|facts| !shows(&facts, &request.kind, answer)) {
+            context.catch_up(request.tenant.account_id, calendar_id).await;
+        }
+    }
 }
 
 /// Whether a request makes something of nothing, so that nothing read of it can be outdated.

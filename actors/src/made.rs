@@ -1,9 +1,13 @@
 //! What the store has of a request: what it names, and what it made in an earlier attempt.
 
-use agentcal_engine::calendar::ask::Stored;
+use std::collections::BTreeSet;
+
+use agentcal_engine::calendar::ask::{Stored, user_in};
 use agentcal_engine::calendar::attempt::replayed;
 use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, CommitRequest, HoldSelection, Made};
-use agentcal_engine::model::HoldState;
+use agentcal_engine::facts::CalendarFacts;
+use agentcal_engine::ids::{AccountId, CalendarId, UserId};
+use agentcal_engine::model::{ClaimOwner, HoldState};
 use agentcal_engine::ports::{StoreError, Write};
 
 use crate::context::Context;
@@ -79,6 +83,30 @@ pub(crate) async fn is_there(context: &Context, request: &CommitRequest, made: &
             true
         }
     })
+}
+
+/// The calendars that show the time an answer says is taken. Time that was given back needs nobody's haste.
+pub(crate) async fn homes_of(context: &Context, account_id: AccountId, answer: &CommitAnswer) -> BTreeSet<CalendarId> {
+    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return BTreeSet::new() };
+    let user_ids: Vec<UserId> = match made {
+        Made::Booking(booking) => booking.hosts.iter().map(|host| host.user_id).collect(),
+        Made::Hold(hold) => hold.user_ids.clone(),
+        Made::Released(_) => return BTreeSet::new(),
+    };
+    let Ok(Some(config)) = context.config(account_id).await else { return BTreeSet::new() };
+    user_ids.iter().filter_map(|&id| Some(user_in(&config, id)?.0.home_calendar_id)).collect()
+}
+
+/// Whether a calendar's facts have what an answer says is taken. Of what may have been there before, as something else, nobody
+/// can say.
+pub(crate) fn shows(facts: &CalendarFacts, kind: &CommitKind, answer: &CommitAnswer) -> bool {
+    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return true };
+    let owner = match (kind, made) {
+        (CommitKind::Book(_) | CommitKind::Confirm(_), Made::Booking(booking)) => ClaimOwner::Booking(booking.id),
+        (CommitKind::Hold(_), Made::Hold(hold)) => ClaimOwner::Hold(hold.id),
+        _ => return false,
+    };
+    facts.claims.iter().any(|claim| claim.owner == owner)
 }
 
 /// What this very request made in an earlier attempt.

@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::calendar::ask::user_in;
 use agentcal_engine::calendar::plan::Planned;
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, Made, UnavailableReason};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, UnavailableReason};
 use agentcal_engine::facts::CalendarFacts;
-use agentcal_engine::ids::{AccountId, CalendarId, UserId};
+use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
 use agentcal_engine::ports::{NodeRecord, PeerError};
 use agentcal_engine::shard::{Epoch, Shard};
@@ -20,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::commit::{Before, Footing, STORE_UNAVAILABLE, lead, settled_before};
 use crate::context::Context;
+use crate::made::homes_of;
 use crate::metrics;
 use crate::ownership::Place;
 
@@ -77,18 +77,12 @@ pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
     publish_calendars(context, planned.plan.tenant.account_id, planned.changed_calendars().into_keys().collect()).await;
 }
 
-/// Publishes what somebody else committed and may not have come to publishing. Time that was given back needs nobody's
-/// haste.
+/// Publishes what somebody else committed and may not have come to publishing.
 pub(crate) async fn publish_made(context: &Arc<Context>, account_id: AccountId, answer: &CommitAnswer) {
-    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return };
-    let user_ids: Vec<UserId> = match made {
-        Made::Booking(booking) => booking.hosts.iter().map(|host| host.user_id).collect(),
-        Made::Hold(hold) => hold.user_ids.clone(),
-        Made::Released(_) => return,
-    };
-    let Ok(Some(config)) = context.config(account_id).await else { return };
-    let homes = user_ids.iter().filter_map(|&id| Some(user_in(&config, id)?.0.home_calendar_id)).collect();
-    publish_calendars(context, account_id, homes).await;
+    let homes = homes_of(context, account_id, answer).await;
+    if !homes.is_empty() {
+        publish_calendars(context, account_id, homes).await;
+    }
 }
 
 async fn publish_calendars(context: &Arc<Context>, account_id: AccountId, changed: BTreeSet<CalendarId>) {

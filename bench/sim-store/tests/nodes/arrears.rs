@@ -155,3 +155,58 @@ async fn what_an_owner_committed_last_is_published_by_whoever_says_so() {
         assert_eq!(standing(&town, &person), [at(9)].into());
     }
 }
+
+/// The same where the owner's last commit was still on its way to the store when another node looked whether it is there.
+#[tokio::test(start_paused = true)]
+async fn what_an_owner_committed_while_another_looked_is_published_too() {
+    for delay_ms in (300..=480).step_by(20) {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let person = town.person_of(&one);
+        assert!(!one.sees_taken(&person, 9).await);
+        sleep(Duration::from_secs(3)).await;
+        assert!(has_beat(&town, &person).await && !other.sees_taken(&person, 9).await);
+        town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
+        town.links.set(&one.scheduler, Way::Cut);
+        let request = with_key(town.booking(&person, 9));
+        let again = with_key(CommitRequest { kind: request.kind.clone(), ..town.booking(&person, 9) });
+        let asked = tokio::spawn({
+            let other = other.clone();
+            async move { other.commit(again).await }
+        });
+        drop(tokio::spawn({
+            let one = one.clone();
+            async move {
+                sleep(Duration::from_millis(delay_ms)).await;
+                one.commit(request).await
+            }
+        }));
+        die_after_commit(&town, &one, &person).await;
+        let answer = asked.await.unwrap();
+        assert!(matches!(answer, CommitAnswer::Replayed(_) | CommitAnswer::Committed(_)), "{delay_ms}: {answer:?}");
+        assert!(has_beat(&town, &person).await, "the owner's word still counts");
+        assert!(other.sees_taken(&person, 9).await, "{delay_ms}: {answer:?}");
+        assert_eq!(standing(&town, &person), [at(9)].into());
+    }
+}
+
+/// An owner that was passed by, by one that died before it told, says yes to whoever asks again: then it shows it, too.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_says_what_another_made_shows_it() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    assert!(!one.sees_taken(&person, 9).await);
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
+    town.links.set(&one.scheduler, Way::Cut);
+    let request = with_key(town.booking(&person, 9));
+    let again = with_key(CommitRequest { kind: request.kind.clone(), ..town.booking(&person, 9) });
+    drop(tokio::spawn({
+        let other = other.clone();
+        async move { other.commit(request).await }
+    }));
+    die_after_commit(&town, &other, &person).await;
+    let answer = one.commit(again).await;
+    assert!(matches!(answer, CommitAnswer::Replayed(_)), "{answer:?}");
+    assert!(one.sees_taken(&person, 9).await);
+}
