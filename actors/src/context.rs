@@ -18,6 +18,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::beats::Untrusted;
 use crate::bells::Ringing;
 use crate::config::Configs;
 use crate::directory::Directory;
@@ -25,7 +26,7 @@ use crate::metrics;
 use crate::outbound::Outbound;
 use crate::ownership::Ownership;
 use crate::parts::{SchedulerParts, SchedulerSettings};
-use crate::publication::{Arrears, Untrusted};
+use crate::publication::Arrears;
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::supervisor;

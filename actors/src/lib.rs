@@ -4,6 +4,7 @@
 //! An actor decides nothing. It moves messages, time and IO results into the machines of
 //! `agentcal_engine::calendar` and carries out what they ask for.
 
+mod beats;
 mod bells;
 mod bulletin;
 mod calendar;
