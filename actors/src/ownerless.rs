@@ -79,7 +79,8 @@ pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
 
 /// Publishes what somebody else committed and may not have come to publishing.
 pub(crate) async fn publish_made(context: &Arc<Context>, account_id: AccountId, answer: &CommitAnswer) {
-    let homes = homes_of(context, account_id, answer).await;
+    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return };
+    let homes = homes_of(context, account_id, made).await;
     if !homes.is_empty() {
         publish_calendars(context, account_id, homes).await;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Made};
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::decision::Host;
 use agentcal_engine::facts::{CalendarFacts, MaxAge};
@@ -23,7 +23,9 @@ use crate::ownership::Ownership;
 use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
-use crate::{config, deliveries, followups, metrics, publication, refusals, relay, revocations, sweep, tenure, work};
+use crate::{
+    commit, config, deliveries, followups, metrics, publication, refusals, relay, revocations, sweep, tenure, work,
+};
 
 /// Longest wait for accepted commits and IO under way at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(15);
@@ -128,6 +130,12 @@ impl Scheduler {
         ::metrics::counter!(metrics::COMMITS, "kind" => kind, "outcome" => answer.outcome()).increment(1);
         ::metrics::histogram!(metrics::COMMIT_LATENCY).record(began.elapsed().as_secs_f64());
         answer
+    }
+
+    /// Has everybody show what an answer says that was kept for a request and is about to be given again: whoever made it may
+    /// have died before it was published.
+    pub async fn have_shown(&self, account_id: AccountId, made: Made) {
+        commit::have_shown(&self.context, account_id, made).await;
     }
 
     /// Rings a calendar: something may have changed at its provider, look now. Carries no truth; also used for calendars

@@ -22,6 +22,8 @@ use crate::refusals::{of_hold_limit, of_rejection, of_unavailable};
 /// What a commit can make.
 pub(super) trait FromMade: DeserializeOwned {
     fn from_made(made: Made) -> Option<Self>;
+
+    fn to_made(&self) -> Made;
 }
 
 impl FromMade for Booking {
@@ -30,6 +32,10 @@ impl FromMade for Booking {
             Made::Booking(booking) => Some(*booking),
             Made::Hold(_) | Made::Released(_) => None,
         }
+    }
+
+    fn to_made(&self) -> Made {
+        Made::Booking(Box::new(self.clone()))
     }
 }
 
@@ -40,6 +46,10 @@ impl FromMade for Hold {
             Made::Booking(_) | Made::Released(_) => None,
         }
     }
+
+    fn to_made(&self) -> Made {
+        Made::Hold(Box::new(self.clone()))
+    }
 }
 
 impl FromMade for Vec<HoldId> {
@@ -48,6 +58,10 @@ impl FromMade for Vec<HoldId> {
             Made::Released(hold_ids) => Some(hold_ids),
             Made::Booking(_) | Made::Hold(_) => None,
         }
+    }
+
+    fn to_made(&self) -> Made {
+        Made::Released(self.clone())
     }
 }
 
@@ -61,6 +75,15 @@ pub(super) struct Commit<'a> {
     pub(super) about: Option<(Meeting, Timestamp)>,
     /// The zone they are written in.
     pub(super) zone: Tz,
+}
+
+/// The answer kept for a request that commits, if there is one. What it says is shown everywhere by then.
+pub(super) async fn replay<T: FromMade>(cx: &Cx, key: Option<&IdempotencyKey>) -> Result<Option<Settled<T>>, ApiError> {
+    let kept: Option<Settled<T>> = cx.replay(key).await?;
+    if let Some(settled) = &kept {
+        cx.app.parts.scheduler.have_shown(cx.tenant.account_id, settled.value.to_made()).await;
+    }
+    Ok(kept)
 }
 
 /// Commits, and tells its outcome.
@@ -83,7 +106,7 @@ pub(super) async fn commit<T: FromMade>(cx: &Cx, commit: Commit<'_>) -> Result<S
         CommitAnswer::IdempotencyMismatch => Err(mismatch()),
         CommitAnswer::Refused(refusal) => {
             // A twin of this request may have taken the very slot meanwhile.
-            match cx.replay(key.as_ref()).await? {
+            match replay(cx, key.as_ref()).await? {
                 Some(kept) => Ok(kept),
                 None => Err(refused(cx, config, &refusal, about.map(|(meeting, _)| meeting), zone).await),
             }

@@ -14,7 +14,7 @@ use crate::checks::Checks;
 use crate::error::ApiError;
 use crate::extract::{PathId, Query};
 use crate::v1::answer::Answer;
-use crate::v1::commits::{Commit, commit};
+use crate::v1::commits::{Commit, commit, replay};
 
 /// Longest reason, in characters.
 const REASON_LEN_MAX: usize = 500;
@@ -50,7 +50,7 @@ pub(super) async fn cancel_booking(
     checks.finish()?;
     let (intent, config) = (intent(dry_run), cx.config().await?);
     let key = if intent == Intent::DryRun { None } else { cx.idempotency(&reason) };
-    let settled = match cx.replay(key.as_ref()).await? {
+    let settled = match replay(&cx, key.as_ref()).await? {
         Some(kept) => kept,
         None => {
             let kind = CommitKind::Cancel { booking_id, reason, by: ChangedBy::Key };

@@ -17,7 +17,7 @@ use crate::error::{ApiError, FieldCode};
 use crate::extract::{Body, Query};
 use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
-use crate::v1::commits::{Commit, commit, hold_missing};
+use crate::v1::commits::{Commit, commit, hold_missing, replay};
 use crate::v1::event_types::find_event_type;
 use crate::v1::holds::{HoldPlace, stored_hold};
 use crate::v1::lists::NoQuery;
@@ -48,7 +48,7 @@ pub(super) async fn create_booking(
         return Ok(Answer::ok(BookingPreview::of(settled.value)).into_response());
     }
     let key = cx.idempotency(&asked);
-    let settled = match cx.replay(key.as_ref()).await? {
+    let settled = match replay(cx, key.as_ref()).await? {
         Some(kept) => kept,
         None => book(cx, &config, asked, key, zone).await?,
     };

@@ -15,7 +15,7 @@ use crate::error::{ApiError, FieldCode};
 use crate::extract::{Body, PathId, Query};
 use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
-use crate::v1::commits::{Commit, commit};
+use crate::v1::commits::{Commit, commit, replay};
 use crate::v1::lists::NoQuery;
 
 /// Move a booking to another time, with the same hosts.
@@ -34,7 +34,7 @@ pub(super) async fn reschedule_booking(
     let asked = body.read()?;
     let config = cx.config().await?;
     let key = if asked.intent == Intent::DryRun { None } else { cx.idempotency(&asked) };
-    let settled = match cx.replay(key.as_ref()).await? {
+    let settled = match replay(&cx, key.as_ref()).await? {
         Some(kept) => kept,
         None => reschedule(&cx, &config, &booking, asked, key).await?,
     };

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::extract::{Body, Query};
 use crate::idempotency::Settled;
 use crate::v1::answer::Answer;
-use crate::v1::commits::{Commit, commit};
+use crate::v1::commits::{Commit, commit, replay};
 use crate::v1::lists::NoQuery;
 
 /// Hold a slot.
@@ -32,7 +32,7 @@ pub(super) async fn create_hold(
     let config = cx.unchecked().config().await?;
     let cx = asked.named.open(&cx, &config)?;
     let key = cx.idempotency(&asked);
-    let settled = match cx.replay(key.as_ref()).await? {
+    let settled = match replay(cx, key.as_ref()).await? {
         Some(kept) => kept,
         None => place(cx, &config, asked, key).await?,
     };

@@ -10,7 +10,7 @@ use crate::caller::PublicCx;
 use crate::error::ApiError;
 use crate::extract::{MaybeBody, PathId, Query};
 use crate::v1::answer::Answer;
-use crate::v1::commits::{Commit, commit};
+use crate::v1::commits::{Commit, commit, replay};
 use crate::v1::lists::NoQuery;
 
 /// Keep a hold for longer.
@@ -32,7 +32,7 @@ pub(super) async fn extend_hold(
     let (cx, hold) = find_hold(&cx, hold_id, &config).await?;
     let ttl_seconds = body.read()?;
     let key = cx.idempotency(&ttl_seconds);
-    let settled = match cx.replay(key.as_ref()).await? {
+    let settled = match replay(cx, key.as_ref()).await? {
         Some(kept) => kept,
         None => {
             let (kind, zone) = (CommitKind::Extend { hold_id, ttl_seconds }, zone_of_hold(&hold, &config));

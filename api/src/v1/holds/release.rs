@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::extract::{PathId, Query};
 use crate::idempotency::Settled;
 use crate::v1::answer::Done;
-use crate::v1::commits::{Commit, commit};
+use crate::v1::commits::{Commit, commit, replay};
 use crate::v1::lists::NoQuery;
 use crate::v1::wire::zone_of;
 
@@ -68,7 +68,7 @@ async fn release(cx: &Cx, config: &AccountConfig, selection: HoldSelection) -> R
         HoldSelection::Session(session_id) => Some(session_id.clone()),
     };
     let key = cx.idempotency(&session_id);
-    let settled: Settled<Vec<HoldId>> = match cx.replay(key.as_ref()).await? {
+    let settled: Settled<Vec<HoldId>> = match replay(cx, key.as_ref()).await? {
         Some(kept) => kept,
         None => {
             let (kind, zone) = (CommitKind::Release(selection), zone_of(&config.account));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
+use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Made};
 use agentcal_engine::commit::IdempotencyKey;
 use agentcal_engine::ports::FactCache;
 use tokio::time::{Instant, sleep};
@@ -209,4 +209,29 @@ async fn an_owner_that_says_what_another_made_shows_it() {
     let answer = one.commit(again).await;
     assert!(matches!(answer, CommitAnswer::Replayed(_)), "{answer:?}");
     assert!(one.sees_taken(&person, 9).await);
+}
+
+/// Whoever finds the answer kept and gives it again without a commit of its own has it shown first.
+#[tokio::test(start_paused = true)]
+async fn a_kept_answer_is_shown_before_it_is_given_again() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    assert!(!one.sees_taken(&person, 9).await);
+    sleep(Duration::from_secs(3)).await;
+    assert!(has_beat(&town, &person).await && !other.sees_taken(&person, 9).await);
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
+    drop(tokio::spawn({
+        let (one, request) = (one.clone(), with_key(town.booking(&person, 9)));
+        async move { one.commit(request).await }
+    }));
+    die_after_commit(&town, &one, &person).await;
+    let account_id = person.tenant.account_id;
+    let booking = town.disk.view().bookings(account_id).pop().unwrap();
+    assert!(
+        has_beat(&town, &person).await && !other.sees_taken(&person, 9).await,
+        "the dead owner's word still counts"
+    );
+    other.scheduler.have_shown(account_id, Made::Booking(Box::new(booking))).await;
+    assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await);
 }
