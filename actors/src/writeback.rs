@@ -45,7 +45,7 @@ async fn write_due(context: &Context, access: &Access) -> Result<Turn, StoreErro
     let mut jobs = store.pending_writebacks(access.account_id, access.calendar_id, limit).await?;
     drop(turn);
     let now = context.store_now();
-    jobs.retain(|job| job.due_at <= now);
+    jobs.retain(|job| job.is_due(now));
     let mut more = jobs.len() >= limit as usize;
     jobs.truncate(WRITEBACKS_PER_TURN_MAX as usize);
     let mut changed_facts = false;

@@ -80,6 +80,14 @@ pub struct WritebackJob {
     pub written_range: Option<TimeRange>,
 }
 
+impl WritebackJob {
+    /// Whether it is due. One that was not tried since its booking changed always is: it is due from the commit on, which the
+    /// store dated, and the clock asked here may be a little behind the store's.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.attempts == 0 || self.due_at <= now
+    }
+}
+
 /// What a try came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WritebackResult {

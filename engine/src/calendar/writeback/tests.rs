@@ -35,6 +35,14 @@ fn a_try_decides_about_the_next() {
 }
 
 #[test]
+fn what_was_not_tried_since_it_changed_is_due_whatever_the_clock_says() {
+    for (attempts, now, is_due) in [(0, -1, true), (0, 0, true), (1, -1, false), (1, 0, true)] {
+        let job = WritebackJob { attempts, ..job(booking(1, hours(1, 2))) };
+        assert_eq!(job.is_due(at(now)), is_due, "{attempts} tries, looked at {now} s after it is due");
+    }
+}
+
+#[test]
 fn all_tries_together_take_most_of_a_day() {
     let waits = (1..WRITEBACK_ATTEMPTS_MAX)
         .map(|attempts| retry_wait(&ProviderError::Unavailable(String::new()), attempts, &Zero))
