@@ -57,6 +57,11 @@ impl Context {
         }
     }
 
+    /// Whether nothing was heard against a beat, and would have been if there were something.
+    pub(crate) fn is_trusted(&self, shard: Shard, beat: &Beat) -> bool {
+        self.ownership.was_known_at(beat.said_at) && !self.untrusted.covers(shard, beat)
+    }
+
     /// Says of every shard with awake calendars that the cache stands as this node would answer.
     pub(crate) async fn say_beats(self: &Arc<Self>, said: &mut BTreeMap<Shard, Beat>) {
         // Before it is looked at who is in arrears. What was not answered in time may arrive at any time.

@@ -9,7 +9,7 @@ use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::facts::{CalendarFacts, Knowledge, UnknownReason};
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
-use agentcal_engine::ports::{FactsWanted, PeerError};
+use agentcal_engine::ports::{Beat, FactsWanted, PeerError};
 use agentcal_engine::shard::{Epoch, Shard};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -89,7 +89,8 @@ impl Context {
         };
         let now = self.store_now();
         let known = if planted!(OldEpochAccepted) { Epoch(0) } else { self.ownership.row_epoch(shard) };
-        let Some(beat) = read.beat.filter(|beat| beat.covers(known, now) && !self.untrusted.covers(shard, beat)) else {
+        let counts = |beat: &Beat| beat.covers(known, now) && self.is_trusted(shard, beat);
+        let Some(beat) = read.beat.filter(counts) else {
             count("cache", "no_beat");
             return BTreeMap::new();
         };

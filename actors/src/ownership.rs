@@ -54,8 +54,9 @@ impl View {
 enum Lease {
     /// Nobody else is there to take anything.
     Forever,
-    /// Counted from before the renewal was sent.
-    Until(Instant),
+    /// Counted from before the renewal was sent. Whoever renewed its own after `known_since`, by the store's clock, knows that
+    /// this node lives.
+    Until { until: Instant, known_since: Timestamp },
     /// There is none.
     Ended,
 }
@@ -163,9 +164,15 @@ impl Ownership {
     fn lasts(&self) -> bool {
         match **self.lease.load() {
             Lease::Forever => true,
-            Lease::Until(until) => Instant::now() < until || planted!(LeaseForever),
+            Lease::Until { until, .. } => Instant::now() < until || planted!(LeaseForever),
             Lease::Ended => false,
         }
+    }
+
+    /// Whether a node that renewed its lease at a time, by the store's clock, learned by it that this one lives: since then it
+    /// tells this one when its beats end.
+    pub(crate) fn was_known_at(&self, renewed_at: Timestamp) -> bool {
+        self.lasts() && matches!(**self.lease.load(), Lease::Until { known_since, .. } if known_since < renewed_at)
     }
 
     /// The epoch under which this node may answer questions for a shard from memory. Commits without an epoch are heard of
@@ -215,10 +222,12 @@ impl Ownership {
 
     /// Takes in what a renewal brought. `sent` is when it was asked for.
     pub(crate) fn handle_renewed(&self, sent: Instant, ttl: Duration, membership: &Membership) -> Learned {
-        let begins_anew = match **self.lease.load() {
-            Lease::Until(until) => until <= sent,
-            Lease::Forever | Lease::Ended => false,
+        let (begins_anew, known_since) = match **self.lease.load() {
+            Lease::Until { until, known_since } => (until <= sent, Some(known_since)),
+            Lease::Forever | Lease::Ended => (false, None),
         };
+        // Not before the store had it: the store's clock was read between when it was sent and now.
+        let known_since = known_since.filter(|_| !begins_anew).unwrap_or_else(|| membership.store_now + sent.elapsed());
         let before = self.view.load_full();
         let map = membership.map.as_ref().map_or_else(|| Arc::clone(&before.map), |map| Arc::new(map.clone()));
         let still = |(shard, epoch): (&Shard, &Epoch)| epoch_at(&map, *shard) == Some(*epoch);
@@ -230,7 +239,7 @@ impl Ownership {
         });
         let began = began.map(|(shard, _)| shard).collect();
         self.view.store(Arc::new(view));
-        self.lease.store(Arc::new(Lease::Until(sent + ttl)));
+        self.lease.store(Arc::new(Lease::Until { until: sent + ttl, known_since }));
         Learned { began, begins_anew }
     }
 

@@ -83,6 +83,30 @@ async fn whose_word_stands_in_a_cache_it_cannot_write_tells_everybody() {
     assert!(began.elapsed() < Duration::from_millis(10), "from the cache, whose beats count again");
 }
 
+/// An owner tells the nodes that it knew of when it last renewed its lease. One that began since then hears nothing, and so
+/// does one whose lease ran out meanwhile.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_told_that_beats_end_does_not_trust_them() {
+    for (after_ms, is_new) in (0..2_500).step_by(700).flat_map(|after_ms| [(after_ms, true), (after_ms, false)]) {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let person = town.person_of(&one);
+        one.booked(town.booking(&person, 8)).await;
+        assert!(other.sees_taken(&person, 8).await);
+        sleep(Duration::from_secs(3)).await;
+        other.store.hold();
+        sleep(Duration::from_millis(20_000 + after_ms)).await;
+        other.store.resume();
+        assert!(has_beat(&town, &person).await, "the owner's word stands in the cache");
+        let reader = if is_new { town.join("reader").await } else { other };
+        sleep(Duration::from_millis(20)).await;
+        town.cache.set_read_only(true);
+        one.booked(town.booking(&person, 9)).await;
+        assert!(has_beat(&town, &person).await, "it has not run out");
+        assert!(reader.sees_taken(&person, 9).await, "new: {is_new}, {after_ms} ms later");
+    }
+}
+
 /// A beat was sent before its shard fell into arrears, and reaches the cache after it was taken back there.
 #[tokio::test(start_paused = true)]
 async fn a_beat_that_arrives_after_it_was_taken_back_misleads_nobody() {
