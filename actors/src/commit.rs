@@ -1,7 +1,6 @@
 //! One commit, led: gather, decide, commit, publish, answer. Several that stand in line: `crate::together`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use agentcal_engine::calendar::ask::{Ask, Stored, ask_of, leader_of};
 use agentcal_engine::calendar::attempt::{After, Attempts};
@@ -11,25 +10,20 @@ use agentcal_engine::calendar::request::{
 };
 use agentcal_engine::calendar::spot_check::SpotChecks;
 use agentcal_engine::commit::{Outcome, RevisionKey};
-use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::ids::CalendarId;
 use agentcal_engine::planted;
 use agentcal_engine::ports::StoreError;
 use agentcal_engine::shard::{Epoch, Shard};
-use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::decide::{self, Basis, No};
 use crate::jobs::CommitJob;
-use crate::made::{homes_of, is_there, kept_answer, made_before, shows, stored, what_is_there};
+use crate::made::{is_there, kept_answer, made_before, stored, what_is_there};
 use crate::metrics;
 use crate::ownerless;
-use crate::ownership::Place;
-use crate::questions::Wanted;
 use crate::settled::{Settled, publish};
+use crate::shown::heard_of;
 use crate::together::Foresight;
-
-/// Longest wait for what other nodes show of something that was made.
-const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) const STORE_UNAVAILABLE: CommitAnswer = CommitAnswer::Unavailable(UnavailableReason::StoreUnavailable);
 
@@ -247,61 +241,6 @@ pub(crate) async fn settled_before(context: &Context, request: &CommitRequest, i
         Ok(Some(made)) => CommitAnswer::Committed(made),
         Ok(None) => STORE_UNAVAILABLE,
         Err(error) => store_failed(&error),
-    }
-}
-
-/// An answer that may say what somebody else did, who died with it before it was published. Without an owner it is published,
-/// and the owner told, before anybody hears; an owner takes in what it does not show yet.
-pub(crate) async fn heard_of(
-    context: &Arc<Context>,
-    request: &CommitRequest,
-    footing: Footing,
-    answer: CommitAnswer,
-) -> Settled {
-    if request.intent == Intent::Commit {
-        match footing {
-            Footing::Ownerless => ownerless::publish_made(context, request.tenant.account_id, &answer).await,
-            Footing::Owner { .. } => take_in(context, request.tenant.account_id, &answer).await,
-        }
-    }
-    Settled::plain(answer)
-}
-
-/// Whoever made something past its owner may not have come to telling it, and the owner answers from what it keeps.
-async fn take_in(context: &Arc<Context>, account_id: AccountId, answer: &CommitAnswer) {
-    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return };
-    // All commits are made here, then.
-    if context.ownership.is_alone() {
-        return;
-    }
-    for calendar_id in homes_of(context, account_id, made).await {
-        let facts = context.directory.peek(calendar_id).and_then(|slot| slot.facts());
-        if facts.is_none_or(|facts| !shows(&facts, made)) {
-            context.catch_up(account_id, calendar_id).await;
-        }
-    }
-}
-
-/// What an answer says that is about to be given again, by whoever found it kept, is shown by everybody when this returns.
-pub(crate) async fn have_shown(context: &Arc<Context>, account_id: AccountId, made: Made) {
-    if context.ownership.is_alone() {
-        return;
-    }
-    let shard = Shard::of(account_id);
-    let answer = CommitAnswer::Replayed(made);
-    if let Place::Here(_) = context.ownership.place(shard) {
-        return take_in(context, account_id, &answer).await;
-    }
-    let CommitAnswer::Replayed(made) = &answer else { return };
-    let homes = homes_of(context, account_id, made).await;
-    let wanted: Vec<Wanted> = homes.into_iter().map(|calendar_id| Wanted::up_to(calendar_id, None)).collect();
-    let found = context.facts_elsewhere(account_id, &wanted, Instant::now() + SHOWN_WITHIN).await;
-    for facts in found.iter().filter(|facts| !shows(facts, made)) {
-        // What was moved or given back since is not there any more, and everybody knows.
-        let stored = context.parts.store.load_facts(account_id, facts.calendar_id).await;
-        if !stored.is_ok_and(|source| source.is_none_or(|source| source.revision <= facts.revision)) {
-            return ownerless::publish_made(context, account_id, &answer).await;
-        }
     }
 }
 

@@ -35,6 +35,7 @@ mod revocations;
 mod routing;
 mod scheduler;
 mod settled;
+mod shown;
 mod slot;
 mod spot_check;
 mod supervisor;

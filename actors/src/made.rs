@@ -1,13 +1,9 @@
 //! What the store has of a request: what it names, and what it made in an earlier attempt.
 
-use std::collections::BTreeSet;
-
-use agentcal_engine::calendar::ask::{Stored, user_in};
+use agentcal_engine::calendar::ask::Stored;
 use agentcal_engine::calendar::attempt::replayed;
 use agentcal_engine::calendar::request::{CommitAnswer, CommitKind, CommitRequest, HoldSelection, Made};
-use agentcal_engine::facts::CalendarFacts;
-use agentcal_engine::ids::{AccountId, CalendarId, UserId};
-use agentcal_engine::model::{BookingStatus, ClaimOwner, HoldState};
+use agentcal_engine::model::HoldState;
 use agentcal_engine::ports::{StoreError, Write};
 
 use crate::context::Context;
@@ -83,28 +79,6 @@ pub(crate) async fn is_there(context: &Context, request: &CommitRequest, made: &
             true
         }
     })
-}
-
-/// The calendars that show the time something takes. Time that was given back needs nobody's haste.
-pub(crate) async fn homes_of(context: &Context, account_id: AccountId, made: &Made) -> BTreeSet<CalendarId> {
-    let user_ids: Vec<UserId> = match made {
-        Made::Booking(booking) if booking.status == BookingStatus::Cancelled => return BTreeSet::new(),
-        Made::Booking(booking) => booking.hosts.iter().map(|host| host.user_id).collect(),
-        Made::Hold(hold) => hold.user_ids.clone(),
-        Made::Released(_) => return BTreeSet::new(),
-    };
-    let Ok(Some(config)) = context.config(account_id).await else { return BTreeSet::new() };
-    user_ids.iter().filter_map(|&id| Some(user_in(&config, id)?.0.home_calendar_id)).collect()
-}
-
-/// Whether a calendar's facts have what was made: taken by it, then, and for as long.
-pub(crate) fn shows(facts: &CalendarFacts, made: &Made) -> bool {
-    let (owner, range, expires_at) = match made {
-        Made::Booking(booking) => (ClaimOwner::Booking(booking.id), booking.range, None),
-        Made::Hold(hold) => (ClaimOwner::Hold(hold.id), hold.range, Some(hold.expires_at)),
-        Made::Released(_) => return true,
-    };
-    facts.claims.iter().any(|claim| (claim.owner, claim.range, claim.expires_at) == (owner, range, expires_at))
 }
 
 /// What this very request made in an earlier attempt.

@@ -19,9 +19,9 @@ use tokio::time::timeout;
 
 use crate::commit::{Before, Footing, STORE_UNAVAILABLE, lead, settled_before};
 use crate::context::Context;
-use crate::made::homes_of;
 use crate::metrics;
 use crate::ownership::Place;
+use crate::shown::heard_of;
 
 /// Longest wait for the facts of the changed calendars to reach the cache.
 const PUBLISH_DEADLINE: Duration = Duration::from_millis(200);
@@ -48,8 +48,7 @@ async fn last_word(context: &Arc<Context>, request: &CommitRequest, answer: Comm
         Ok(false) => answer,
         Ok(true) => {
             let answer = settled_before(context, request, true).await;
-            publish_made(context, request.tenant.account_id, &answer).await;
-            answer
+            heard_of(context, request, Footing::Ownerless, answer).await.answer
         }
         Err(error) => {
             tracing::warn!(commit_id = %request.commit_id, %error, "a refused commit could not be used up");
@@ -77,16 +76,11 @@ pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
     publish_calendars(context, planned.plan.tenant.account_id, planned.changed_calendars().into_keys().collect()).await;
 }
 
-/// Publishes what somebody else committed and may not have come to publishing.
-pub(crate) async fn publish_made(context: &Arc<Context>, account_id: AccountId, answer: &CommitAnswer) {
-    let (CommitAnswer::Committed(made) | CommitAnswer::Replayed(made)) = answer else { return };
-    let homes = homes_of(context, account_id, made).await;
-    if !homes.is_empty() {
-        publish_calendars(context, account_id, homes).await;
+/// Publishes calendars as the store has them, and has their owner take that in.
+pub(crate) async fn publish_calendars(context: &Arc<Context>, account_id: AccountId, changed: BTreeSet<CalendarId>) {
+    if changed.is_empty() {
+        return;
     }
-}
-
-async fn publish_calendars(context: &Arc<Context>, account_id: AccountId, changed: BTreeSet<CalendarId>) {
     let published = changed.iter().map(|&calendar_id| publish_one(context, account_id, calendar_id));
     let epochs = timeout(PUBLISH_DEADLINE, join_all(published)).await.unwrap_or_else(|_late| {
         tracing::warn!("a commit without its owner did not reach the cache in time; the owner hears of it");

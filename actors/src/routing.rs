@@ -12,6 +12,7 @@ use crate::commit::{Before, Footing, Led};
 use crate::context::Context;
 use crate::directory::Cause;
 use crate::ownership::Place;
+use crate::shown::heard_of;
 use crate::slot::NotSent;
 use crate::{commit, ownerless};
 
@@ -137,7 +138,7 @@ impl Context {
             }
             let Led { calendar_id, stored } = match commit::leader(self, request).await {
                 Ok(led) => led,
-                Err(answer) => return Some(commit::heard_of(self, request, footing, *answer).await.answer),
+                Err(answer) => return Some(heard_of(self, request, footing, *answer).await.answer),
             };
             let before = if again { Before::HandedOver } else { Before::Read(Box::new(stored)) };
             let Some(calendar_id) = calendar_id else { return commit::lead(self, request, before, footing).await };

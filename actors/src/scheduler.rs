@@ -24,7 +24,7 @@ use crate::parts::{Freshness, SchedulerParts, StartError};
 use crate::questions::{Patience, Wanted};
 use crate::supervisor::Supervisor;
 use crate::{
-    commit, config, deliveries, followups, metrics, publication, refusals, relay, revocations, sweep, tenure, work,
+    config, deliveries, followups, metrics, publication, refusals, relay, revocations, shown, sweep, tenure, work,
 };
 
 /// Longest wait for accepted commits and IO under way at the end.
@@ -134,8 +134,8 @@ impl Scheduler {
 
     /// Has everybody show what an answer says that was kept for a request and is about to be given again: whoever made it may
     /// have died before it was published.
-    pub async fn have_shown(&self, account_id: AccountId, made: Made) {
-        commit::have_shown(&self.context, account_id, made).await;
+    pub async fn have_shown(&self, account_id: AccountId, made: &Made) {
+        shown::have_shown(&self.context, account_id, made).await;
     }
 
     /// Rings a calendar: something may have changed at its provider, look now. Carries no truth; also used for calendars

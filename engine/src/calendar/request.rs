@@ -230,6 +230,14 @@ pub enum CommitAnswer {
 }
 
 impl CommitAnswer {
+    /// What was made, now or before; `None` where nothing was, or would only have been.
+    pub fn made(&self) -> Option<&Made> {
+        match self {
+            Self::Committed(made) | Self::Replayed(made) => Some(made),
+            _ => None,
+        }
+    }
+
     /// A short name, for metrics and logs.
     pub fn outcome(&self) -> &'static str {
         match self {
