@@ -26,7 +26,7 @@ use crate::metrics;
 use crate::outbound::Outbound;
 use crate::ownership::Ownership;
 use crate::parts::{SchedulerParts, SchedulerSettings};
-use crate::publication::Arrears;
+use crate::publication::{Arrears, Missed};
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::supervisor;
@@ -46,6 +46,7 @@ pub(crate) struct Context {
     pub(crate) writebacks_in_store: Semaphore,
     pub(crate) ownership: Ownership,
     pub(crate) arrears: Arrears,
+    pub(crate) missed: Missed,
     /// What other nodes took back of their word.
     pub(crate) untrusted: Untrusted,
     /// Rings when a renewal brought news to be said in beats.
@@ -93,6 +94,7 @@ impl Context {
             writebacks_in_store: Semaphore::new(WRITEBACKS_IN_STORE_MAX),
             ownership,
             arrears: Arrears::default(),
+            missed: Missed::default(),
             untrusted: Untrusted::default(),
             caught_up: Notify::new(),
             routes: TaskTracker::new(),

@@ -49,7 +49,12 @@ impl Scheduler {
         let wanted: Vec<Wanted> =
             wanted.iter().map(|wanted| Wanted::up_to(wanted.calendar_id, wanted.max_age)).collect();
         let facts = context.facts_here(account_id, &wanted, deadline).await;
-        if context.ownership.serves(shard) == Some(epoch) { Ok(facts) } else { Err(NotOwner) }
+        if context.ownership.serves(shard) != Some(epoch) {
+            return Err(NotOwner);
+        }
+        // Who asks found nothing in the cache that it may trust.
+        facts.iter().for_each(|facts| context.missed.add(facts.calendar_id));
+        Ok(facts)
     }
 
     /// Rings a calendar.

@@ -3,6 +3,8 @@
 //! What could not be published or withdrawn is kept in arrears, and no beat is said for its shard until it is done: then
 //! readers ask the owner instead. So it is tried again soon, one calendar at first, all of them once that one was taken. A beat
 //! that was said before is taken back before anybody hears of what is in arrears.
+//!
+//! A cache may also lose what it took. Another node then asks the owner instead, and what it asked for is published again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -23,6 +25,9 @@ use crate::context::Context;
 const CACHE_DEADLINE: Duration = Duration::from_millis(100);
 /// Most calendars in arrears that are tried in one round.
 const REPAIRED_MAX: usize = 256;
+/// Most calendars that are published again in one round, of which there is one with every round of beats. A cache that lost all
+/// it had fills with what is asked for, two hundred calendars a second from each node.
+const REFILLED_MAX: usize = 256;
 /// Time until what is owed is tried again; doubles while the cache takes nothing. Each time that is one calendar.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// Longest time until then.
@@ -58,6 +63,29 @@ enum Repaired {
     Nothing,
 }
 
+/// Calendars that another node asked their owner about, so that the cache may lack them.
+#[derive(Default)]
+pub(crate) struct Missed(Mutex<BTreeSet<CalendarId>>);
+
+impl Missed {
+    /// Adds a calendar. Where too many wait it is left out, and missed again by the next question.
+    pub(crate) fn add(&self, calendar_id: CalendarId) {
+        let mut missed = self.lock();
+        if missed.len() < REFILLED_MAX {
+            missed.insert(calendar_id);
+        }
+    }
+
+    fn take_all(&self) -> BTreeSet<CalendarId> {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<CalendarId>> {
+        // Every change is one step, so a panic beside the lock left nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Arrears {
     pub(crate) fn has(&self, shard: Shard) -> bool {
         self.lock().contains_key(&shard)
@@ -69,6 +97,13 @@ impl Arrears {
         let is_first = !owed.contains_key(&shard);
         owed.entry(shard).or_default().calendars.insert(calendar_id);
         is_first
+    }
+
+    /// Adds a calendar if its shard owes something; whether it does.
+    fn add_to_owed(&self, shard: Shard, calendar_id: CalendarId) -> bool {
+        let mut owed = self.lock();
+        let of_shard = owed.get_mut(&shard);
+        of_shard.map(|of_shard| of_shard.calendars.insert(calendar_id)).is_some()
     }
 
     fn set_told(&self, shard: Shard) {
@@ -165,10 +200,10 @@ impl Context {
 
     /// Adds a calendar to the arrears of its shard, if there are any, and waits until that can be heard of.
     async fn owe_more(&self, shard: Shard, calendar_id: CalendarId) -> bool {
-        if !self.arrears.has(shard) {
+        // In one step: what is settled between a look and an addition would have nobody who tells, and nobody who pays.
+        if !self.arrears.add_to_owed(shard, calendar_id) {
             return false;
         }
-        self.arrears.add(shard, calendar_id);
         self.arrears.until_told(shard).await;
         true
     }
@@ -212,6 +247,23 @@ impl Context {
             self.arrears.settle(shard, calendar_id, is_same);
         }
         if owed.len() < REPAIRED_MAX { Repaired::All } else { Repaired::Part }
+    }
+}
+
+impl Context {
+    /// Publishes again what was missed in the cache, as it is. Whoever reads asks the owner as long as it is not there, so a cache
+    /// that does not take it is no reason to take a word back.
+    async fn refill(&self) {
+        for calendar_id in self.missed.take_all() {
+            let Some(facts) = self.directory.peek(calendar_id).and_then(|slot| slot.facts()) else { continue };
+            let shard = Shard::of(facts.account_id);
+            if self.ownership.held(shard).is_none_or(|epoch| epoch > facts.epoch) || self.arrears.has(shard) {
+                continue;
+            }
+            if in_time(self.parts.cache.publish(shard, facts)).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -268,6 +320,9 @@ pub(crate) async fn run(context: Arc<Context>) {
         // A cache that takes no calendar takes no beats, of which there may be thousands.
         if !(is_retry && repaired == Repaired::Nothing) {
             context.say_beats(&mut said).await;
+        }
+        if !is_retry {
+            context.refill().await;
         }
     }
 }

@@ -237,19 +237,21 @@ async fn a_change_of_configuration_on_another_node_reaches_the_owner() {
     }
 }
 
+/// What is asked for stands in a cache again that lost it, without anybody's asking the store or a provider.
 #[tokio::test(start_paused = true)]
-async fn a_bell_rings_at_the_owner_or_leaves_a_mark() {
+async fn what_a_cache_lost_is_published_again_when_it_is_missed() {
     let town = Town::found().await;
     let (one, other) = town.two_nodes().await;
     let person = town.person_of(&one);
-    assert_eq!((one.scheduler.awake_calendars(), other.scheduler.awake_calendars()), (0, 0));
-    other.scheduler.bell(person.tenant.account_id, person.calendar_id);
-    until("the owner's calendar is awake", || one.scheduler.awake_calendars() == 1).await;
-    assert_eq!(other.scheduler.awake_calendars(), 0, "only owners wake calendars");
-    town.links.set(&one.scheduler, Way::Cut);
-    other.scheduler.bell(person.tenant.account_id, person.calendar_id);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(town.cache.take_dirty(person.shard()).await.unwrap(), [person.calendar_id]);
+    one.booked(town.booking(&person, 9)).await;
+    let kept = || async { town.cache.read(person.shard(), &[person.calendar_id]).await.unwrap() };
+    assert!(kept().await.facts[0].is_some());
+    town.cache.lose(person.shard(), person.calendar_id).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(kept().await.facts[0].is_none(), "nobody asked for it");
+    assert!(other.sees_taken(&person, 9).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(kept().await.beat.is_some() && kept().await.facts[0].is_some());
 }
 
 #[tokio::test(start_paused = true)]
