@@ -1,4 +1,6 @@
-//! Bells of calendars whose shards are another node's. Providers ring at any node; the owner hears of it over one hop.
+//! Bells of calendars whose shards are another node's. Providers ring at any node; the owner hears of it over one hop. One that
+//! does not hear is rung for again, for longer than it takes until somebody else owns the shard: the next sweep of a calendar
+//! that is watched may be hours away.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,10 +9,12 @@ use std::time::Duration;
 
 use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ids::{AccountId, CalendarId};
+use agentcal_engine::ports::PeerError;
 use agentcal_engine::shard::Shard;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::context::Context;
+use crate::elsewhere::{TELL_AGAIN_AFTER, TELLS_MAX};
 use crate::ownership::Place;
 
 /// The first bell of a calendar goes out at once; those within this time after it go out together.
@@ -54,6 +58,12 @@ impl Ringing {
         }
     }
 
+    /// A bell that was not heard, with what rang since; it is still on its way.
+    fn join(&self, calendar_id: CalendarId, ring: Ring) -> Ring {
+        let since = self.ringing().get_mut(&calendar_id).and_then(Option::take);
+        since.map_or(ring, |since| since.max(ring))
+    }
+
     /// What rang since; `None`: nothing, and the next bell is a first one.
     fn take(&self, calendar_id: CalendarId) -> Option<Ring> {
         let mut ringing = self.ringing();
@@ -71,7 +81,7 @@ impl Ringing {
 }
 
 impl Context {
-    /// Rings a calendar of another node. Where that cannot be done, it is marked for whoever owns it next.
+    /// Rings a calendar of another node, until its owner hears.
     pub(crate) fn ring_elsewhere(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, ring: Ring) {
         match self.ringing.hear(calendar_id, ring) {
             Heard::First => {}
@@ -82,33 +92,69 @@ impl Context {
         self.tasks.spawn(async move {
             let mut next = Some(ring);
             while let Some(ring) = next {
-                context.pass_bell_on(account_id, calendar_id, ring).await;
-                tokio::select! {
-                    biased;
-                    () = context.stopping.cancelled() => {}
-                    () = sleep(WINDOW) => {}
-                }
+                context.carry_bell(account_id, calendar_id, ring).await;
+                context.rest(WINDOW).await;
                 next = context.ringing.take(calendar_id);
             }
         });
     }
 
-    async fn pass_bell_on(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, ring: Ring) {
-        let shard = Shard::of(account_id);
-        match (self.ownership.place(shard), &self.parts.peers) {
-            // It was taken over meanwhile.
-            (Place::Here(_), _) if self.ring(account_id, calendar_id, ring) => return,
-            (Place::There(owner, _), Some(peers)) => {
-                let told = peers.bell(&owner, account_id, calendar_id, ring);
-                if matches!(timeout_at(Instant::now() + PATIENCE, told).await, Ok(Ok(()))) {
-                    return;
+    /// Passes a bell on, again and again where nobody hears. It is marked in the cache as well: whoever owns the calendar next
+    /// finds it there if this node is gone by then.
+    async fn carry_bell(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, ring: Ring) {
+        let mut ring = ring;
+        for tries in 1..=TELLS_MAX {
+            if self.pass_bell_on(account_id, calendar_id, ring).await {
+                return;
+            }
+            if tries == 1 {
+                self.mark(account_id, calendar_id).await;
+            }
+            if self.stopping.is_cancelled() {
+                return;
+            }
+            self.rest(TELL_AGAIN_AFTER).await;
+            ring = self.ringing.join(calendar_id, ring);
+        }
+        tracing::warn!(%calendar_id, "nobody heard a bell; the next sweep sees what it was about");
+    }
+
+    /// Whether the owner heard.
+    async fn pass_bell_on(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, ring: Ring) -> bool {
+        let Some(peers) = &self.parts.peers else { return self.ring(account_id, calendar_id, ring) };
+        // An owner of before says that it is none: then the map is looked at, and whoever is the owner now is rung.
+        for _ in 0..2 {
+            let owner = match self.ownership.place(Shard::of(account_id)) {
+                Place::Here(_) => return self.ring(account_id, calendar_id, ring),
+                Place::There(owner, _) if !self.ownership.is_silent(owner.id) => owner,
+                Place::There(..) | Place::Moving | Place::Nowhere => return false,
+            };
+            let told = peers.bell(&owner, account_id, calendar_id, ring);
+            match timeout_at(Instant::now() + PATIENCE, told).await {
+                Ok(Ok(())) => return true,
+                Ok(Err(PeerError::NotOwner)) => self.look_now().await,
+                Ok(Err(PeerError::Silent(_) | PeerError::Lost(_))) | Err(_) => {
+                    self.ownership.note_silence(owner.id);
+                    return false;
                 }
             }
-            _ => {}
         }
-        let marked = self.parts.cache.mark_dirty(shard, calendar_id);
+        false
+    }
+
+    async fn mark(&self, account_id: AccountId, calendar_id: CalendarId) {
+        let marked = self.parts.cache.mark_dirty(Shard::of(account_id), calendar_id);
         if !matches!(timeout_at(Instant::now() + PATIENCE, marked).await, Ok(Ok(()))) {
-            tracing::info!(%calendar_id, "a bell was lost; the next poll sees what it was about");
+            tracing::info!(%calendar_id, "a bell that nobody heard yet could not be marked in the cache");
+        }
+    }
+
+    /// Waits, or until the scheduler stops.
+    async fn rest(&self, time: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => {}
+            () = sleep(time) => {}
         }
     }
 }
@@ -133,6 +179,9 @@ mod tests {
         assert_eq!(ringing.take(calendar(1)), Some(Ring::WatchEnded));
         assert_eq!(ringing.hear(calendar(1), Ring::Changed), Heard::Joined, "the window after the second goes on");
         assert_eq!(ringing.take(calendar(1)), Some(Ring::Changed));
+        assert_eq!(ringing.join(calendar(1), Ring::WatchEnded), Ring::WatchEnded, "nothing rang since");
+        assert_eq!(ringing.hear(calendar(1), Ring::WatchEnded), Heard::Joined);
+        assert_eq!(ringing.join(calendar(1), Ring::Changed), Ring::WatchEnded);
         assert_eq!(ringing.take(calendar(1)), None);
         assert_eq!(ringing.hear(calendar(1), Ring::Changed), Heard::First);
     }

@@ -25,9 +25,10 @@ const CACHE_PATIENCE: Duration = Duration::from_millis(100);
 const OWNER_PATIENCE: Duration = Duration::from_millis(300);
 /// Longest wait until an owner has taken in a change of configuration.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(2);
-/// How often an owner that could not be told is told again, and after how long.
-const TELLS_MAX: u32 = 30;
-const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often an owner that could not be told is told again, and after how long. Longer than a lease lasts: if it is dead,
+/// somebody else owns the shard by then.
+pub(crate) const TELLS_MAX: u32 = 30;
+pub(crate) const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Part of the caller's patience kept back for the store.
 const KEPT_FOR_STORE: Duration = Duration::from_millis(50);
 

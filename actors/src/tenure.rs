@@ -159,8 +159,10 @@ impl Context {
                 };
                 match marked {
                     Ok(marked) => context.ring_marked(shard, marked).await,
-                    // Bells carry no truth: the polls come round.
-                    Err(_unavailable) => return,
+                    // Whoever left a mark rings for a while as well, and sweeps come round.
+                    Err(error) => {
+                        tracing::debug!(shard = shard.number(), %error, "marks of bells could not be read");
+                    }
                 }
             }
         });

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
 
 mod arrears;
+mod bells;
 mod doubt;
 mod grants;
 mod handing;

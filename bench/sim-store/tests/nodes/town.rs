@@ -400,6 +400,11 @@ impl Node {
         self.scheduler.shard_map().shards[person.index()].owner == Some(self.id())
     }
 
+    /// Whether it takes another node for the owner of somebody's shard.
+    pub(crate) fn believes_owned_by(&self, person: &Person, owner: &Node) -> bool {
+        self.scheduler.shard_map().shards[person.index()].owner == Some(owner.id())
+    }
+
     /// How many shards it owns, as it knows.
     pub(crate) fn shard_count(&self) -> usize {
         self.scheduler.shard_map().shards.iter().filter(|row| row.owner == Some(self.id())).count()
