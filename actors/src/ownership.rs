@@ -55,8 +55,8 @@ enum Lease {
     /// Nobody else is there to take anything.
     Forever,
     /// Counted from before the renewal was sent. Whoever renewed its own after `known_since`, by the store's clock, knows that
-    /// this node lives.
-    Until { until: Instant, known_since: Timestamp },
+    /// this node lives. `runs_out_at`: by the store's clock, unless it is renewed.
+    Until { until: Instant, runs_out_at: Timestamp, known_since: Timestamp },
     /// There is none.
     Ended,
 }
@@ -223,7 +223,10 @@ impl Ownership {
     /// Takes in what a renewal brought. `sent` is when it was asked for.
     pub(crate) fn handle_renewed(&self, sent: Instant, ttl: Duration, membership: &Membership) -> Learned {
         let (begins_anew, known_since) = match **self.lease.load() {
-            Lease::Until { until, known_since } => (until <= sent, Some(known_since)),
+            // A renewal that was sent in time may have been late in the store.
+            Lease::Until { until, runs_out_at, known_since } => {
+                (until <= sent || runs_out_at <= membership.store_now, Some(known_since))
+            }
             Lease::Forever | Lease::Ended => (false, None),
         };
         // Not before the store had it: the store's clock was read between when it was sent and now.
@@ -239,7 +242,8 @@ impl Ownership {
         });
         let began = began.map(|(shard, _)| shard).collect();
         self.view.store(Arc::new(view));
-        self.lease.store(Arc::new(Lease::Until { until: sent + ttl, known_since }));
+        let runs_out_at = membership.store_now + ttl;
+        self.lease.store(Arc::new(Lease::Until { until: sent + ttl, runs_out_at, known_since }));
         Learned { began, begins_anew }
     }
 
@@ -292,4 +296,50 @@ fn epoch_at(map: &ShardMap, shard: Shard) -> Option<Epoch> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change is one step, so a panic beside the lock left nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use agentcal_engine::ports::ChangeCounters;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(10);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn renewed_at(store_now: Timestamp) -> Membership {
+        let counters = ChangeCounters { keys: 0, config: 0 };
+        Membership { store_now, nodes: Vec::new(), map: None, counters, touched: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_know_a_node_from_when_it_began_or_began_anew() {
+        // Seconds from one renewal to the next: until it is sent, and until it is in the store.
+        for (sent_after, stored_after, begins_anew) in
+            [(5, 5, false), (9, 9, false), (9, 10, true), (10, 10, true), (20, 20, true)]
+        {
+            let node = NodeRecord {
+                id: NodeId(Uuid::from_u128(1)),
+                address: String::new(),
+                started_at: at(0),
+                is_draining: false,
+            };
+            let ownership = Ownership::among_others(node);
+            assert!(!ownership.was_known_at(at(1_000)), "there is no lease yet");
+            let first = ownership.handle_renewed(Instant::now(), TTL, &renewed_at(at(100)));
+            assert!(!first.begins_anew && ownership.was_known_at(at(101)) && !ownership.was_known_at(at(100)));
+            tokio::time::advance(Duration::from_secs(sent_after)).await;
+            let sent = Instant::now();
+            tokio::time::advance(Duration::from_secs(stored_after - sent_after)).await;
+            let now = at(100 + i64::try_from(stored_after).expect("a few seconds"));
+            let next = ownership.handle_renewed(sent, TTL, &renewed_at(now));
+            assert_eq!(next.begins_anew, begins_anew, "sent after {sent_after} s, stored after {stored_after} s");
+            assert_eq!(ownership.was_known_at(at(101)), !begins_anew);
+            assert!(ownership.was_known_at(now + Duration::from_secs(2)));
+        }
+    }
 }
