@@ -108,7 +108,7 @@ impl Hand {
         }
         let owner = self.context.ownership.only_own();
         self.spread(owner).await?;
-        let due = self.webhooks.store.due_endpoints(owner, ENDPOINTS_MAX).await?;
+        let due = self.webhooks.store.due_endpoints(ENDPOINTS_MAX).await?;
         let oldest = due.first().map(|first| self.context.store_now().saturating_since(first.first_due_at));
         ::metrics::gauge!(metrics::WEBHOOKS_OVERDUE).set(oldest.unwrap_or_default().as_secs_f64());
         self.serve(owner, due).await

@@ -142,7 +142,7 @@ impl WebhookStore for DbStore {
         self.spread(owner, limit, mail, Way::Own).await
     }
 
-    async fn due_endpoints(&self, _: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError> {
+    async fn due_endpoints(&self, limit: u32) -> Result<Vec<DueEndpoint>, StoreError> {
         let mut reader = self.reader(Scope::All).await?;
         let now = self.now_on(&mut reader).await?;
         endpoints::due(&mut reader, now, limit).await

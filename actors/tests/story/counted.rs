@@ -108,8 +108,8 @@ impl WebhookStore for CountedStore {
         Ok(spread)
     }
 
-    async fn due_endpoints(&self, owner: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError> {
-        self.store.due_endpoints(owner, limit).await
+    async fn due_endpoints(&self, limit: u32) -> Result<Vec<DueEndpoint>, StoreError> {
+        self.store.due_endpoints(limit).await
     }
 
     async fn claim_deliveries(&self, claim: &DeliveryClaim) -> Result<ClaimedDeliveries, StoreError> {

@@ -206,8 +206,9 @@ pub trait WebhookStore: Send + Sync {
     /// Makes deliveries of new events, the oldest first, and the jobs that follow from them, mails for accounts as `mail`
     /// says; of accounts in shards of `owner`, if one is named. An event that nobody hears of is deleted.
     async fn spread_events(&self, owner: Option<NodeId>, limit: u32, mail: MailFor) -> Result<Spread, StoreError>;
-    /// Endpoints with deliveries that are due by the store's clock, the most overdue first; of `owner` as above.
-    async fn due_endpoints(&self, owner: Option<NodeId>, limit: u32) -> Result<Vec<DueEndpoint>, StoreError>;
+    /// Endpoints with deliveries that are due by the store's clock, the most overdue first, whoever's they are: an
+    /// organization's endpoint hears of accounts in many shards. A claim takes those of its owner.
+    async fn due_endpoints(&self, limit: u32) -> Result<Vec<DueEndpoint>, StoreError>;
     /// Takes deliveries of endpoints in hand, of each the most overdue first and as many as there is room for, all in one
     /// transaction: they count as tried once more, and are due again when the lease is over. No two callers get the same
     /// one within a lease.

@@ -100,7 +100,7 @@ impl WebhookWorld {
     }
 
     pub(crate) async fn due(&self) -> Vec<DueEndpoint> {
-        self.webhooks.due_endpoints(None, 100).await.expect("readable")
+        self.webhooks.due_endpoints(100).await.expect("readable")
     }
 
     pub(crate) async fn claim(&self, endpoint_id: WebhookId) -> Vec<ClaimedDelivery> {
