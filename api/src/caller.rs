@@ -166,7 +166,14 @@ fn check_origin(parts: &Parts, allowed: &[String]) -> Result<(), ApiError> {
     let admitted =
         allowed.iter().any(|entry| entry == "*" || named.is_some_and(|named| entry.eq_ignore_ascii_case(named)));
     if !admitted {
-        let detail = "the `Origin` of this request is not in the key's list of allowed origins";
+        let detail = match origin {
+            Some(_) => {
+                "the `Origin` of this request is not in the key's list; make a key for it with `agentcal key create --origin`"
+            }
+            None => {
+                "this key is for web pages of certain origins, and the request names no `Origin`; use a secret key on a server"
+            }
+        };
         return Err(ApiError::new(Code::OriginNotAllowed, detail));
     }
     if let (Some(origin), Some(slot)) = (origin, parts.extensions.get::<Noted>()) {
