@@ -15,10 +15,10 @@ use agentcal_delivery_mail::Outbox;
 use agentcal_delivery_webhooks::{HttpWebhookSender, Svix, SvixOptions, WebhookSenderOptions};
 use agentcal_engine::commit::HoldLimits;
 use agentcal_engine::ports::{
-    Clock, Entropy, FactCache, MailShelf, Mailer, NodeRecord, OauthStore, Peers, Quotas, Store, StoreError,
+    Clock, Entropy, FactCache, MailShelf, Mailer, OauthStore, Peers, Quotas, Store, StoreError,
 };
 use agentcal_engine::signed::SigningKeys;
-use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts};
+use agentcal_peers::{Guard, HttpPeers, PeersError, PeersParts, PeersSettings, RouterParts, Unreachable};
 use agentcal_provider_caldav::{CaldavOptions, CaldavProvider};
 use agentcal_provider_egress::EgressError;
 use agentcal_provider_google::{GoogleOptions, GoogleProvider};
@@ -195,14 +195,16 @@ impl Node {
         }
     }
 
-    /// Begins to ask the other nodes, once, and says which of them cannot be asked.
+    /// Begins to ask the nodes, once, and says which of them cannot be asked.
     pub(crate) fn look_around(&self) {
         let Some(peers) = self.peers.clone() else { return };
-        let me = self.scheduler.node().id;
-        let others: Vec<NodeRecord> = self.scheduler.nodes().into_iter().filter(|node| node.id != me).collect();
+        let (me, nodes) = (self.scheduler.node().id, self.scheduler.nodes());
         tokio::spawn(async move {
-            for (node, why) in neighbours::unreachable(&peers, &others).await {
-                tracing::warn!(address = node.address, %why, "a node lives, by its lease, and cannot be asked");
+            for (node, why) in neighbours::unreachable(&peers, &nodes).await {
+                // Whether a node reaches itself is nobody's concern; who answers in its place is.
+                if node.id != me || why == Unreachable::Another {
+                    tracing::warn!(address = node.address, %why, "a node lives, by its lease, and cannot be asked");
+                }
             }
         });
     }

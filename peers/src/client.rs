@@ -105,6 +105,10 @@ impl HttpPeers {
         self.speaks_tls
     }
 
+    pub(crate) fn answer_len_max(&self) -> usize {
+        self.settings.answer_len_max
+    }
+
     fn mint(&self) -> RequestId {
         RequestId::mint(self.clock.now(), self.entropy.as_ref())
     }

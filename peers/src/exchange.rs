@@ -123,7 +123,7 @@ impl Exchange {
         let head = head.map_err(|error| Failure::Silent(innermost(&error)))?;
         self.check(peer, kind, head.status())?;
         let body = timeout_at(answer_until, read_whole(head, self.answer_len_max)).await;
-        body.map_err(|_elapsed| Failure::Lost("the deadline passed".to_owned()))?
+        body.map_err(|_elapsed| Failure::Lost("the deadline passed".to_owned()))?.map_err(Failure::Lost)
     }
 
     fn request(&self, peer: &NodeRecord, call: Call) -> Result<Request, Failure> {
@@ -167,11 +167,12 @@ fn silent_for(receipt_within: Duration) -> Failure {
     Failure::Silent(format!("no sign of it within {} ms", receipt_within.as_millis()))
 }
 
-async fn read_whole(mut head: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+/// An answer up to its end; or why there is none.
+pub(crate) async fn read_whole(mut head: Response, limit: usize) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
-    while let Some(chunk) = head.chunk().await.map_err(|error| Failure::Lost(innermost(&error)))? {
+    while let Some(chunk) = head.chunk().await.map_err(|error| innermost(&error))? {
         if body.len() + chunk.len() > limit {
-            return Err(Failure::Lost(format!("its answer has more than {limit} bytes")));
+            return Err(format!("its answer has more than {limit} bytes"));
         }
         body.extend_from_slice(&chunk);
     }

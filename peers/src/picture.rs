@@ -2,7 +2,7 @@
 
 use agentcal_engine::ports::{NodeRecord, Ownership};
 use agentcal_engine::shard::{Epoch, NodeId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::owner::ShardsPicture;
 
@@ -13,6 +13,12 @@ pub(crate) struct ShardsView {
     version: u64,
     nodes: Vec<NodeView>,
     shards: Vec<RangeView>,
+}
+
+/// What another node reads of it: whose it is.
+#[derive(Deserialize)]
+pub(crate) struct Answering {
+    pub(crate) node_id: NodeId,
 }
 
 /// A node that lives.

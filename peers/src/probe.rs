@@ -5,12 +5,15 @@ use std::io;
 use std::time::Duration;
 
 use agentcal_engine::ports::NodeRecord;
+use agentcal_engine::shard::NodeId;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use reqwest::Url;
+use reqwest::{RequestBuilder, Url};
 use tokio::time::timeout;
 
 use crate::client::HttpPeers;
+use crate::exchange::read_whole;
+use crate::picture::Answering;
 use crate::wire::SHARDS_PATH;
 
 /// Why a node cannot be asked.
@@ -31,16 +34,25 @@ pub enum Unreachable {
     /// It answers, and not as a node does.
     #[error("it answered with status {0}: another version, or no node")]
     Status(u16),
+    /// It answers, and does not say who it is.
+    #[error("it does not say which node it is: another version, or no node ({0})")]
+    Nameless(String),
+    /// Somebody else answers there: two nodes have the same address, or one that only its own machine knows.
+    #[error(
+        "another node answers at that address: AGENTCAL_NODE_URL must be each node's own; if one was just started again \
+         there, this ends with the lease of the one before"
+    )]
+    Another,
     /// Something else.
     #[error("{0}")]
     Other(String),
 }
 
 impl HttpPeers {
-    /// Asks a node for what all nodes show each other and nobody else.
+    /// Asks a node for what all nodes show each other and nobody else, and looks whether it is that node that answers.
     ///
     /// # Errors
-    /// When that is not to be had within this time.
+    /// When that is not to be had within this time, or is somebody else's.
     pub async fn probe(&self, node: &NodeRecord, within: Duration) -> Result<(), Unreachable> {
         let address = format!("{}{SHARDS_PATH}", node.address.trim_end_matches('/'));
         let url =
@@ -52,12 +64,22 @@ impl HttpPeers {
         if let Some(secret) = self.secret() {
             request = request.header(AUTHORIZATION, secret.header());
         }
-        let answer = timeout(within, request.send()).await.map_err(|_elapsed| Unreachable::TimedOut)?;
-        match answer.map_err(|error| reason(&error))?.status() {
-            StatusCode::UNAUTHORIZED => Err(Unreachable::Unknown),
-            status if status.is_success() => Ok(()),
-            status => Err(Unreachable::Status(status.as_u16())),
+        let answered = timeout(within, self.answering(request)).await.map_err(|_elapsed| Unreachable::TimedOut)??;
+        if answered == node.id { Ok(()) } else { Err(Unreachable::Another) }
+    }
+
+    /// Who answers.
+    async fn answering(&self, request: RequestBuilder) -> Result<NodeId, Unreachable> {
+        let answer = request.send().await.map_err(|error| reason(&error))?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => return Err(Unreachable::Unknown),
+            status if !status.is_success() => return Err(Unreachable::Status(status.as_u16())),
+            _ => {}
         }
+        let body = read_whole(answer, self.answer_len_max()).await.map_err(Unreachable::Other)?;
+        let answering: Answering =
+            serde_json::from_slice(&body).map_err(|error| Unreachable::Nameless(error.to_string()))?;
+        Ok(answering.node_id)
     }
 }
 

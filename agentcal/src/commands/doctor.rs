@@ -127,7 +127,7 @@ async fn database(config: &Config) -> Vec<Finding> {
                 findings.extend(durability(&store).await);
                 findings.push(encryption(&store, &config.encryption).await);
                 findings.extend(clock(&store).await);
-                findings.extend(nodes::examine(&store, &config.peers).await);
+                findings.extend(nodes::examine(&store, &config.peers, config.server.internal_listen).await);
             }
             store.close().await;
             findings

@@ -94,12 +94,11 @@ async fn open(config: &Config) -> Result<Durable, Box<dyn Error>> {
 
 /// Nodes that share a database; a file is of one alone.
 fn cluster(database: &DatabaseConfig, peers: PeersConfig, internal_address: SocketAddr) -> Option<Cluster> {
-    let scheme = if peers.tls.is_some() { "https" } else { "http" };
-    let address = match &peers.url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("{scheme}://{internal_address}"),
-    };
-    matches!(database, DatabaseConfig::Postgres { .. }).then_some(Cluster { address, peers })
+    let DatabaseConfig::Postgres { .. } = database else { return None };
+    if let Some(says) = peers.nowhere(internal_address) {
+        tracing::warn!("{says}");
+    }
+    Some(Cluster { address: peers.address(internal_address), peers })
 }
 
 async fn bind(address: SocketAddr) -> Result<Server, Box<dyn Error>> {

@@ -1,10 +1,11 @@
 //! How this node and the others of its cluster reach and know each other.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use agentcal_peers::{PeerSecret, PeerTls};
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::database::DatabaseConfig;
 use super::error::Problem;
@@ -15,7 +16,7 @@ use super::settings::{NODE_URL, PEER_SECRET, PEER_TLS_AUTHORITY, PEER_TLS_CERTIF
 #[derive(Clone, Debug)]
 pub(crate) struct PeersConfig {
     /// What other nodes reach this one's internal listener at; `None`: the address it listens on.
-    pub(crate) url: Option<Url>,
+    url: Option<Url>,
     /// What nodes show each other; the first is shown, all are known, so that it can be replaced without a stop.
     pub(crate) secrets: Vec<PeerSecret>,
     /// Certificates, where nodes know each other by these.
@@ -26,6 +27,40 @@ impl PeersConfig {
     /// Whether other nodes can be known at all.
     pub(crate) fn knows_others(&self) -> bool {
         !self.secrets.is_empty() || self.tls.is_some()
+    }
+
+    /// Base URL at which other nodes are told to reach this one, which listens there.
+    pub(crate) fn address(&self, internal: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        match &self.url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("{scheme}://{internal}"),
+        }
+    }
+
+    /// What is wrong with that address, whoever asks: `0.0.0.0` and `[::]` are listened on, and are nowhere.
+    pub(crate) fn nowhere(&self, internal: SocketAddr) -> Option<String> {
+        let is_nowhere = match self.url.as_ref().map(Url::host) {
+            None => internal.ip().is_unspecified(),
+            Some(Some(Host::Ipv4(address))) => address.is_unspecified(),
+            Some(Some(Host::Ipv6(address))) => address.is_unspecified(),
+            Some(_) => false,
+        };
+        let says = "other nodes are told to reach this one at";
+        let way_out = "where none can: set AGENTCAL_NODE_URL to where they can";
+        is_nowhere.then(|| format!("{says} {}, {way_out}", self.address(internal)))
+    }
+
+    /// Nodes with certificates speak TLS to each other and nothing else, and others cannot.
+    fn check_scheme(&self) -> Result<(), &'static str> {
+        match (self.url.as_ref().map(Url::scheme), &self.tls) {
+            (Some("http"), Some(_)) => {
+                Err("must begin with https://: nodes with certificates (AGENTCAL_PEER_TLS_CERTIFICATE) speak TLS alone")
+            }
+            (Some("https"), None) => Err("begins with https:// and this node has no certificate: set \
+                                          AGENTCAL_PEER_TLS_CERTIFICATE, .._KEY and .._AUTHORITY, or write http://"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -46,6 +81,7 @@ impl Raw {
         match (url, secrets, self.tls()) {
             (Ok(url), Ok(secrets), Ok(tls)) => {
                 let config = PeersConfig { url, secrets, tls };
+                config.check_scheme().map_err(|says| vec![Problem::of(NODE_URL, says)])?;
                 if matches!(database, Some(DatabaseConfig::Postgres { .. })) && !config.knows_others() {
                     const SAYS: &str = "is not set; nodes on one PostgreSQL database speak to each other, and must know \
                                         each other: give all of them the same, as made by `openssl rand -hex 32`";

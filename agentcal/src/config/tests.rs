@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use agentcal_engine::commit::HoldLimits;
@@ -41,9 +42,33 @@ fn nodes_on_one_database_know_each_other() {
     assert!(matches!(&config.database, DatabaseConfig::Postgres { connections_max: 16, .. }));
     assert!(config.redis_url.is_some());
     assert_eq!(config.peers.secrets.len(), 2, "a new one beside the old one");
-    assert_eq!(config.peers.url.as_ref().map(url::Url::as_str), Some("http://10.0.0.7:9090/"));
+    let listens: SocketAddr = "0.0.0.0:9090".parse().expect("an address");
+    assert_eq!(
+        (config.peers.address(listens), config.peers.nowhere(listens)),
+        ("http://10.0.0.7:9090".to_owned(), None)
+    );
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("fedcba98"), "{shown}");
+}
+
+/// An address to listen on is not always one to be reached at.
+#[test]
+fn an_address_that_is_nowhere_is_told() {
+    let check = |url: &str, listens: &str, expected: Option<&str>| {
+        let config = read("", &[&LEAST[..], &[("AGENTCAL_NODE_URL", url)]].concat()).expect("a configuration");
+        let said = config.peers.nowhere(listens.parse().expect("an address"));
+        assert_eq!(said.is_some(), expected.is_some(), "{url} {listens}: {said:?}");
+        let said = said.unwrap_or_default();
+        assert!(said.contains(expected.unwrap_or_default()), "{url} {listens}: {said}");
+    };
+    check("", "127.0.0.1:9090", None);
+    check("", "10.0.0.7:9090", None);
+    check("http://node-1:9090", "0.0.0.0:9090", None);
+    check("http://[fd00::7]:9090", "[::]:9090", None);
+    check("", "0.0.0.0:9090", Some("http://0.0.0.0:9090, where none can: set AGENTCAL_NODE_URL"));
+    check("", "[::]:9090", Some("http://[::]:9090,"));
+    check("http://0.0.0.0:9090", "10.0.0.7:9090", Some("http://0.0.0.0:9090,"));
+    check("http://[::]:9090", "10.0.0.7:9090", Some("http://[::]:9090,"));
 }
 
 #[test]
@@ -92,6 +117,7 @@ fn what_is_wrong_is_named_with_the_way_out() {
     check("", ("AGENTCAL_DATABASE_URL", "sqlite://a.db?mode=memory"), &["without parameters"]);
     check("", ("AGENTCAL_REDIS_URL", "http://localhost"), &["AGENTCAL_REDIS_URL", "must begin with redis://"]);
     check("", ("AGENTCAL_NODE_URL", "10.0.0.8:9090"), &["AGENTCAL_NODE_URL (peers.url", "http://10.0.0.7:9090"]);
+    check("", ("AGENTCAL_NODE_URL", "https://10.0.0.8:9090"), &["AGENTCAL_NODE_URL (peers.url", "AGENTCAL_PEER_TLS"]);
     check("", ("AGENTCAL_PEER_SECRET", "too short a secret"), &["AGENTCAL_PEER_SECRET", "32 bytes", "openssl rand"]);
     check("", ("AGENTCAL_PEER_TLS_KEY", "/nowhere/key.pem"), &["AGENTCAL_PEER_TLS_CERTIFICATE", "go together"]);
     check("", ("AGENTCAL_ENCRYPTION_KEYS", ""), &["AGENTCAL_ENCRYPTION_KEYS", "openssl rand -base64 32"]);

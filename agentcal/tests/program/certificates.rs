@@ -62,6 +62,9 @@ async fn nodes_of_one_authority_work_together_and_nobody_else_with_them() {
     cluster.doctor(&theirs, false, &["cannot be asked: TLS failed"]);
     cluster.doctor(&[], false, &["cannot be asked: TLS failed"]);
 
+    let plain = [&ours[..], &[("AGENTCAL_NODE_URL", "http://127.0.0.1:9090")]].concat();
+    cluster.doctor(&plain, false, &["AGENTCAL_NODE_URL (peers.url in the file): must begin with https://"]);
+
     let caller = Caller::new(&nodes[0].base_url(), &cluster.key());
     for index in 0..ACCOUNTS {
         book_once(&caller, &format!("Account {index}")).await;

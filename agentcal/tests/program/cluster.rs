@@ -147,6 +147,46 @@ async fn nodes_that_cannot_be_asked_are_named_with_the_reason() {
     cluster.doctor(&[], false, &[&refused]);
 }
 
+/// One file of settings for all nodes, or machines that each tell the others of their own loopback: the row says that a node
+/// lives, and whoever asks it asks another.
+#[test]
+fn a_node_with_the_address_of_another_is_told_of() {
+    const SAYS: &str = "another node answers at that address: AGENTCAL_NODE_URL must be each node's own";
+    let Some(cluster) = Cluster::migrated() else { return };
+    let first = cluster.node(&[]);
+    let address = first.internal_url();
+    cluster.doctor(&[], true, &["ok    nodes           one lives and answers"]);
+    let second = cluster.node(&[("AGENTCAL_NODE_URL", &address)]);
+    let bad = format!("BAD   nodes           {address} lives, by its lease, and cannot be asked: {SAYS}");
+    cluster.doctor(&[], false, &["ok    nodes           one lives and answers", &bad]);
+    // It reaches the other one well, and learns of it all the same.
+    wait_for("a word about its own address", WAIT_MAX, || second.said().contains(SAYS).then_some(()));
+    assert!(!first.said().contains(SAYS), "it was alone when it looked: {}", first.said());
+}
+
+/// What is listened on is not always where others can ask; `http` and `https` are not the same.
+#[test]
+fn an_address_nobody_can_ask_at_is_told_of() {
+    const SAYS: &str = ", where none can: set AGENTCAL_NODE_URL to where they can";
+    let Some(cluster) = Cluster::migrated() else { return };
+    let everywhere = [("AGENTCAL_INTERNAL_LISTEN", "0.0.0.0:0")];
+    cluster.doctor(
+        &everywhere,
+        true,
+        &[&format!("warn  nodes           other nodes are told to reach this one at http://0.0.0.0:0{SAYS}")],
+    );
+    let nowhere = cluster.node(&[("AGENTCAL_NODE_URL", "http://0.0.0.0:9090")]);
+    assert!(nowhere.said().contains(SAYS), "{}", nowhere.said());
+    let on_loopback = cluster.node(&[]);
+    assert!(!on_loopback.said().contains(SAYS), "{}", on_loopback.said());
+    let said = cluster.run(&["serve"], &[("AGENTCAL_NODE_URL", "https://10.0.0.7:9090")]);
+    assert!(
+        !said.success && said.err.contains("AGENTCAL_NODE_URL (peers.url in the file): begins with"),
+        "{}",
+        said.err
+    );
+}
+
 /// A clock that differs is told from a second on; more than nodes are known to bear is not served.
 #[test]
 fn clocks_that_differ_are_told_and_too_much_is_refused() {

@@ -4,11 +4,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentcal_engine::ports::{Ownership, ShardMap};
-use agentcal_engine::shard::{Epoch, SHARD_COUNT};
+use agentcal_engine::ports::{NodeRecord, Ownership, ShardMap};
+use agentcal_engine::shard::{Epoch, NodeId, SHARD_COUNT};
 use agentcal_peers::{Guard, HttpPeers, PeerTls, ServeOptions, ShardsPicture, Unreachable};
 use axum::Router;
+use axum::routing::get;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::bed::{Bed, Behaviour, ClientSetup, FakeOwner, LONG, Listener, SECRET, Setup, client, node_at, soon};
 use crate::samples::released;
@@ -42,6 +44,27 @@ async fn a_node_that_can_be_asked_can_be_asked() {
     let sealed = node(Some(authority.tls(&["127.0.0.1"]))).await;
     let peers = asker(SECRET, Some(authority.tls(&["elsewhere.example"])));
     assert_eq!(probed(&peers, &sealed.node.address).await, Ok(()));
+}
+
+/// Two machines with one address, or each with one of its own loopback: what is sent to the other arrives here.
+#[tokio::test]
+async fn another_node_at_the_address_is_no_answer() {
+    let bed = node(None).await;
+    let peers = asker(SECRET, None);
+    let other = NodeRecord { id: NodeId(Uuid::from_u128(2)), ..bed.node.clone() };
+    assert_eq!(soon(peers.probe(&other, LONG)).await, Err(Unreachable::Another));
+    assert_eq!(soon(peers.probe(&bed.node, LONG)).await, Ok(()), "who it says it is");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_name_is_none() {
+    let peers = asker(SECRET, None);
+    for body in ["{}", "[]", "no JSON", r#"{"node_id": "somebody"}"#] {
+        let routes = Router::new().route("/internal/v1/shards", get(async move || body));
+        let stranger = Listener::start(routes, ServeOptions::new(None)).await;
+        let heard = probed(&peers, &format!("http://{}", stranger.address)).await;
+        assert!(matches!(heard, Err(Unreachable::Nameless(_))), "{body}: {heard:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The nodes that live, by the rows of their leases.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use agentcal_engine::ports::NodeRecord;
@@ -11,17 +12,19 @@ use crate::clock::{OsEntropy, SystemClock};
 use crate::config::PeersConfig;
 use crate::durable::Durable;
 
-pub(super) async fn examine(store: &Durable, peers: &PeersConfig) -> Vec<Finding> {
+pub(super) async fn examine(store: &Durable, peers: &PeersConfig, internal: SocketAddr) -> Vec<Finding> {
     let nodes = match store.living_nodes().await {
         Ok(Some(nodes)) => nodes,
         Ok(None) => return Vec::new(),
         Err(error) => return vec![Finding::bad("nodes", with_causes(&error))],
     };
+    let nowhere = peers.nowhere(internal).map(|says| Finding::warning("nodes", says));
     let peers = match Cluster::peers(peers, Arc::new(SystemClock), Arc::new(OsEntropy)) {
         Ok(peers) => Arc::new(peers),
         Err(error) => return vec![Finding::bad("nodes", with_causes(&error))],
     };
-    told(nodes.len(), &neighbours::unreachable(&peers, &nodes).await)
+    let told = told(nodes.len(), &neighbours::unreachable(&peers, &nodes).await);
+    told.into_iter().chain(nowhere).collect()
 }
 
 /// A line for all that answer, and one for each that does not.
