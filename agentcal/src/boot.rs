@@ -64,11 +64,17 @@ pub(crate) enum BootError {
     /// The schema is older than this program.
     #[error("the database lacks {0} migrations of this version; run `agentcal migrate`, then start again")]
     SchemaBehind(usize),
+    /// The schema is older than this program, and cannot be brought up to date yet.
+    #[error(
+        "the database lacks {0} migrations of this version, and they need the extension {1}, which is missing: install it \
+         on the server, or have an administrator create it; then run `agentcal migrate`"
+    )]
+    MissingExtension(usize, &'static str),
     /// The schema is newer than this program.
     #[error("the database was migrated by a newer version of agentcal; start that version instead")]
     SchemaAhead,
-    /// The database would lose acknowledged bookings.
-    #[error("the database would lose bookings that were confirmed: {0}")]
+    /// The database would lose acknowledged bookings, or has no room for any.
+    #[error("the database would not keep bookings: {0}")]
     NotDurable(String),
     /// This machine's clock, or the database's, is wrong.
     #[error("this machine's clock is {0} the database's, too much to serve: have a time service set both")]
@@ -237,9 +243,10 @@ pub(crate) async fn require_current_schema(store: &Durable) -> Result<(), BootEr
     if schema.is_ahead {
         return Err(BootError::SchemaAhead);
     }
-    match schema.pending.len() {
-        0 => Ok(()),
-        behind => Err(BootError::SchemaBehind(behind)),
+    match (schema.pending.len(), schema.missing_extension) {
+        (0, _) => Ok(()),
+        (behind, None) => Err(BootError::SchemaBehind(behind)),
+        (behind, Some(extension)) => Err(BootError::MissingExtension(behind, extension)),
     }
 }
 

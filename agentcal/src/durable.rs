@@ -8,7 +8,7 @@ use std::sync::Arc;
 use agentcal_engine::ports::{
     FactStore as _, JobStore, MailSettingsStore, NodeRecord, OauthStore, RelayStore, Store, StoreError, WebhookStore,
 };
-use agentcal_store_postgres::PostgresStore;
+use agentcal_store_postgres::{PostgresStore, SchemaState};
 use agentcal_store_sqlite::SqliteStore;
 use agentcal_store_vault::KeyRing;
 
@@ -32,6 +32,8 @@ pub(crate) struct Schema {
     pub(crate) pending: Vec<String>,
     /// Whether a newer program was here.
     pub(crate) is_ahead: bool,
+    /// What the store has to be given before those migrations can be made.
+    pub(crate) missing_extension: Option<&'static str>,
 }
 
 /// What stands in the way of keeping what was acknowledged.
@@ -124,11 +126,11 @@ impl Durable {
         Ok(match self {
             Self::Sqlite(store) => {
                 let state = store.schema_state().await?;
-                Schema { is_ahead: !state.unknown.is_empty(), pending: state.pending }
+                Schema { is_ahead: !state.unknown.is_empty(), pending: state.pending, missing_extension: None }
             }
             Self::Postgres(store) => {
-                let state = store.schema_state().await?;
-                Schema { is_ahead: !state.unknown.is_empty(), pending: state.pending }
+                let SchemaState { pending, unknown, missing_extension, .. } = store.schema_state().await?;
+                Schema { is_ahead: !unknown.is_empty(), pending, missing_extension }
             }
         })
     }

@@ -187,6 +187,32 @@ fn an_address_nobody_can_ask_at_is_told_of() {
     );
 }
 
+/// What `migrate` could not do, and a server that has no room: told by whoever looks, and refused before anything is served.
+#[test]
+fn a_server_without_the_extension_or_without_room_is_told_of() {
+    let Some(cluster) = Cluster::migrated() else { return };
+    let check = |database: &str, line: &str| {
+        let url = cluster.postgres.url(database);
+        let changed = [("AGENTCAL_DATABASE_URL", url.as_str())];
+        cluster.doctor(&changed, false, &[line]);
+        let said = cluster.run(&["serve"], &changed);
+        let (_, says) = line.rsplit_once("  ").expect("a line of the doctor's");
+        assert!(!said.success && said.err.contains(says), "{}", said.err);
+    };
+    cluster.postgres.create_database("bare");
+    cluster.postgres.execute("bare", "ALTER DATABASE bare OWNER TO postgres");
+    const MISSING: &str = "and they need the extension btree_gist, which is missing: install it on the server, or have an \
+                           administrator create it; then run `agentcal migrate`";
+    let pending = cluster.count("SELECT count(*) FROM _sqlx_migrations");
+    check("bare", &format!("BAD   schema          the database lacks {pending} migrations of this version, {MISSING}"));
+    let full = "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS \
+                'BEGIN RAISE EXCEPTION ''could not extend file'' USING ERRCODE = ''53100''; END'; \
+                CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION refuse()";
+    cluster.migrate("packed");
+    cluster.postgres.execute("packed", full);
+    check("packed", "BAD   durability      the server's disk is full: make room on it");
+}
+
 /// A clock that differs is told from a second on; more than nodes are known to bear is not served.
 #[test]
 fn clocks_that_differ_are_told_and_too_much_is_refused() {

@@ -55,6 +55,11 @@ impl PostgresStore {
         self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", scope).await
     }
 
+    /// A transaction that may write if the server lets it, as that of a commit in one call.
+    pub(crate) async fn begin_as_served(&self, scope: Scope) -> Result<Work> {
+        self.begin("BEGIN", scope).await
+    }
+
     /// Both in one message to the server. An id is written in hexadecimal digits and nothing else.
     ///
     /// As a task of its own: whoever waits for it may stop waiting, and a connection that was left between the question and

@@ -3,11 +3,20 @@
 use agentcal_engine::ports::StoreError;
 use agentcal_store_vault::VaultError;
 
+use crate::open::OpenError;
+
 /// A shorthand of this crate.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// The constraint that guards people's time.
 const OVERLAP: &str = "claims_no_overlap";
+
+/// The server's disk is full.
+pub(crate) const DISK_FULL: &str = "53100";
+/// The server takes no writes.
+pub(crate) const READ_ONLY: &str = "25006";
+/// The role may not do this.
+pub(crate) const NOT_ALLOWED: &str = "42501";
 
 /// What the server says when somebody else was in the way and trying again may help: serialization failure, deadlock,
 /// lock not to be had in time, statement not done in time.
@@ -19,7 +28,11 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
             StoreError::Corrupt(error.to_string())
         }
-        other => StoreError::Unavailable(Box::new(other)),
+        // Said in words: whoever reads it has a server to look after.
+        other => match sql_state(&other).as_deref() {
+            Some(DISK_FULL | READ_ONLY) => StoreError::Unavailable(Box::new(OpenError::of(other))),
+            _ => StoreError::Unavailable(Box::new(other)),
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::book::WrappedKeys;
-use crate::error::sql_state;
+use crate::error::{DISK_FULL, READ_ONLY, sql_state};
 use crate::lanes::Lanes;
 use crate::scope::Scope;
 
@@ -132,8 +132,8 @@ impl OpenError {
         match sql_state(&error).as_deref() {
             Some("28000" | "28P01") => Self::Login(error),
             Some("3D000") => Self::NoDatabase(error),
-            Some("25006") => Self::ReadOnly(error),
-            Some("53100") => Self::Full(error),
+            Some(READ_ONLY) => Self::ReadOnly(error),
+            Some(DISK_FULL) => Self::Full(error),
             _ => Self::Database(error),
         }
     }

@@ -3,7 +3,7 @@
 use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 
-use crate::error::{Result, sql_state, store_error};
+use crate::error::{NOT_ALLOWED, Result, sql_state, store_error};
 use crate::open::{OpenError, PostgresStore};
 use crate::scope::Scope;
 
@@ -21,6 +21,8 @@ pub struct SchemaState {
     pub unknown: Vec<i64>,
     /// How many migrations both have.
     pub applied: usize,
+    /// An extension that pending migrations need, that is not there and that this role cannot make.
+    pub missing_extension: Option<&'static str>,
 }
 
 impl SchemaState {
@@ -52,7 +54,20 @@ impl PostgresStore {
             .collect::<Vec<_>>();
         let is_known = |version: &i64| known().any(|migration| migration.version == *version);
         let (applied, unknown): (Vec<i64>, Vec<i64>) = present.iter().partition(|version| is_known(version));
-        Ok(SchemaState { pending, unknown, applied: applied.len() })
+        let needs_extension = !pending.is_empty() && !self.can_have_extension().await?;
+        let missing_extension = needs_extension.then_some(EXTENSION);
+        Ok(SchemaState { pending, unknown, applied: applied.len(), missing_extension })
+    }
+
+    /// Whether the extension is there, or can be made by this role.
+    async fn can_have_extension(&self) -> Result<bool> {
+        let mut reader = self.reader(Scope::All).await?;
+        let select = "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = $1) \
+                      OR EXISTS (SELECT 1 FROM pg_available_extension_versions AS version \
+                      JOIN pg_roles AS role ON role.rolname = current_user WHERE version.name = $1 AND (role.rolsuper \
+                      OR ((version.trusted OR NOT version.superuser) \
+                      AND has_database_privilege(current_database(), 'CREATE'))))";
+        sqlx::query_scalar(select).bind(EXTENSION).fetch_one(&mut *reader).await.map_err(store_error)
     }
 
     async fn applied_versions(&self) -> Result<Vec<i64>> {
@@ -72,7 +87,7 @@ impl PostgresStore {
 /// The extension is not installed on the server (no file, feature not supported), or may not be made by this role.
 fn extension_error(error: sqlx::Error) -> OpenError {
     match sql_state(&error).as_deref() {
-        Some("58P01" | "0A000" | "42501") => OpenError::MissingExtension { name: EXTENSION, source: error },
+        Some("58P01" | "0A000" | NOT_ALLOWED) => OpenError::MissingExtension { name: EXTENSION, source: error },
         _ => OpenError::of(error),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::error::{Result, store_error};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use crate::error::{Result, SQLITE_FULL, SQLITE_READONLY, result_code, store_error};
 use crate::open::SqliteStore;
 use crate::scope::Scope;
 
@@ -17,6 +20,10 @@ pub enum DurabilityProblem {
     ForeignKeys,
     /// A guard on claims is not in the schema.
     MissingTrigger(&'static str),
+    /// The file, or its disk, takes no writes.
+    ReadOnly,
+    /// The disk is full.
+    Full,
 }
 
 impl fmt::Display for DurabilityProblem {
@@ -28,9 +35,16 @@ impl fmt::Display for DurabilityProblem {
             }
             Self::ForeignKeys => f.write_str("foreign keys are not enforced"),
             Self::MissingTrigger(name) => write!(f, "the trigger {name} is missing: run `agentcal migrate`"),
+            Self::ReadOnly => f.write_str("the file takes no writes: see whose it is, and how its disk is mounted"),
+            Self::Full => f.write_str("the disk is full: make room on it"),
         }
     }
 }
+
+/// What is written on trial: a megabyte.
+const TRIAL_LEN: i64 = 1 << 20;
+/// Pages the trial may keep in memory: a few, so that the others take their room on the disk before the trial ends.
+const TRIAL_CACHE_PAGES: &str = "8";
 
 const GUARDS: [&str; 2] = ["claims_no_overlap_insert", "claims_no_overlap_update"];
 
@@ -38,6 +52,10 @@ impl SqliteStore {
     /// What stands in the way of keeping acknowledged commits; nothing, in any healthy installation. Asked in a
     /// transaction like those that commit, not of the configuration.
     pub async fn durability_check(&self) -> Result<Vec<DurabilityProblem>> {
+        // Where nothing can be written, nothing of what follows can be asked.
+        if let Some(problem) = self.trial_write().await? {
+            return Ok(vec![problem]);
+        }
         let mut writer = self.begin_write(Scope::All).await?;
         let mut problems = Vec::new();
         let synchronous: i64 =
@@ -65,11 +83,72 @@ impl SqliteStore {
         Ok(problems)
     }
 
+    /// Writes some pages and takes them back, on a connection of its own, whose cache is too small for them. A disk without
+    /// room answers everything that is merely asked.
+    async fn trial_write(&self) -> Result<Option<DurabilityProblem>> {
+        let options = SqliteConnectOptions::clone(&self.writer.connect_options());
+        let options = options.pragma("cache_size", TRIAL_CACHE_PAGES);
+        let tried = async {
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            let mut trial = connection.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query("CREATE TABLE agentcal_trial (filler BLOB)").execute(&mut *trial).await?;
+            let write = sqlx::query("INSERT INTO agentcal_trial VALUES (zeroblob($1))").bind(TRIAL_LEN);
+            write.execute(&mut *trial).await?;
+            trial.rollback().await?;
+            connection.close().await
+        };
+        let Err(error) = tried.await else { return Ok(None) };
+        match result_code(&error) {
+            Some(SQLITE_FULL) => Ok(Some(DurabilityProblem::Full)),
+            Some(SQLITE_READONLY) => Ok(Some(DurabilityProblem::ReadOnly)),
+            _ => Err(store_error(error)),
+        }
+    }
+
     /// Folds the journal back and empties it, so that what was deleted is gone from it too. Best effort: a reader under
     /// way can hold it up, and the next fold does it then.
     pub(crate) async fn fold_journal(&self) {
         if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await {
             tracing::warn!(%error, "the journal could not be folded back after a deletion");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use agentcal_store_conformance::world::MORNING;
+    use agentcal_store_conformance::{TestClock, TestEntropy};
+    use agentcal_store_vault::KeyRing;
+
+    use super::*;
+    use crate::open::OpenOptions;
+
+    /// What is found in a file whose connections are made otherwise from here on.
+    async fn found(change: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions) -> Vec<DurabilityProblem> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let keyring = KeyRing::parse("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a valid ring");
+        let options = OpenOptions {
+            path: folder.path().join("agentcal.db"),
+            keyring: Arc::new(keyring),
+            entropy: Arc::new(TestEntropy::default()),
+            clock: Arc::new(TestClock::at(MORNING)),
+        };
+        let store = SqliteStore::open(options).await.expect("opened");
+        store.migrate().await.expect("migrated");
+        let changed = change(SqliteConnectOptions::clone(&store.writer.connect_options()));
+        store.writer.set_connect_options(changed);
+        let found = store.durability_check().await.expect("answered");
+        store.close().await;
+        found
+    }
+
+    #[tokio::test]
+    async fn a_file_that_takes_no_more_is_found_by_writing() {
+        assert_eq!(found(|options| options).await, []);
+        // Less than the file has: as much as it has.
+        assert_eq!(found(|options| options.pragma("max_page_count", "1")).await, [DurabilityProblem::Full]);
+        assert_eq!(found(|options| options.read_only(true)).await, [DurabilityProblem::ReadOnly]);
     }
 }

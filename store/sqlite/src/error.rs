@@ -6,6 +6,11 @@ use agentcal_store_vault::VaultError;
 /// The message of both overlap triggers.
 const OVERLAP: &str = "claims_no_overlap";
 
+/// The disk is full, or the file may not grow.
+pub(crate) const SQLITE_FULL: i32 = 13;
+/// The file, or its disk, takes no writes.
+pub(crate) const SQLITE_READONLY: i32 = 8;
+
 /// A shorthand of this crate.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -49,4 +54,10 @@ pub(crate) fn violation(error: &sqlx::Error) -> Option<Violation> {
         _ if database.message() == OVERLAP => Some(Violation::Overlap),
         _ => None,
     }
+}
+
+/// What kind of error the engine names; the driver's code says more in its upper bits.
+pub(crate) fn result_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
 }

@@ -262,6 +262,25 @@ async fn a_database_that_would_lose_commits_is_named() {
     assert_eq!(problems, [DurabilityProblem::MissingTrigger("claims_no_overlap_update")]);
 }
 
+/// What would only be kept in memory until a commit asks nothing of the disk.
+#[tokio::test]
+async fn a_disk_is_asked_for_room_and_nothing_is_left() {
+    let place = Place::new();
+    let store = place.open(&format!("k:{ZEROS}")).await;
+    store.migrate().await.expect("migrated");
+    let mut raw = place.raw().await;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut raw).await.expect("folded back");
+    let journal = PathBuf::from(format!("{}-wal", place.path.display()));
+    assert_eq!(read(&journal).len(), 0);
+    let before = read(&place.path);
+    assert_eq!(store.durability_check().await.expect("readable"), []);
+    // A megabyte, but for the few pages that stay in memory.
+    assert!(read(&journal).len() > 900_000, "{} bytes were written", read(&journal).len());
+    let tables = "SELECT count(*) FROM sqlite_master WHERE name LIKE '%trial%'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut raw).await.expect("readable"), 0);
+    assert!(read(&place.path) == before, "the file is as it was");
+}
+
 /// The constraint itself refuses, however a row gets there.
 #[tokio::test]
 async fn the_schema_refuses_overlapping_claims_of_any_writer() {
