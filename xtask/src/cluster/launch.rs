@@ -71,11 +71,14 @@ pub(super) fn agentcal(state: &State) -> Command {
     }
     let database = servers::postgres_url(state);
     let redis = format!("redis://{}", state.redis.address);
+    // There is no proxy. Some node has to be the one that links lead to, and all of them have to name the same.
+    let public_url = state.nodes[0].url();
     command.envs([
         ("AGENTCAL_DATABASE_URL", database.as_str()),
         ("AGENTCAL_REDIS_URL", &redis),
         ("AGENTCAL_ENCRYPTION_KEYS", &state.encryption_key),
         ("AGENTCAL_PEER_SECRET", &state.peer_secret),
+        ("AGENTCAL_PUBLIC_URL", &public_url),
         // Calendar servers of this machine can be connected, as with `dev`.
         ("AGENTCAL_CALDAV_ALLOW_LOOPBACK", "true"),
         ("AGENTCAL_CALDAV_ALLOW_HTTP", "true"),
