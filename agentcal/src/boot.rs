@@ -215,6 +215,12 @@ impl Node {
         });
     }
 
+    /// Whether other nodes live that requests can be sent to instead, as far as this one knows.
+    pub(crate) fn has_others(&self) -> bool {
+        let me = self.scheduler.node().id;
+        self.scheduler.nodes().iter().any(|node| node.id != me && !node.is_draining)
+    }
+
     /// What the internal listener answers with: metrics and probes, and what other nodes ask.
     pub(crate) fn internal_router(&self) -> Router {
         let router = agentcal_api::internal_router(self.api.clone());

@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use axum::http::header::{CONNECTION, HeaderValue};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -46,6 +48,18 @@ impl Default for Limits {
     }
 }
 
+/// How far a listener is on its way to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Takes connections, and keeps them.
+    Open,
+    /// Takes them still, and says with each answer that it was its connection's last: whoever is in front comes to know,
+    /// and finds others meanwhile. What is idle is left open, since its next request may be on its way.
+    Leaving,
+    /// Takes none; what was accepted is finished.
+    Closed,
+}
+
 /// A listening socket. Taken before there is anything to answer with, because answers carry its address.
 pub(crate) struct Server {
     listener: TcpListener,
@@ -63,9 +77,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers until `stop` turns true, then finishes what was accepted, for at most `drain_max`. False when that was not
-    /// enough.
-    pub(crate) async fn run(self, router: Router, mut stop: watch::Receiver<bool>) -> bool {
+    /// Answers until the stage is [`Stage::Closed`], then finishes what was accepted, for at most `drain_max`. False when that
+    /// was not enough.
+    pub(crate) async fn run(self, router: Router, mut stage: watch::Receiver<Stage>) -> bool {
         let permits = Arc::new(Semaphore::new(self.limits.connections_max));
         let mut connections = JoinSet::new();
         loop {
@@ -74,13 +88,13 @@ impl Server {
                 (permit, self.listener.accept().await)
             };
             let (permit, accepted) = tokio::select! {
-                () = asked_to_stop(&mut stop) => break,
+                () = closed(&mut stage) => break,
                 Some(_) = connections.join_next() => continue,
                 accepted = accepted => accepted,
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let connection = serve_connection(stream, router.clone(), self.limits, stop.clone());
+                    let connection = serve_connection(stream, router.clone(), self.limits, stage.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -98,12 +112,16 @@ impl Server {
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, mut stage: watch::Receiver<Stage>) {
     // Answers are small and somebody is on the telephone: none waits to be joined by another.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "failed to set no-delay on a connection");
     }
-    let service = TowerToHyperService::new(router.map_request(|request: Request<Incoming>| request.map(Body::new)));
+    let answering = stage.clone();
+    let service = router
+        .map_request(|request: Request<Incoming>| request.map(Body::new))
+        .map_response(move |response| if *answering.borrow() == Stage::Open { response } else { last(response) });
+    let service = TowerToHyperService::new(service);
     // HTTP/1.1 alone: what tells the versions apart would wait for a silent caller for ever.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -113,7 +131,7 @@ async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, mut
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = asked_to_stop(&mut stop) => {
+        () = closed(&mut stage) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -123,9 +141,15 @@ async fn serve_connection(stream: TcpStream, router: Router, limits: Limits, mut
     }
 }
 
-/// Ends when the program is to stop, or nobody is left to say so.
-async fn asked_to_stop(stop: &mut watch::Receiver<bool>) {
-    drop(stop.wait_for(|stop| *stop).await);
+/// An answer after which its connection ends.
+fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Ends when nothing is to be accepted any more, or nobody is left to say so.
+async fn closed(stage: &mut watch::Receiver<Stage>) {
+    drop(stage.wait_for(|stage| *stage == Stage::Closed).await);
 }
 
 /// Turns true when the process is asked to end, by SIGTERM or from the keyboard.
@@ -163,7 +187,7 @@ mod tests {
         address: SocketAddr,
         entered: Arc<Notify>,
         go_on: Arc<Notify>,
-        stop: watch::Sender<bool>,
+        stage: watch::Sender<Stage>,
         ended: JoinHandle<bool>,
     }
 
@@ -178,8 +202,8 @@ mod tests {
         let router = Router::new().route("/slow", get(slow));
         let server = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), limits).await.expect("a free port");
         let address = server.address().expect("an address");
-        let (stop, stopping) = watch::channel(false);
-        Bed { address, entered, go_on, stop, ended: tokio::spawn(server.run(router, stopping)) }
+        let (stage, staged) = watch::channel(Stage::Open);
+        Bed { address, entered, go_on, stage, ended: tokio::spawn(server.run(router, staged)) }
     }
 
     impl Bed {
@@ -202,10 +226,34 @@ mod tests {
         let bed = bed(Limits { drain_max: LONG, ..Limits::default() }).await;
         let stream = bed.ask().await;
         bed.entered.notified().await;
-        bed.stop.send_replace(true);
+        bed.stage.send_replace(Stage::Closed);
         bed.go_on.notify_one();
         assert!(answer(stream).await.ends_with("done"));
         assert!(bed.ended.await.expect("no panic"), "everything was finished");
+        assert!(TcpStream::connect(bed.address).await.is_err(), "nobody listens any more");
+    }
+
+    /// Who leaves answers everybody, those who were there and those who come, once more.
+    #[tokio::test]
+    async fn who_leaves_answers_and_lets_go() {
+        let bed = bed(Limits { drain_max: LONG, ..Limits::default() }).await;
+        let mut kept = bed.ask().await;
+        bed.go_on.notify_one();
+        let mut first = Vec::new();
+        while !first.ends_with(b"done") {
+            let read = tokio::time::timeout(LONG, kept.read_buf(&mut first)).await;
+            assert_ne!(read.expect("an answer").expect("bytes"), 0, "the connection is kept");
+        }
+        assert!(!String::from_utf8_lossy(&first).contains("connection: close"));
+        bed.stage.send_replace(Stage::Leaving);
+        kept.write_all(REQUEST).await.expect("a second request");
+        for stream in [kept, bed.ask().await] {
+            bed.go_on.notify_one();
+            let said = answer(stream).await;
+            assert!(said.contains("connection: close") && said.ends_with("done"), "{said}");
+        }
+        bed.stage.send_replace(Stage::Closed);
+        assert!(bed.ended.await.expect("no panic"));
         assert!(TcpStream::connect(bed.address).await.is_err(), "nobody listens any more");
     }
 
@@ -214,7 +262,7 @@ mod tests {
         let bed = bed(Limits { drain_max: Duration::from_millis(50), ..Limits::default() }).await;
         let stream = bed.ask().await;
         bed.entered.notified().await;
-        bed.stop.send_replace(true);
+        bed.stage.send_replace(Stage::Closed);
         assert!(!bed.ended.await.expect("no panic"), "something was cut off, and that is said");
         assert_eq!(answer(stream).await, "");
     }

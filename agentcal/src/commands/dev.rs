@@ -25,7 +25,7 @@ use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{CaldavConfig, LimitsConfig, MailConfig, VendorsConfig, WebhooksConfig};
 use crate::demo::{self, Manifest};
 use crate::durable::Durable;
-use crate::server::{self, Limits, Server};
+use crate::server::{self, Limits, Server, Stage};
 use crate::{files, metrics};
 
 /// Longest wait for the demo calendars' first syncs. They are in this process, so this never passes in good health.
@@ -50,9 +50,9 @@ pub(super) async fn run(
         ..plan(&args.data_dir, base_url.clone(), signing, holds, limits, vendors)?
     };
     let node = boot::start(&store, plan).await?;
-    let (stop, stopping) = watch::channel(false);
+    let (stage, staged) = watch::channel(Stage::Open);
     let router = node.public_router();
-    let api = tokio::spawn(listener.run(router.clone(), stopping));
+    let api = tokio::spawn(listener.run(router.clone(), staged));
 
     let running = async {
         first_syncs(&*port, &node, &manifest).await?;
@@ -72,7 +72,7 @@ pub(super) async fn run(
     };
     tracing::info!(signal, "stopping: finishing what was accepted");
     node.readiness.set(false);
-    stop.send_replace(true);
+    stage.send_replace(Stage::Closed);
     let drained = api.await?;
     node.scheduler.shutdown().await;
     store.close().await;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentcal_peers::{PeerTls, ServeOptions};
 use agentcal_provider_sandbox::SandboxSettings;
@@ -17,7 +18,12 @@ use crate::boot::{self, Cluster, Plan};
 use crate::config::{Config, DatabaseConfig, PeersConfig};
 use crate::durable::Durable;
 use crate::metrics;
-use crate::server::{self, Limits, Server};
+use crate::server::{self, Limits, Server, Stage};
+
+/// How long a node answers on after it began to say that it is not to be sent requests, where there are others that can be.
+/// What `deploy/compose/haproxy.cfg` needs to hear it twice. Then come at most ten seconds for what was accepted, and one
+/// or two to hand over: well below the twenty that a container is given.
+const LEAVING: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(config: Config) -> CommandResult {
     let stopped = server::stop_signal()?;
@@ -54,12 +60,12 @@ pub(super) async fn run(config: Config) -> CommandResult {
         signing: Arc::new(config.encryption.keyring.signing_keys()),
     };
     let node = boot::start(&store, plan).await?;
-    let (stop, stopping) = watch::channel(false);
+    let (stage, staged) = watch::channel(Stage::Open);
     let (stop_internal, internal_stopping) = watch::channel(false);
     let internal =
         agentcal_peers::serve(internal_listener, node.internal_router(), internal_options, internal_stopping);
     let internal = tokio::spawn(internal);
-    let api = tokio::spawn(listener.run(node.public_router(), stopping));
+    let api = tokio::spawn(listener.run(node.public_router(), staged));
     node.readiness.set(true);
     tracing::info!(%address, %internal_address, "ready");
     node.look_around();
@@ -67,7 +73,11 @@ pub(super) async fn run(config: Config) -> CommandResult {
     let signal = stopped.await;
     tracing::info!(signal, "stopping: finishing what was accepted");
     node.readiness.set(false);
-    stop.send_replace(true);
+    if node.has_others() {
+        stage.send_replace(Stage::Leaving);
+        tokio::time::sleep(LEAVING).await;
+    }
+    stage.send_replace(Stage::Closed);
     let api = api.await?;
     // Other nodes go on asking while shards are handed to them.
     node.scheduler.shutdown().await;
@@ -119,4 +129,29 @@ pub(super) fn exit_code(drained: bool) -> ExitCode {
     }
     tracing::error!("stopped with requests unanswered: they took longer than a stop may");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROXY: &str = include_str!("../../../deploy/compose/haproxy.cfg");
+
+    /// The proxy that is shipped asks often enough to hear of a node's leaving before the node refuses connections.
+    #[test]
+    fn the_proxy_hears_it_in_time() {
+        let checks = PROXY.lines().find(|line| line.contains("default-server check")).expect("how it checks");
+        let value = |name: &str| checks.split(&format!(" {name} ")).nth(1)?.split(' ').next();
+        let time = |name: &str| {
+            let text = value(name).expect("a time");
+            let (number, unit) = match text.strip_suffix("ms") {
+                Some(number) => (number, Duration::from_millis(1)),
+                None => (text.strip_suffix('s').expect("seconds"), Duration::from_secs(1)),
+            };
+            unit * number.parse().expect("a number")
+        };
+        let fall: u32 = value("fall").and_then(|fall| fall.parse().ok()).expect("a number");
+        let heard = time("inter") + time("fastinter") * (fall - 1);
+        assert!(heard * 3 / 2 <= LEAVING, "{heard:?}, with time for answers, is more than {LEAVING:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What an administrator of several nodes is told: of nodes that cannot be asked, of clocks, of a restore.
 
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agentcal_testkit::{Durability, Node, Postgres, Redis, WAIT_MAX, postgres, redis, wait_for};
 use reqwest::{Method, StatusCode};
@@ -277,6 +277,38 @@ async fn a_node_goes_on_beside_a_newer_schema_and_starts_no_more() {
     assert!(!said.success && said.err.contains(SAYS), "{}", said.err);
     assert!(node.is_ready());
     node.drain();
+}
+
+/// What a proxy needs that asks every second and believes the second no.
+const SAID_FOR: Duration = Duration::from_secs(1);
+/// On a machine that stands still for seconds a test may miss them, and not each time.
+const LEAVINGS_MAX: u32 = 10;
+
+#[test]
+fn a_node_that_leaves_says_so_before_it_refuses_anybody() {
+    let Some(cluster) = Cluster::migrated() else { return };
+    let (_other, mut node) = (cluster.node(&[]), cluster.node(&[]));
+    let was_heard = (0..LEAVINGS_MAX).any(|_| {
+        node.ask_to_end();
+        let (mut first, mut last) = (None, None);
+        wait_for("the end of its answers", WAIT_MAX, || match node.status_of("/readyz") {
+            Some(503) => {
+                last = Some(Instant::now());
+                first = first.or(last);
+                None
+            }
+            Some(_) => None,
+            None => Some(()),
+        });
+        node.drain();
+        let said_for = first.zip(last).map(|(first, last)| last - first);
+        let was_heard = said_for.is_some_and(|said_for| said_for >= SAID_FOR);
+        if !was_heard {
+            node.start_again();
+        }
+        was_heard
+    });
+    assert!(was_heard, "{}", node.said());
 }
 
 /// Makes an account with a person, and books that person.

@@ -73,6 +73,11 @@ impl Node {
         status_of(self.address, "/readyz") == Some(200)
     }
 
+    /// The status it answers a GET with; `None` when it does not answer.
+    pub fn status_of(&self, path: &str) -> Option<u16> {
+        status_of(self.address, path)
+    }
+
     /// Whether its process is there, paused or not.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| process.ended().is_none())
@@ -108,6 +113,11 @@ impl Node {
         process.signal("TERM");
         let status = wait_for("the node's end after SIGTERM", STOP_WITHIN, || process.ended());
         assert!(status.success(), "the node ended with {status}:\n{}", process.said());
+    }
+
+    /// Asks it to end (SIGTERM), and does not wait: see [`Node::drain`].
+    pub fn ask_to_end(&self) {
+        self.signal("TERM");
     }
 
     fn signal(&self, name: &str) {
