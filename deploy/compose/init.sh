@@ -7,9 +7,15 @@ if [ -e .env ]; then
   exit 1
 fi
 umask 077
-cat > .env <<END
-POSTGRES_PASSWORD=$(openssl rand -hex 32)
-AGENTCAL_ENCRYPTION_KEYS=k1:$(openssl rand -base64 32)
-AGENTCAL_PEER_SECRET=$(openssl rand -hex 32)
+# Each on a line of its own: a failure inside the text below would stop nobody.
+postgres_password=$(openssl rand -hex 32)
+encryption_key=$(openssl rand -base64 32)
+peer_secret=$(openssl rand -hex 32)
+cat > .env.new <<END
+POSTGRES_PASSWORD=$postgres_password
+AGENTCAL_ENCRYPTION_KEYS=k1:$encryption_key
+AGENTCAL_PEER_SECRET=$peer_secret
 AGENTCAL_PUBLIC_URL=http://localhost:8080
 END
+# Whole or not at all.
+mv .env.new .env

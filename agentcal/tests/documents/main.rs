@@ -1,5 +1,6 @@
-//! The lines of the documents, pasted into a shell: what we tell people to type does what we say it does.
+//! What we tell people to type and to run, done as they would: the lines of the documents, and the scripts beside them.
 
+mod deploy;
 mod paper;
 
 use std::os::unix::fs::symlink;
