@@ -1,9 +1,7 @@
 //! The connections: bounded waits, quick refusals while Redis is away, and every command counted.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agentcal_engine::ports::CacheError;
@@ -29,7 +27,7 @@ pub(crate) struct Link {
     writers: Pool,
     options: Options,
     breaker: Arc<Breaker>,
-    reconnecting: Arc<AtomicBool>,
+    reconnecting: Arc<Reconnecting>,
     last_error: Arc<Mutex<Option<String>>>,
 }
 
@@ -157,16 +155,16 @@ impl Link {
         }
     }
 
-    /// A late answer must not be taken for another's: after a time-out the connection is made anew.
+    /// A late answer must not be taken for another's: after a time-out the connection is made anew, each one that had any.
     fn drop_connection(&self, client: Client) {
-        if self.reconnecting.swap(true, Ordering::AcqRel) {
+        if !self.reconnecting.begin(&client) {
             return;
         }
         let reconnecting = Arc::clone(&self.reconnecting);
         tokio::spawn(async move {
             // Whether it succeeds shows in the connection's state; fred goes on trying by itself.
             let _ = tokio::time::timeout(RECONNECT_WITHIN, client.force_reconnection()).await;
-            reconnecting.store(false, Ordering::Release);
+            reconnecting.end(&client);
         });
     }
 
@@ -189,6 +187,25 @@ impl Link {
         // What cannot be told good-bye is gone already.
         let _ = self.readers.quit().await;
         let _ = self.writers.quit().await;
+    }
+}
+
+/// Which connections are being made anew, by their clients' names: many commands on one may time out together.
+#[derive(Default)]
+struct Reconnecting(Mutex<BTreeSet<String>>);
+
+impl Reconnecting {
+    /// Whether this one was not among them.
+    fn begin(&self, client: &Client) -> bool {
+        self.names().insert(client.id().to_owned())
+    }
+
+    fn end(&self, client: &Client) {
+        self.names().remove(client.id());
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

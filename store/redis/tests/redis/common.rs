@@ -37,7 +37,7 @@ pub(crate) fn account(number: u128) -> AccountId {
     AccountId::from_uuid(Uuid::from_u128(number))
 }
 
-pub(crate) fn calendar(number: u128) -> CalendarId {
+pub(crate) const fn calendar(number: u128) -> CalendarId {
     CalendarId::from_uuid(Uuid::from_u128(number))
 }
 

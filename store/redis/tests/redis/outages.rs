@@ -1,10 +1,14 @@
 //! Redis away, paused, restarted, emptied: bounded errors, then recovery without another client.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use agentcal_engine::ids::CalendarId;
 use agentcal_engine::ports::FactCache;
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
-use agentcal_testkit::redis;
+use agentcal_testkit::{Redis, redis};
+use futures::FutureExt;
+use futures::future::{join_all, poll_immediate};
 use tokio::time::Instant;
 
 use crate::common::{calendar, connect, connect_as_usual, facts, own_shard, read, until};
@@ -13,6 +17,9 @@ use crate::common::{calendar, connect, connect_as_usual, facts, own_shard, read,
 const ONE_ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// What a thousand refusals may take together: far less than the hundred seconds of a thousand time-outs.
 const REFUSALS_WITHIN: Duration = Duration::from_secs(40);
+/// Connections of a cache: two to read, two to write.
+const CONNECTIONS: usize = 4;
+const CALENDARS: [CalendarId; 1] = [calendar(1)];
 
 async fn is_served(cache: &RedisFactCache) -> bool {
     cache.read(own_shard(), &[calendar(1)]).await.is_ok()
@@ -102,6 +109,54 @@ async fn is_refused_quickly_while_paused(cache: &RedisFactCache) {
     // One for each pause of those who ask, and the first few: a slow machine makes that more, and not nearly all.
     assert!(waited <= 300, "{waited} questions waited");
     assert!(began.elapsed() < REFUSALS_WITHIN, "{:?}", began.elapsed());
+}
+
+/// What a connection still owes when its commands were given up must not be read by those that come later.
+#[tokio::test]
+async fn every_connection_that_was_silent_is_made_anew() {
+    let Some(server) = redis() else { return };
+    let cache = connect_as_usual(server.url()).await;
+    let mut silent = BTreeSet::new();
+    until("a pause that all connections wait in", async || {
+        // So that its script is there.
+        let is_served = cache.publish(own_shard(), facts(1, 1, 1)).await.is_ok();
+        silent = connections(&server);
+        is_served && silent.len() == CONNECTIONS && all_wait_in_a_pause(&server, &cache).await
+    })
+    .await;
+    until("other connections", async || {
+        let present = connections(&server);
+        present.len() == CONNECTIONS && present.is_disjoint(&silent)
+    })
+    .await;
+    comes_back(&cache).await;
+}
+
+/// Pauses the server while each connection owes an answer. False where one was away, on a machine on which that happens.
+async fn all_wait_in_a_pause(server: &Redis, cache: &RedisFactCache) -> bool {
+    let read = || cache.read(own_shard(), &CALENDARS).map(|answer| answer.is_ok()).boxed_local();
+    let write = || cache.publish(own_shard(), facts(1, 1, 1)).map(|answer| answer.is_ok()).boxed_local();
+    // They take turns with connections, two that read and two that write.
+    let mut questions = [read(), write(), read(), write()];
+    server.suspend();
+    let mut waiting = 0;
+    for question in &mut questions {
+        waiting += usize::from(poll_immediate(question).await.is_none());
+    }
+    let mut answers = Vec::new();
+    if waiting == CONNECTIONS {
+        answers = join_all(questions).await;
+    }
+    server.resume();
+    assert!(!answers.contains(&true), "nobody answers in a pause");
+    waiting == CONNECTIONS
+}
+
+/// The server's numbers for the cache's connections; those of tests speak an older protocol.
+fn connections(server: &Redis) -> BTreeSet<String> {
+    let list = server.command(&["CLIENT", "LIST"]).to_string();
+    let own = list.lines().filter(|line| line.split_whitespace().any(|field| field == "resp=3"));
+    own.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 #[tokio::test]
