@@ -266,6 +266,16 @@ impl RedisSentinel {
         format!("redis-sentinel://{}?sentinelServiceName={SERVICE}", self.sentinel.address)
     }
 
+    /// The primary and its replica, as they were at first.
+    pub fn servers(&self) -> &[Redis] {
+        &self.servers
+    }
+
+    /// Who watches them.
+    pub fn sentinel(&self) -> &Redis {
+        &self.sentinel
+    }
+
     /// Ends the primary as a crash would, and waits until the sentinel has made the replica one.
     pub fn fail_over(&mut self) {
         let old = self.servers[0].address.port().to_string();

@@ -7,5 +7,6 @@ mod conformance;
 mod outages;
 mod quotas;
 mod races;
+mod rights;
 mod topologies;
 mod values;

@@ -21,7 +21,7 @@ static SERVER: LazyLock<Option<Redis>> = LazyLock::new(redis);
 static CASES: AtomicU32 = AtomicU32::new(0);
 
 /// A fallback for tests in which Redis answers everything.
-struct Never;
+pub(crate) struct Never;
 
 #[async_trait]
 impl Quotas for Never {
