@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{Caller, Running, Said, program, run};
+use crate::support::{Caller, Running, Said, cramped_program, program, run, run_to_end};
 use agentcal_testkit::{WAIT_MAX, status_of, wait_for};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -211,6 +211,20 @@ fn the_doctor_tells_what_is_wrong() {
     check(&migrated, &[("AGENTCAL_DNS_SERVER", "127.0.0.1:1")], false, &["BAD   name server"]);
     let two = [("AGENTCAL_LISTEN", "x"), ("AGENTCAL_DATABASE_URL", "y")];
     check(&migrated, &two, false, &["BAD   configuration", "AGENTCAL_LISTEN", "AGENTCAL_DATABASE_URL"]);
+}
+
+/// SQLite needs room for files beside its own before it can be asked anything.
+#[test]
+fn a_disk_without_room_for_a_file_is_told_of() {
+    let installation = Installation::migrated();
+    let says = format!("failed to open the database {}: its disk is full", installation.database().display());
+    let variables = installation.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let doctor = run_to_end(cramped_program(&["doctor"]), &variables);
+    assert!(!doctor.success && doctor.out.contains(&format!("BAD   database        {says}")), "{}", doctor.out);
+    let serve = run_to_end(cramped_program(&["serve"]), &variables);
+    assert!(!serve.success && serve.err.contains(&says), "{}", serve.err);
+    assert!(run(&["doctor"], &variables).success, "with room all is well");
 }
 
 #[test]

@@ -109,7 +109,17 @@ pub(crate) fn booking(info: &DevInfo, start_time: &Value) -> Value {
 
 /// The program with these arguments, and nothing of ours in its environment.
 pub(crate) fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command(PROGRAM, arguments)
+}
+
+/// The program where no file may become longer than a few kilobytes: to whoever needs a longer one, the disk is full.
+pub(crate) fn cramped_program(arguments: &[&str]) -> Command {
+    const SCRIPT: &str = r#"trap '' XFSZ; ulimit -f 16; exec "$0" "$@""#;
+    command("sh", &[&["-c", SCRIPT, PROGRAM], arguments].concat())
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("AGENTCAL_") {
@@ -126,12 +136,15 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
-/// Runs a command to its end, which must come by itself. What it says goes to files: a pipe that nobody empties would stop
-/// it.
+/// Runs a command to its end, which must come by itself.
 pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    run_to_end(program(arguments), variables)
+}
+
+/// The same for a command that was made already. What it says goes to files: a pipe that nobody empties would stop it.
+pub(crate) fn run_to_end(mut command: Command, variables: &[(&str, &str)]) -> Said {
     let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
     let for_program = |file: &File| file.try_clone().expect("a file handle can be cloned");
-    let mut command = program(arguments);
     command.envs(variables.iter().copied()).stdout(for_program(&out)).stderr(for_program(&err));
     let success = Running::start(command).wait_for_end().success();
     Said { success, out: content(&mut out), err: content(&mut err) }

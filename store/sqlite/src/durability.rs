@@ -5,7 +5,7 @@ use std::fmt;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::error::{Result, SQLITE_FULL, SQLITE_READONLY, result_code, store_error};
+use crate::error::{Result, is_read_only, lacks_room, store_error};
 use crate::open::SqliteStore;
 use crate::scope::Scope;
 
@@ -98,10 +98,10 @@ impl SqliteStore {
             connection.close().await
         };
         let Err(error) = tried.await else { return Ok(None) };
-        match result_code(&error) {
-            Some(SQLITE_FULL) => Ok(Some(DurabilityProblem::Full)),
-            Some(SQLITE_READONLY) => Ok(Some(DurabilityProblem::ReadOnly)),
-            _ => Err(store_error(error)),
+        match error {
+            error if lacks_room(&error) => Ok(Some(DurabilityProblem::Full)),
+            error if is_read_only(&error) => Ok(Some(DurabilityProblem::ReadOnly)),
+            error => Err(store_error(error)),
         }
     }
 

@@ -6,10 +6,11 @@ use agentcal_store_vault::VaultError;
 /// The message of both overlap triggers.
 const OVERLAP: &str = "claims_no_overlap";
 
-/// The disk is full, or the file may not grow.
-pub(crate) const SQLITE_FULL: i32 = 13;
+/// There is no room: for the file, or for the memory that connections share, which is a file beside it.
+const NO_ROOM: [i32; 2] = [13, SHARED_MEMORY_SIZE];
+const SHARED_MEMORY_SIZE: i32 = 10 | 19 << 8;
 /// The file, or its disk, takes no writes.
-pub(crate) const SQLITE_READONLY: i32 = 8;
+const READ_ONLY: i32 = 8;
 
 /// A shorthand of this crate.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -56,8 +57,17 @@ pub(crate) fn violation(error: &sqlx::Error) -> Option<Violation> {
     }
 }
 
-/// What kind of error the engine names; the driver's code says more in its upper bits.
-pub(crate) fn result_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+/// Whether the disk is full, or the file may not grow.
+pub(crate) fn lacks_room(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| NO_ROOM.contains(&code))
+}
+
+/// Whether nothing may be written; the upper bits say why.
+pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code & 0xff == READ_ONLY)
+}
+
+/// The engine's extended code.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

@@ -11,6 +11,8 @@ use agentcal_store_vault::KeyRing;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::error::lacks_room;
+
 /// Connections that read. Each is a thread, so few.
 const READERS_MAX: u32 = 4;
 /// Longest wait for another process that writes to the same file.
@@ -49,6 +51,14 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no room for the files that lie beside it while it is open.
+    #[error("failed to open the database {path}: its disk is full")]
+    Full {
+        /// The database file.
+        path: PathBuf,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
     /// The file is no database, or cannot be written.
     #[error("failed to open the database {path}")]
     Database {
@@ -63,6 +73,14 @@ pub enum OpenError {
     /// A statement failed.
     #[error("failed to use the database")]
     Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// What the driver's error means.
+    fn of(path: &Path, source: sqlx::Error) -> Self {
+        let path = path.to_owned();
+        if lacks_room(&source) { Self::Full { path, source } } else { Self::Database { path, source } }
+    }
 }
 
 /// The store. Cheap to clone; all clones share one writer and the readers.
@@ -86,7 +104,7 @@ impl SqliteStore {
     pub async fn open(options: OpenOptions) -> Result<Self, OpenError> {
         let OpenOptions { path, keyring, entropy, clock } = options;
         make_folder(&path)?;
-        let failed = |source| OpenError::Database { path: path.clone(), source };
+        let failed = |source| OpenError::of(&path, source);
         let connect = connect_options(&path);
         let writer = pool(1).connect_with(connect.clone()).await.map_err(failed)?;
         let readers = pool(READERS_MAX).connect_with(connect.pragma("query_only", "ON")).await.map_err(failed)?;
