@@ -161,7 +161,6 @@ fn a_node_with_the_address_of_another_is_told_of() {
     cluster.doctor(&[], false, &["ok    nodes           one lives and answers", &bad]);
     // It reaches the other one well, and learns of it all the same.
     wait_for("a word about its own address", WAIT_MAX, || second.said().contains(SAYS).then_some(()));
-    assert!(!first.said().contains(SAYS), "it was alone when it looked: {}", first.said());
 }
 
 /// What is listened on is not always where others can ask; `http` and `https` are not the same.
