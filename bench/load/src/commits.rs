@@ -20,7 +20,8 @@ const CONFIRMED_AT_MOST: f64 = 2.0;
 pub(crate) fn measure(stage: &Stage, progress: &Progress) -> Result<Vec<Row>, String> {
     progress.step("looking for open times");
     let market = Market::new(stage.node.target(), &stage.data);
-    let mut open: Vec<Open> = open_times(stage.node.target(), &stage.data)?.into_iter().flatten().collect();
+    let mut open: Vec<Open> =
+        open_times(stage.node.target(), &stage.data, &stage.data.people)?.into_iter().flatten().collect();
     Dice::new(SEED).shuffle(&mut open);
     let deeds = stage.effort.deeds as usize;
     let mut take = || {

@@ -16,18 +16,18 @@ pub(crate) struct Open {
     start_time: String,
 }
 
-/// Everybody's open times that do not overlap, person by person.
-pub(crate) fn open_times(target: Target, data: &Data) -> Result<Vec<Vec<Open>>, String> {
-    let questions = Questions::about_everybody(data, DAYS);
+/// Open times of these people that do not overlap, person by person.
+pub(crate) fn open_times(target: Target, data: &Data, people: &[Person]) -> Result<Vec<Vec<Open>>, String> {
+    let questions = Questions::about_each(data, people, DAYS);
     runtime()?.block_on(async {
         let opened = Connection::open(target.address).await;
         let mut connection = opened.map_err(|error| format!("the program takes no connection: {error}"))?;
-        let mut people = Vec::new();
-        for (n, person) in data.people.iter().enumerate() {
+        let mut open = Vec::new();
+        for (n, person) in people.iter().enumerate() {
             let answer = questions.answer(&mut connection, n as u64).await?;
-            people.push(apart(&answer).map(|start_time| Open { person: person.clone(), start_time }).collect());
+            open.push(apart(&answer).map(|start_time| Open { person: person.clone(), start_time }).collect());
         }
-        Ok(people)
+        Ok(open)
     })
 }
 

@@ -25,10 +25,20 @@ pub(crate) enum Whose {
     Ones,
 }
 
-/// A copy of the data set that nobody else works on, and the call for everybody in it.
+/// Who is booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// People with a calendar in the sandbox, which bookings are written to: a row says so.
+    InSandbox,
+    /// People without.
+    AtHome,
+}
+
+/// A copy of the data set that nobody else works on, and the call for some of the people in it.
 pub(crate) struct Pgbench<'a> {
     cluster: &'a Cluster,
     folder: TempDir,
+    who: Who,
     people: Vec<Columns>,
     record: String,
 }
@@ -38,16 +48,26 @@ type Columns = [String; 7];
 
 const QUERY: &str = "SELECT u.account_id, a.organization_id, a.shard, r.revision, e.event_type_id, u.user_id, u.home_calendar_id \
      FROM users AS u JOIN accounts AS a USING (account_id) JOIN event_types AS e USING (account_id) \
-     JOIN revisions AS r ON r.account_id = u.account_id AND r.kind = 0 ORDER BY u.user_id";
+     JOIN revisions AS r ON r.account_id = u.account_id AND r.kind = 0 WHERE u.calendar_id IS";
 
 impl<'a> Pgbench<'a> {
     /// Reads whom it books. `record`: a decision record as the program writes them.
-    pub(crate) fn new(cluster: &'a Cluster, record: String) -> Result<Self, String> {
+    pub(crate) fn new(cluster: &'a Cluster, who: Who, record: String) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-        let rows = cluster.ask_ceiling(QUERY);
+        let calendar = match who {
+            Who::InSandbox => "NOT NULL",
+            Who::AtHome => "NULL",
+        };
+        let rows = cluster.ask_ceiling(&format!("{QUERY} {calendar} ORDER BY u.user_id"));
         let columns = |row: &str| row.split('|').map(str::to_owned).collect::<Vec<_>>().try_into().ok();
         let people: Option<Vec<Columns>> = rows.lines().map(columns).collect();
-        Ok(Self { cluster, folder, people: people.ok_or("the data set reads otherwise than it was written")?, record })
+        Ok(Self {
+            cluster,
+            folder,
+            who,
+            people: people.ok_or("the data set reads otherwise than it was written")?,
+            record,
+        })
     }
 
     /// Transactions a second. Every one of them made a booking, or this is an error.
@@ -123,6 +143,7 @@ impl<'a> Pgbench<'a> {
             "plan_metadata" => "'{}'".to_owned(),
             "plan_created_at" | "plan_decided_at" => "1790000000000000".to_owned(),
             "plan_hosts" | "plan_claim_users" => format!("ARRAY[{users}]::uuid[]"),
+            "plan_writebacks" if self.who == Who::AtHome => "'{}'".to_owned(),
             "plan_host_calendars" | "plan_claim_homes" | "plan_writebacks" => format!("ARRAY[{calendars}]::uuid[]"),
             "plan_claims" => "ARRAY[gen_random_uuid()]".to_owned(),
             "plan_claim_buffers_before" | "plan_claim_buffers_after" => "'{0}'".to_owned(),

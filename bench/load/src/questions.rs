@@ -39,10 +39,15 @@ impl Questions {
         Self { paths: (0..count).map(path).collect(), secret_key: data.secret_key.clone() }
     }
 
-    /// One question for each person.
+    /// One question for each person with a calendar in the sandbox.
     pub(crate) fn about_everybody(data: &Data, days: i64) -> Self {
+        Self::about_each(data, &data.people, days)
+    }
+
+    /// One question for each of these people.
+    pub(crate) fn about_each(data: &Data, people: &[Person], days: i64) -> Self {
         let path = |person| path(person, data.first_day, 0, days, ZONES[0]);
-        Self { paths: data.people.iter().map(path).collect(), secret_key: data.secret_key.clone() }
+        Self { paths: people.iter().map(path).collect(), secret_key: data.secret_key.clone() }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -165,7 +165,7 @@ fn steps(options: &Options) -> u64 {
     let has = |part| u64::from(options.parts.contains(&part));
     let questions = has(Part::Availability).max(has(Part::Crowd));
     let alone = questions.max(has(Part::Commits));
-    let shared = has(Part::Postgres) * (2 + 4 * rounds);
+    let shared = has(Part::Postgres) * (2 + 6 * rounds);
     let of_nodes = has(Part::Nodes) * (2 + 2 * rounds);
     let [providers, connected] = providers::steps(rounds);
     2 * alone

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cluster::Cluster;
 use crate::drive::Sample;
 use crate::market::{Market, Open, open_times};
-use crate::pgbench::{Pgbench, Whose};
+use crate::pgbench::{Pgbench, Who, Whose};
 use crate::process::at_rest;
 use crate::progress::Progress;
 use crate::report::{Row, Target};
@@ -39,12 +39,17 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
     progress.step("waiting for syncs, and looking for open times");
     wait_for_syncs(&cluster.data, node)?;
     let market = Market::new(node.target(), &cluster.data);
-    let mut open = open_times(node.target(), &cluster.data)?;
+    let mut open = open_times(node.target(), &cluster.data, &cluster.data.people)?;
+    let mut open_at_home = open_times(node.target(), &cluster.data, &cluster.data.at_home)?;
     // Connections, caches and prepared statements are warm before anything counts.
-    market.deal(CLIENTS as usize, &in_turn(&mut open, 500)?, Market::book)?;
+    for open in [&mut open, &mut open_at_home] {
+        market.deal(CLIENTS as usize, &in_turn(open, 500)?, Market::book)?;
+    }
     written(cluster)?;
-    let pgbench = Pgbench::new(cluster, some_record(cluster)?)?;
-    let (mut spread, mut hot) = (Measured::default(), Measured::default());
+    let record = some_record(cluster)?;
+    let pgbench = Pgbench::new(cluster, Who::InSandbox, record.clone())?;
+    let pgbench_at_home = Pgbench::new(cluster, Who::AtHome, record)?;
+    let (mut spread, mut at_home, mut hot) = (Measured::default(), Measured::default(), Measured::default());
     for round in 1..=effort.rounds {
         at_rest(node.target().pid)?;
         progress.step(format!("round {round}: bookings on PostgreSQL"));
@@ -53,6 +58,13 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
         at_rest(node.target().pid)?;
         progress.step(format!("round {round}: the same by pgbench"));
         spread.pgbench.push(pgbench.run(Whose::Everybodys { clients: CLIENTS }, round, effort.span)?);
+        progress.step(format!("round {round}: bookings of people whose calendar is ours"));
+        let used = in_turn(&mut open_at_home, effort.shared_deeds)?;
+        at_rest(node.target().pid)?;
+        at_home.push(book(cluster, &market, &[used])?);
+        at_rest(node.target().pid)?;
+        progress.step(format!("round {round}: the same by pgbench"));
+        at_home.pgbench.push(pgbench_at_home.run(Whose::Everybodys { clients: CLIENTS }, round, effort.span)?);
         progress.step(format!("round {round}: bookings of one hot person"));
         let used = (0..effort.hot_people).map(|_| of_one(&mut open)).collect::<Result<Vec<_>, _>>()?;
         at_rest(node.target().pid)?;
@@ -62,8 +74,11 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
         hot.pgbench.push(pgbench.run(Whose::Ones, round + effort.rounds, effort.span)?);
     }
     Ok([
-        spread.rows(["commits_pg_rps", "commits_pg_cpu", "commits_pg_written_rps"], SPREAD_AT_LEAST)?,
-        hot.rows(["commits_pg_hot_rps", "commits_pg_hot_cpu", "commits_pg_hot_written_rps"], HOT_AT_LEAST)?,
+        spread.rows("commits_pg_rps", "commits_pg_cpu", SPREAD_AT_LEAST)?,
+        spread.written_row("commits_pg_written_rps")?,
+        at_home.rows("commits_pg_home_rps", "commits_pg_home_cpu", SPREAD_AT_LEAST)?,
+        hot.rows("commits_pg_hot_rps", "commits_pg_hot_cpu", HOT_AT_LEAST)?,
+        hot.written_row("commits_pg_hot_written_rps")?,
     ]
     .concat())
 }
@@ -74,17 +89,23 @@ impl Measured {
         self.written.push(sample.done as f64 / (sample.took + written).as_secs_f64());
     }
 
-    fn rows(&self, [rate, cpu, written]: [&'static str; 3], at_least: f64) -> Result<Vec<Row>, String> {
-        let of = |values: &[f64]| Summary::of(values.to_vec()).ok_or("nothing was measured");
-        let ceiling = Some(of(&self.pgbench)?);
-        let value = self.program.of(Sample::per_second)?;
+    fn rows(&self, rate: &'static str, cpu: &'static str, at_least: f64) -> Result<Vec<Row>, String> {
+        let (value, ceiling) = (self.program.of(Sample::per_second)?, Some(summary(&self.pgbench)?));
         let target = Some(Target::AtLeast(at_least));
         Ok(vec![
-            Row { name: rate, value, unit: "bookings/s", ceiling: ceiling.clone(), target },
+            Row { name: rate, value, unit: "bookings/s", ceiling, target },
             Row { name: cpu, value: self.program.of(Sample::cpu_us)?, unit: "us/booking", ceiling: None, target: None },
-            Row { name: written, value: of(&self.written)?, unit: "bookings/s", ceiling, target: None },
         ])
     }
+
+    fn written_row(&self, name: &'static str) -> Result<Vec<Row>, String> {
+        let (value, ceiling) = (summary(&self.written)?, Some(summary(&self.pgbench)?));
+        Ok(vec![Row { name, value, unit: "bookings/s", ceiling, target: None }])
+    }
+}
+
+fn summary(values: &[f64]) -> Result<Summary, String> {
+    Summary::of(values.to_vec()).ok_or_else(|| "nothing was measured".to_owned())
 }
 
 /// Books one lot after the other; how it went, and how long it took from there until all of them stand in their calendars.

@@ -62,7 +62,15 @@ impl Data {
         let now = SystemClock.now();
         let first_day = Timestamp::from_micros((now.as_micros() / DAY_US + 1) * DAY_US);
         let database_url = format!("sqlite://{}", folder.join(DATABASE_FILE).display());
-        let data = Self { folder: folder.to_owned(), database_url, keyring, secret_key, people: Vec::new(), first_day };
+        let data = Self {
+            folder: folder.to_owned(),
+            database_url,
+            keyring,
+            secret_key,
+            people: Vec::new(),
+            at_home: Vec::new(),
+            first_day,
+        };
         Ok((data, connected))
     }
 }

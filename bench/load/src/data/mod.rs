@@ -21,9 +21,10 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) use connected::{Connected, FirstSync, Mailbox};
 pub(crate) use crowd::{CALENDARS_PER_PERSON, Callers, Crowd, quick_place};
 pub(crate) use people::Person;
+use people::Written;
 
 /// Names the data set; raised whenever something else is written for the same seed.
-pub(crate) const NAME: &str = "sandbox-people-1";
+pub(crate) const NAME: &str = "sandbox-people-2";
 /// What everything of chance in it is drawn from.
 const SEED: u64 = 0x5eed_0001;
 /// Days from tomorrow that have busy time to measure on.
@@ -41,7 +42,10 @@ pub(crate) struct Data {
     pub(crate) database_url: String,
     pub(crate) keyring: String,
     pub(crate) secret_key: String,
+    /// Those with a calendar in the sandbox.
     pub(crate) people: Vec<Person>,
+    /// Those who have no other calendar than ours.
+    pub(crate) at_home: Vec<Person>,
     /// Midnight, by UTC, before the first day that has busy time to measure on.
     pub(crate) first_day: Timestamp,
 }
@@ -74,8 +78,8 @@ impl Data {
         let now = SystemClock.now();
         let first_day = Timestamp::from_micros((now.as_micros() / DAY_US + 1) * DAY_US);
         let days = TimeRange { start: first_day, end: first_day.plus_micros(DAYS * DAY_US) };
-        let (secret_key, people) = people::write(store, &Dice::new(SEED), now, days).await?;
-        Ok(Self { folder: folder.to_owned(), database_url, keyring, secret_key, people, first_day })
+        let Written { secret_key, people, at_home } = people::write(store, &Dice::new(SEED), now, days).await?;
+        Ok(Self { folder: folder.to_owned(), database_url, keyring, secret_key, people, at_home, first_day })
     }
 
     /// A file in the folder.

@@ -1,4 +1,5 @@
-//! Whom the questions are about: people with a sandbox calendar that has a known number of busy intervals.
+//! Whom the questions are about: people with a sandbox calendar that has a known number of busy intervals. And people who
+//! have no other calendar than the one AgentCal keeps for them.
 
 use agentcal_api::key;
 use agentcal_engine::busy::BusySet;
@@ -35,24 +36,37 @@ pub(crate) struct Person {
     pub(crate) user_id: String,
 }
 
-/// Writes everybody; returns the secret key and whom to ask about.
-pub(super) async fn write(
-    store: &dyn Store,
-    dice: &Dice,
-    now: Timestamp,
-    days: TimeRange,
-) -> Result<(String, Vec<Person>), String> {
+/// Whom to ask about, and the key to do it with.
+pub(super) struct Written {
+    pub(super) secret_key: String,
+    /// Those with a calendar in the sandbox.
+    pub(super) people: Vec<Person>,
+    /// Those without.
+    pub(super) at_home: Vec<Person>,
+}
+
+/// Which calendar somebody's bookings stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    InSandbox,
+    AtHome,
+}
+
+/// Writes everybody.
+pub(super) async fn write(store: &dyn Store, dice: &Dice, now: Timestamp, days: TimeRange) -> Result<Written, String> {
     let organization_id = OrganizationId::mint(now, dice);
     let organization = Organization { id: organization_id, name: "Measured".to_owned(), created_at: now };
     store.create_organization(&organization).await.map_err(in_words)?;
     let secret_key = secret_key(store, organization_id, now, dice).await?;
-    let mut people = Vec::new();
-    for number in 0..ACCOUNTS {
-        let tenant = Tenant { organization_id, mode: Mode::Live, account_id: AccountId::mint(now, dice) };
-        let home = Home { store, dice, now, days, tenant, zone: ZONES[number % ZONES.len()] };
-        people.extend(home.write(number).await?);
+    let (mut people, mut at_home) = (Vec::new(), Vec::new());
+    for (kept, written) in [(Kept::InSandbox, &mut people), (Kept::AtHome, &mut at_home)] {
+        for number in 0..ACCOUNTS {
+            let tenant = Tenant { organization_id, mode: Mode::Live, account_id: AccountId::mint(now, dice) };
+            let home = Home { store, dice, now, days, tenant, zone: ZONES[number % ZONES.len()], kept };
+            written.extend(home.write(number).await?);
+        }
     }
-    Ok((secret_key, people))
+    Ok(Written { secret_key, people, at_home })
 }
 
 /// Makes an organization a secret key.
@@ -86,6 +100,7 @@ struct Home<'a> {
     days: TimeRange,
     tenant: Tenant,
     zone: Tz,
+    kept: Kept,
 }
 
 impl Home<'_> {
@@ -108,6 +123,19 @@ impl Home<'_> {
     }
 
     async fn write_person(&self, seed: u64) -> Result<UserId, String> {
+        let calendar_id = match self.kept {
+            Kept::InSandbox => Some(self.write_calendar(seed).await?),
+            Kept::AtHome => None,
+        };
+        let home_calendar_id = calendar_id.unwrap_or_else(|| CalendarId::mint(self.now, self.dice));
+        let user = user(&self.tenant, UserId::mint(self.now, self.dice), home_calendar_id, self.zone, self.now);
+        let user = User { calendar_id, ..user };
+        let rules = AvailabilityRules::office_hours(self.zone);
+        done("users", self.store.create_user(&self.tenant, &user, &rules, None).await.map_err(in_words)?)?;
+        Ok(user.id)
+    }
+
+    async fn write_calendar(&self, seed: u64) -> Result<CalendarId, String> {
         let connection = connection(&self.tenant, ConnectionId::mint(self.now, self.dice), self.now);
         let calendar_id = CalendarId::mint(self.now, self.dice);
         let calendar = calendar(&connection, calendar_id, WORK, self.zone);
@@ -124,10 +152,7 @@ impl Home<'_> {
             let put = self.store.put_sandbox_event(self.tenant.account_id, calendar_id, &event, None);
             put.await.map_err(in_words)?.ok_or("the store did not take a sandbox event")?;
         }
-        let user = user(&self.tenant, UserId::mint(self.now, self.dice), calendar_id, self.zone, self.now);
-        let rules = AvailabilityRules::office_hours(self.zone);
-        done("users", self.store.create_user(&self.tenant, &user, &rules, None).await.map_err(in_words)?)?;
-        Ok(user.id)
+        Ok(calendar_id)
     }
 
     /// What must be added to the lifelike part of a calendar, or taken out of it, to leave so many busy intervals.
