@@ -190,6 +190,12 @@ impl Scheduler {
         if is_sent { picture.await.ok() } else { None }
     }
 
+    /// Gives the shards of one of several nodes to the others, for good, and goes on with what is asked here: it is passed on to
+    /// them. [`Self::shutdown`] is to follow.
+    pub async fn hand_over(&self) {
+        self.context.give_all().await;
+    }
+
     /// One of several nodes first gives its shards to the others. Then takes no more commits, finishes those accepted, then stops everything.
     pub async fn shutdown(&self) {
         let context = &self.context;

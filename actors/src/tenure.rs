@@ -178,14 +178,19 @@ impl Context {
         }
     }
 
-    /// Gives everything to others, and ends the lease. Requests in hand are fenced, and find their new owners.
-    pub(crate) async fn leave(self: &Arc<Self>) {
+    /// Gives everything to others, for good. Requests go on, here and to the new owners; those in hand are fenced and find them.
+    pub(crate) async fn give_all(self: &Arc<Self>) {
         self.ownership.begin_draining();
         match timeout(LEAVE_DEADLINE, self.hand_over_all()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "shards could not be handed over; others take them"),
             Err(_late) => tracing::warn!("shards were not handed over in time; others take them"),
         }
+    }
+
+    /// Gives everything to others that is not given yet, and ends the lease.
+    pub(crate) async fn leave(self: &Arc<Self>) {
+        self.give_all().await;
         self.routes.close();
         if timeout(ROUTES_DEADLINE, self.routes.wait()).await.is_err() {
             tracing::warn!("requests under way did not end in time");

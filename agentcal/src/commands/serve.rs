@@ -22,7 +22,7 @@ use crate::server::{self, Limits, Server, Stage};
 
 /// How long a node answers on after it began to say that it is not to be sent requests, where there are others that can be.
 /// What `deploy/compose/haproxy.cfg` needs to hear it twice. Then come at most ten seconds for what was accepted, and one
-/// or two to hand over: well below the twenty that a container is given.
+/// or two to end the lease: well below the twenty that a container is given.
 const LEAVING: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(config: Config) -> CommandResult {
@@ -75,7 +75,8 @@ pub(super) async fn run(config: Config) -> CommandResult {
     node.readiness.set(false);
     if node.has_others() {
         stage.send_replace(Stage::Leaving);
-        tokio::time::sleep(LEAVING).await;
+        // Owners from here on are nodes that stay. What still comes here is passed on to them.
+        tokio::join!(node.scheduler.hand_over(), tokio::time::sleep(LEAVING));
     }
     stage.send_replace(Stage::Closed);
     let api = api.await?;

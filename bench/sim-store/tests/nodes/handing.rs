@@ -48,3 +48,25 @@ async fn a_giver_answers_nothing_from_memory_before_it_knows_what_went() {
     assert!(giver.sees_taken(&person, 9).await);
     assert_eq!(standing(&town, &person), [at(9)].into());
 }
+
+/// Who leaves owns nothing from the first moment on, and answers as before until it ends.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_goes_on_answering_for_shards_it_gave_away() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    one.booked(town.booking(&person, 8)).await;
+    let began = Instant::now();
+    one.scheduler.hand_over().await;
+    assert!(began.elapsed() < Duration::from_secs(1), "handed over in {:?}", began.elapsed());
+    until("the other one has everything", || other.shard_count() == 4_096).await;
+    for hour in 9..15 {
+        one.booked(town.booking(&person, hour)).await;
+        assert!(one.sees_taken(&person, hour).await && other.sees_taken(&person, hour).await);
+        assert_eq!(one.shard_count(), 0, "nothing is given back to it");
+        sleep(Duration::from_secs(1)).await;
+    }
+    one.scheduler.shutdown().await;
+    assert!(other.sees_taken(&person, 8).await && other.sees_taken(&person, 14).await);
+    other.booked(town.booking(&person, 15)).await;
+}
