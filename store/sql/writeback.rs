@@ -177,7 +177,8 @@ struct FoundRow {
 
 /// Keeps a result, where its row is there; whether facts changed by it: what they tell of a waiting change is where the
 /// event was last written. A result of an older version never ends the job: the booking changed while it was tried, so all
-/// that is kept is where the event now stands.
+/// that is kept is where the event now stands. A job that ended meanwhile, by another's success, because its calendar was
+/// disconnected or because somebody put it away, is ended by a success alone.
 async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<Recorded> {
     let select = sqlx::query_as::<_, FoundRow>(
         "SELECT version, state, written_start_at, written_end_at FROM writebacks \
@@ -191,11 +192,12 @@ async fn record(work: &mut DbConnection, result: &WritebackResult) -> Result<Rec
     let is_current = found.version == to_i64(result.version);
     let before = (WritebackState::named(&found.state)?, found.written_start_at.zip(found.written_end_at));
     let mut after = before;
-    if is_current {
-        write_result(work, result).await?;
+    let counts = is_current && write_result(work, result).await?;
+    if counts {
         after.0 = result.state;
     }
-    if is_current || result.state == WritebackState::Written {
+    let is_late_success = result.state == WritebackState::Written && before.0 == WritebackState::Pending;
+    if counts || is_late_success {
         write_event(work, result).await?;
         after.1 = result.written.as_ref().map(|(_, range)| (range.start.as_micros(), range.end.as_micros()));
     }
@@ -247,17 +249,19 @@ pub(crate) async fn tell(
     events::happened(work, account_id, kind, subject, moment).await
 }
 
-async fn write_result(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {
+/// Whether the row took it.
+async fn write_result(work: &mut DbConnection, result: &WritebackResult) -> Result<bool> {
     let update = sqlx::query(
         "UPDATE writebacks SET state = $4, attempts = $5, due_at = $6, last_error = $7, \
          external_state = coalesce($8, external_state) \
-         WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3",
+         WHERE account_id = $1 AND booking_id = $2 AND calendar_id = $3 AND version = $9 \
+         AND (state = 'pending' OR $4 = 'written')",
     );
     let update = update.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
     let update = update.bind(result.calendar_id.as_uuid()).bind(result.state.name()).bind(i64::from(result.attempts));
     let update = update.bind(result.due_at.as_micros()).bind(&result.last_error);
-    let update = update.bind(result.external_state.map(Named::name));
-    update.execute(work).await.map(drop).map_err(store_error)
+    let update = update.bind(result.external_state.map(Named::name)).bind(to_i64(result.version));
+    Ok(update.execute(work).await.map_err(store_error)?.rows_affected() == 1)
 }
 
 async fn write_event(work: &mut DbConnection, result: &WritebackResult) -> Result<()> {

@@ -151,6 +151,9 @@ pub async fn a_cancelled_writeback_is_put_away(world: WebhookWorld) {
     assert_eq!((world.written_jobs(Some(JobState::Dead)).await, world.waiting(calendar_id).await), (vec![], vec![]));
     assert_eq!(world.written_jobs(Some(JobState::Done)).await.len(), 1);
     assert_eq!(world.retried(job.id).await, Write::Refused("job_not_dead"));
+    // A try that was under way then changes nothing.
+    world.came_to(&booking, calendar_id, 1, WritebackState::Pending, false).await;
+    assert_eq!((world.state_of(job.id).await, world.waiting(calendar_id).await), (JobState::Done, vec![]));
     world.commit(&world.cancel_plan(&booking, &[&user])).await;
     assert_eq!((world.state_of(job.id).await, world.waiting(calendar_id).await), (JobState::Pending, vec![0]));
     world.came_to(&booking, calendar_id, 2, WritebackState::Failed, false).await;

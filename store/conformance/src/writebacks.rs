@@ -165,6 +165,53 @@ pub async fn an_older_result_does_not_end_the_job(world: World) {
     assert_eq!(jobs[0].booking.range, world.minutes(120, 150));
 }
 
+/// A node that hung over a write has nothing to say of it any more once another has made it.
+pub async fn a_late_failure_undoes_no_success(world: World) {
+    let (calendar_id, user, booking) = booked(&world).await;
+    let success = done(&world, calendar_id, &booking, 1);
+    record(&world, &success).await;
+    let expected = written(&world, calendar_id, 0).await;
+    for state in [WritebackState::Pending, WritebackState::Failed] {
+        let late = WritebackResult { state, last_error: Some("time-out".into()), written: None, ..success.clone() };
+        assert_eq!(record(&world, &late).await, None, "{state:?}");
+        assert_eq!(
+            (written(&world, calendar_id, 0).await, pending(&world, calendar_id).await),
+            (expected.clone(), vec![])
+        );
+    }
+    // Nor has it of the version before, once the present one is written.
+    assert!(matches!(
+        world.commit(&world.reschedule_plan(&booking, &[&user], world.minutes(120, 150))).await,
+        Outcome::Committed { .. }
+    ));
+    let moved = WritebackResult {
+        written: Some((WrittenEvent { etag: Some("\"2\"".into()), ..event() }, world.minutes(120, 150))),
+        ..done(&world, calendar_id, &booking, 2)
+    };
+    record(&world, &moved).await;
+    let expected = written(&world, calendar_id, 0).await;
+    assert_eq!(record(&world, &success).await, None);
+    assert_eq!(written(&world, calendar_id, 0).await, expected);
+}
+
+/// What is tried while its calendar is disconnected is tried no more.
+pub async fn a_late_failure_brings_no_calendar_back(world: World) {
+    let (connection, calendars) = world.connect(1).await;
+    let user = world.user_on(calendars[0].id).await;
+    let booking = world.book(&[&user], world.minutes(60, 90)).await;
+    let homes = [(user.id, CalendarId::from_uuid(world.uuid()))];
+    world.store.delete_connection(&world.tenant, connection.id, &homes, world.now(), None).await.expect("written");
+    let late = WritebackResult {
+        state: WritebackState::Pending,
+        last_error: Some("time-out".into()),
+        written: None,
+        ..done(&world, calendars[0].id, &booking, 1)
+    };
+    record(&world, &late).await;
+    let due = world.store.calendars_with_due_writebacks(None, world.now(), 10).await.expect("readable");
+    assert_eq!((due, pending(&world, calendars[0].id).await), (vec![], vec![]));
+}
+
 /// While a move or a cancellation waits, the facts tell where the booking was last written; afterwards they do not.
 pub async fn a_waiting_move_leaves_an_echo(world: World) {
     let (calendar_id, user, booking) = booked(&world).await;

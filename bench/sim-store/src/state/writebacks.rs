@@ -102,12 +102,14 @@ pub(crate) fn record(work: &mut Work<'_>, result: &WritebackResult) -> Done<Opti
         _ => None,
     };
     let (before, is_current) = (echo(row), row.version == result.version);
-    if is_current {
+    let is_late_success = result.state == WritebackState::Written && row.state == WritebackState::Pending;
+    let counts = is_current && (row.state == WritebackState::Pending || result.state == WritebackState::Written);
+    if counts {
         (row.state, row.attempts, row.due_at) = (result.state, result.attempts, result.due_at);
         row.last_error.clone_from(&result.last_error);
         row.external_state = result.external_state.unwrap_or(row.external_state);
     }
-    if is_current || result.state == WritebackState::Written {
+    if counts || is_late_success {
         row.written.clone_from(&result.written);
     }
     let changes_facts = echo(row) != before;
