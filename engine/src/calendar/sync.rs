@@ -354,7 +354,8 @@ impl SyncMachine {
     fn finished_state(&self, run: &Run, cursor: SyncCursor, now: Timestamp, entropy: &dyn Entropy) -> SyncState {
         let quiet_syncs = if is_quiet(run) { self.state.quiet_syncs.saturating_add(1) } else { 0 };
         SyncState {
-            cursor: Some(cursor),
+            // Nothing goes on from a run of before: if this node ends before the next one, its heir reads all as well.
+            cursor: Some(cursor).filter(|_| !self.full_wanted),
             window: Some(run.window),
             synced_at: Some(run.began_at),
             generation: self.generation_of(run),

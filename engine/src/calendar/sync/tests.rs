@@ -200,7 +200,8 @@ fn a_new_owner_leads_to_a_full_sync_after_the_one_under_way() {
     fetched(&mut machine);
     machine.handle_owner_changed(at(11));
     machine.handle_page(last_page(&[], "x"), at(12), &Zero);
-    saved(&mut machine);
+    let finish = saved(&mut machine).finish.expect("the last page");
+    assert_eq!(finish.cursor, None, "whoever reads next, also after a restart, reads all");
     machine.handle_saved(Saved::Done, at(12));
     ended(&mut machine);
     assert_eq!(machine.wants_run(at(12)), Some(Why::Bell));
