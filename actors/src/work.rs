@@ -231,28 +231,37 @@ pub(crate) async fn save_failure(
     mark: Option<(ConnectionStatus, String)>,
     known_revision: u64,
 ) -> Msg {
-    let store = &context.parts.store;
-    let is_marked = mark.is_some();
-    if let (Some((status, reason)), Some(connection_id)) = (mark, access.connection_id) {
-        let _one = context.statuses.lock().await;
-        let marked = store.set_connection_status(access.account_id, connection_id, status, Some(&reason)).await;
-        if let Err(error) = marked {
-            tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's status could not be saved");
-        }
-        reload_all(&context, &access);
+    let saved = context.parts.store.save_sync_failure(&failure).await;
+    if matches!(saved, Ok(None)) {
+        // Whoever owns the calendar now knows better.
+        return Msg::FailureSaved { saved: Saved::Lost, source: None };
     }
-    match store.save_sync_failure(&failure).await {
-        Ok(Some(revision)) => {
-            let is_news = is_marked || revision != known_revision;
+    let is_marked = mark.is_some();
+    if let Some((status, reason)) = mark {
+        mark_connection(&context, &access, status, &reason).await;
+    }
+    match saved {
+        Ok(revision) => {
+            let is_news = is_marked || revision != Some(known_revision);
             let source = if is_news { read_facts(&context, &access).await } else { None };
             Msg::FailureSaved { saved: Saved::Done, source }
         }
-        Ok(None) => Msg::FailureSaved { saved: Saved::Lost, source: None },
         Err(error) => {
             tracing::warn!(calendar_id = %access.calendar_id, %error, "a failed sync could not be saved");
             Msg::FailureSaved { saved: Saved::Failed, source: None }
         }
     }
+}
+
+async fn mark_connection(context: &Arc<Context>, access: &Access, status: ConnectionStatus, reason: &str) {
+    let Some(connection_id) = access.connection_id else { return };
+    let _one = context.statuses.lock().await;
+    let marked =
+        context.parts.store.set_connection_status(access.account_id, connection_id, status, Some(reason)).await;
+    if let Err(error) = marked {
+        tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's status could not be saved");
+    }
+    reload_all(context, access);
 }
 
 /// Compares our events with what the sync saw.
