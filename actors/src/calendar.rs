@@ -197,7 +197,7 @@ impl State {
         let queue_len_max = context.parts.settings.commits_queued_max;
         let machine = CalendarMachine::new(sync, watch, queue_len_max, context.store_now());
         let keeper = FactsKeeper::new(FactSource { epoch: slot.epoch, ..record.facts.clone() });
-        let access = Arc::new(Access::new(&context, &record));
+        let access = Arc::new(Access::new(&context, &record, slot.epoch));
         Self {
             context,
             slot,
@@ -321,7 +321,7 @@ impl State {
                 if work::is_mended(status, self.status) {
                     self.machine.handle_mended(self.context.store_now());
                 }
-                self.take_access(Access::new(&self.context, &record));
+                self.take_access(Access::new(&self.context, &record, self.slot.epoch));
                 self.keeper.handle_loaded(FactSource { epoch: self.slot.epoch, ..record.facts.clone() });
                 let told = self.loads.handle_done();
                 self.publish_and_tell(told);

@@ -126,7 +126,7 @@ async fn mark_connection(context: &Context, slot: &Slot) -> Result<(), StoreErro
     let store = &context.parts.store;
     let record = store.load_calendar(slot.account_id, slot.calendar_id).await?;
     let Some(connection) = record.and_then(|record| record.connection) else { return Ok(()) };
-    store.set_connection_status(slot.account_id, connection.id, ConnectionStatus::Error, Some(REASON)).await
+    store.set_connection_status(slot.account_id, connection.id, slot.epoch, ConnectionStatus::Error, Some(REASON)).await
 }
 
 /// Facts of a calendar of which nothing is known.

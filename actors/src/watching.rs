@@ -80,7 +80,7 @@ impl Scheduler {
             if handles.is_empty() {
                 continue;
             }
-            let access = Arc::new(Access::new(&context, &record));
+            let access = Arc::new(Access::new(&context, &record, record.facts.epoch));
             // With credentials that cannot be had, nothing can be ended: it runs out.
             if access.prepare(&context).await.is_ok() {
                 watches.extend(handles.into_iter().map(|handle| (Arc::clone(&access), handle)));

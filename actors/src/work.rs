@@ -14,6 +14,7 @@ use agentcal_engine::ports::{
     CalendarRecord, CalendarRef, Oddities, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
     SyncRequest, SyncState,
 };
+use agentcal_engine::shard::Epoch;
 use chrono_tz::Tz;
 use tokio::time::{Instant, timeout};
 
@@ -32,6 +33,8 @@ const PROVIDER_DEADLINE: Duration = Duration::from_secs(90);
 pub(crate) struct Access {
     pub(crate) account_id: AccountId,
     pub(crate) calendar_id: CalendarId,
+    /// The ownership that whatever is done here is kept under.
+    pub(crate) epoch: Epoch,
     pub(crate) timezone: Tz,
     connection_id: Option<ConnectionId>,
     pub(crate) kind: ProviderKind,
@@ -42,7 +45,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(context: &Context, record: &CalendarRecord) -> Self {
+    pub(crate) fn new(context: &Context, record: &CalendarRecord, epoch: Epoch) -> Self {
         let calendar = &record.calendar;
         let of_connection = record.connection.as_ref().map(|connection| connection.owner_addresses.clone());
         let owner_addresses = match of_connection {
@@ -52,6 +55,7 @@ impl Access {
         Self {
             account_id: calendar.account_id,
             calendar_id: calendar.id,
+            epoch,
             timezone: calendar.timezone,
             connection_id: calendar.connection_id,
             kind: calendar.provider,
@@ -256,8 +260,11 @@ pub(crate) async fn save_failure(
 async fn mark_connection(context: &Arc<Context>, access: &Access, status: ConnectionStatus, reason: &str) {
     let Some(connection_id) = access.connection_id else { return };
     let _one = context.statuses.lock().await;
-    let marked =
-        context.parts.store.set_connection_status(access.account_id, connection_id, status, Some(reason)).await;
+    let marked = context
+        .parts
+        .store
+        .set_connection_status(access.account_id, connection_id, access.epoch, status, Some(reason))
+        .await;
     if let Err(error) = marked {
         tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's status could not be saved");
     }
@@ -287,7 +294,7 @@ async fn compare_events(context: &Context, access: &Access, facts: &CalendarFact
     if found.is_empty() {
         return Ok(());
     }
-    store.observe_external(access.account_id, access.calendar_id, &found).await
+    store.observe_external(access.account_id, access.calendar_id, access.epoch, &found).await
 }
 
 /// A calendar works again, or for the first time: its connection may be well now.
@@ -311,7 +318,9 @@ async fn try_mend(context: &Context, access: &Access) -> Result<(), StoreError> 
         ConnectionStatus::Error => !any_fails(context, access, &calendars).await?,
     };
     if is_mended {
-        store.set_connection_status(access.account_id, connection_id, ConnectionStatus::Active, None).await?;
+        store
+            .set_connection_status(access.account_id, connection_id, access.epoch, ConnectionStatus::Active, None)
+            .await?;
         if connection.status == ConnectionStatus::ReauthorizationRequired {
             hasten_sleepers(context, access, &calendars).await?;
         }

@@ -68,7 +68,7 @@ async fn write_due(context: &Context, access: &Access) -> Result<Turn, StoreErro
             tracing::error!(booking_id = %job.booking.id, attempts = result.attempts, "a booking was given up writing");
         }
         let _turn = in_turn().await;
-        changed_facts |= store.record_writeback(&result).await?.is_some();
+        changed_facts |= store.record_writeback(&result, access.epoch).await?.is_some();
     }
     Ok(Turn { more, changed_facts })
 }

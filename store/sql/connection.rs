@@ -6,6 +6,7 @@ use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, EventKind, 
 use agentcal_engine::ports::{
     ConnectionStore, Credentials, KeptCredentials, ListPage, Mailbox, PageRequest, StoreError, Write,
 };
+use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use agentcal_store_vault::{Binding, KeyOwner, Purpose};
 use async_trait::async_trait;
@@ -137,10 +138,14 @@ impl ConnectionStore for DbStore {
         &self,
         account_id: AccountId,
         connection_id: ConnectionId,
+        epoch: Epoch,
         status: ConnectionStatus,
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
         let mut work = self.begin_write(Scope::Account(account_id)).await?;
+        if locks::held_epoch(&mut work, account_id).await? != epoch {
+            return Ok(());
+        }
         let calendars = calendars_of(&mut work, account_id, connection_id).await?;
         for calendar in &calendars {
             locks::calendar(&mut work, account_id, calendar.id).await?;

@@ -130,9 +130,13 @@ impl FactStore for DbStore {
         &self,
         account_id: AccountId,
         calendar_id: CalendarId,
+        epoch: Epoch,
         observations: &[ExternalObservation],
     ) -> Result<(), StoreError> {
         let mut work = self.begin_write(Scope::Account(account_id)).await?;
+        if locks::held_epoch(&mut work, account_id).await? != epoch {
+            return Ok(());
+        }
         locks::calendar(&mut work, account_id, calendar_id).await?;
         for observation in observations {
             let update = sqlx::query(

@@ -6,7 +6,7 @@ use agentcal_engine::model::{ConferenceState, EventKind, EventSubject, Writeback
 use agentcal_engine::ports::{
     ConferenceSettled, DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore, WrittenEvent,
 };
-use agentcal_engine::shard::NodeId;
+use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -69,11 +69,14 @@ impl WritebackStore for DbStore {
         Ok(rows.into_iter().map(due_calendar).collect())
     }
 
-    async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError> {
-        if self.record_first_write(result).await? {
+    async fn record_writeback(&self, result: &WritebackResult, epoch: Epoch) -> Result<Option<u64>, StoreError> {
+        if self.record_first_write(result, epoch).await? {
             return Ok(None);
         }
         let mut work = self.begin_write(Scope::Account(result.account_id)).await?;
+        if locks::held_epoch(&mut work, result.account_id).await? != epoch {
+            return Ok(None);
+        }
         locks::calendar(&mut work, result.account_id, result.calendar_id).await?;
         let Recorded { changes_facts, tells } = record(&mut work, result).await?;
         if let Some(settled) = &result.conference {

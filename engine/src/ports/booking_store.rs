@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::ids::{AccountId, BookingId, CalendarId, UserId};
 use crate::model::{Booking, BookingStatus, ExternalState, Tenant, WritebackState};
-use crate::shard::NodeId;
+use crate::shard::{Epoch, NodeId};
 use crate::time::{TimeRange, Timestamp};
 
 use super::{DueCalendar, ListPage, PageRequest, StoreError, WrittenEvent};
@@ -149,6 +149,6 @@ pub trait WritebackStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<DueCalendar>, StoreError>;
     /// Keeps the result of a try. Where what counts as an echo changes by it, raises the calendar's revision and returns
-    /// it.
-    async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError>;
+    /// it. Under a superseded epoch nothing is kept: the new owner tries itself.
+    async fn record_writeback(&self, result: &WritebackResult, epoch: Epoch) -> Result<Option<u64>, StoreError>;
 }

@@ -241,11 +241,12 @@ pub trait FactStore: Send + Sync {
         calendar_id: CalendarId,
     ) -> Result<Vec<ExternalInstance>, StoreError>;
     /// Keeps what sync saw of bookings' events. Observations of bookings whose writeback is pending are left out by the
-    /// store, in the same transaction.
+    /// store, in the same transaction, and all of them under a superseded epoch.
     async fn observe_external(
         &self,
         account_id: AccountId,
         calendar_id: CalendarId,
+        epoch: Epoch,
         observations: &[ExternalObservation],
     ) -> Result<(), StoreError>;
 }

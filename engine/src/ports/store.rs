@@ -16,6 +16,7 @@ use crate::model::{
     User,
 };
 use crate::schedule::Schedule;
+use crate::shard::Epoch;
 use crate::time::Timestamp;
 use uuid::Uuid;
 
@@ -316,11 +317,12 @@ pub trait ConnectionStore: Send + Sync {
         version: u64,
         credentials: &Credentials,
     ) -> Result<bool, StoreError>;
-    /// Changes how a connection is; the same status again changes nothing.
+    /// Changes how a connection is; the same status again changes nothing, and neither does a superseded epoch.
     async fn set_connection_status(
         &self,
         account_id: AccountId,
         connection_id: ConnectionId,
+        epoch: Epoch,
         status: ConnectionStatus,
         reason: Option<&str>,
     ) -> Result<(), StoreError>;

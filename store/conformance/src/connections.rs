@@ -58,7 +58,11 @@ pub async fn status_changes_once(world: World) {
     let (connection, calendars) = world.connect(1).await;
     let account_id = world.tenant.account_id;
     let set = async |status, reason| {
-        world.store.set_connection_status(account_id, connection.id, status, reason).await.expect("written");
+        world
+            .store
+            .set_connection_status(account_id, connection.id, world.epoch, status, reason)
+            .await
+            .expect("written");
         let (connection, _) =
             world.store.connection(account_id, connection.id).await.expect("readable").expect("there");
         assert_eq!((connection.status, connection.status_reason.as_deref()), (status, reason));
@@ -69,7 +73,11 @@ pub async fn status_changes_once(world: World) {
     assert_eq!(refused, again);
     set(ConnectionStatus::Active, None).await;
     let nobody = ConnectionId::from_uuid(world.uuid());
-    world.store.set_connection_status(account_id, nobody, ConnectionStatus::Active, None).await.expect("nothing to do");
+    world
+        .store
+        .set_connection_status(account_id, nobody, world.epoch, ConnectionStatus::Active, None)
+        .await
+        .expect("nothing to do");
 }
 
 /// Refused credentials make the calendars unknown, which raises their revisions, both ways.
@@ -79,7 +87,7 @@ pub async fn refused_credentials_raise_the_calendars(world: World) {
     world.sync_full(calendar_id, 1, vec![busy("one", &[world.minutes(0, 30)])]).await;
     let set = async |status| {
         let account_id = world.tenant.account_id;
-        world.store.set_connection_status(account_id, connection.id, status, None).await.expect("written");
+        world.store.set_connection_status(account_id, connection.id, world.epoch, status, None).await.expect("written");
         world.facts(calendar_id).await
     };
     let before = world.facts(calendar_id).await;

@@ -45,7 +45,7 @@ impl WebhookWorld {
             external_state: None,
             conference: None,
         };
-        self.store.record_writeback(&result).await.expect("the store answers")
+        self.store.record_writeback(&result, self.epoch).await.expect("the store answers")
     }
 
     async fn written_jobs(&self, state: Option<JobState>) -> Vec<Job> {

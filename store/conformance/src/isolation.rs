@@ -91,7 +91,10 @@ async fn write_facts(world: &World, victim: &Victim) {
     let (store, account_id) = (&world.store, victim.stranger.account_id);
     let calendar_id = victim.calendar.id;
     let status = ConnectionStatus::ReauthorizationRequired;
-    store.set_connection_status(account_id, victim.connection.id, status, None).await.expect("nothing to do");
+    store
+        .set_connection_status(account_id, victim.connection.id, world.epoch, status, None)
+        .await
+        .expect("nothing to do");
     let finish = Some(world.synced(1, "stolen"));
     let page = SaveSync { account_id, finish, ..world.page(calendar_id, 1, vec![busy("a", &[])]) };
     assert_eq!(store.save_sync(&page).await.expect("answered"), None);
@@ -99,7 +102,7 @@ async fn write_facts(world: &World, victim: &Victim) {
     assert_eq!(store.save_sync_failure(&failure).await.expect("answered"), None);
     let state = agentcal_engine::model::ExternalState::Deleted;
     let observations = [ExternalObservation { booking_id: victim.booking.id, state }];
-    store.observe_external(account_id, calendar_id, &observations).await.expect("nothing to do");
+    store.observe_external(account_id, calendar_id, world.epoch, &observations).await.expect("nothing to do");
     let result = WritebackResult {
         account_id,
         booking_id: victim.booking.id,
@@ -113,7 +116,7 @@ async fn write_facts(world: &World, victim: &Victim) {
         external_state: None,
         conference: None,
     };
-    assert_eq!(store.record_writeback(&result).await.expect("answered"), None);
+    assert_eq!(store.record_writeback(&result, world.epoch).await.expect("answered"), None);
     let event = SandboxEvent { event_id: "b".into(), range: None, blocks: true, change: 0 };
     let put = store.put_sandbox_event(account_id, calendar_id, &event, None).await;
     assert_eq!(put.expect("answered"), None);

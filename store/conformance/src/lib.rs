@@ -203,6 +203,7 @@ macro_rules! each_store_case {
                 a_written_job_waits_no_more
                 an_older_result_does_not_end_the_job
                 a_late_failure_undoes_no_success
+                a_superseded_owner_keeps_nothing
                 a_late_failure_brings_no_calendar_back
                 a_waiting_move_leaves_an_echo
                 observations_skip_what_waits

@@ -75,7 +75,11 @@ pub async fn the_same_mailbox_again_is_healed(world: World) {
     world.sync_full(calendars[0].id, 1, vec![busy("one", &[world.minutes(0, 30)])]).await;
     let account_id = world.tenant.account_id;
     let refused = ConnectionStatus::ReauthorizationRequired;
-    world.store.set_connection_status(account_id, connection.id, refused, Some("revoked")).await.expect("written");
+    world
+        .store
+        .set_connection_status(account_id, connection.id, world.epoch, refused, Some("revoked"))
+        .await
+        .expect("written");
     let before = world.facts(calendars[0].id).await;
     assert_eq!(before.knowledge, Knowledge::Unknown(UnknownReason::ReauthorizationRequired));
 

@@ -371,13 +371,17 @@ pub async fn what_the_store_finds_is_told_once(world: WebhookWorld) {
     let conflict = [ExternalObservation { booking_id: booking.id, state: ExternalState::Conflict }];
     for _ in 0..2 {
         world.pass(Duration::from_secs(1));
-        world.store.record_writeback(&failed).await.expect("answered");
+        world.store.record_writeback(&failed, world.epoch).await.expect("answered");
         world.pass(Duration::from_secs(1));
-        let observed = world.store.observe_external(world.tenant.account_id, calendars[0].id, &conflict).await;
+        let observed =
+            world.store.observe_external(world.tenant.account_id, calendars[0].id, world.epoch, &conflict).await;
         observed.expect("answered");
         world.pass(Duration::from_secs(1));
         let (status, reason) = (ConnectionStatus::ReauthorizationRequired, Some("the password was refused"));
-        let set = world.store.set_connection_status(world.tenant.account_id, connection.id, status, reason).await;
+        let set = world
+            .store
+            .set_connection_status(world.tenant.account_id, connection.id, world.epoch, status, reason)
+            .await;
         set.expect("answered");
     }
     let heard = world.claimed(endpoint).await;

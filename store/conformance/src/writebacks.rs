@@ -6,11 +6,13 @@ use agentcal_engine::commit::{BookingChange, Outcome};
 use agentcal_engine::facts::PendingEcho;
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::model::{
-    Booking, BookingStatus, Conference, ConferenceKind, ConferenceState, ExternalState, User, WritebackState,
+    Booking, BookingStatus, Conference, ConferenceKind, ConferenceState, ConnectionStatus, ExternalState, User,
+    WritebackState,
 };
 use agentcal_engine::ports::{
     ConferenceSettled, DueCalendar, ExternalObservation, WritebackJob, WritebackResult, WrittenEvent,
 };
+use agentcal_engine::shard::Epoch;
 
 use crate::World;
 
@@ -53,7 +55,7 @@ fn done(world: &World, calendar_id: CalendarId, booking: &Booking, version: u64)
 }
 
 async fn record(world: &World, result: &WritebackResult) -> Option<u64> {
-    world.store.record_writeback(result).await.expect("the store answers")
+    world.store.record_writeback(result, world.epoch).await.expect("the store answers")
 }
 
 /// A booking's effect is a pending job, due at once, of the booking as it now is.
@@ -194,6 +196,35 @@ pub async fn a_late_failure_undoes_no_success(world: World) {
     assert_eq!(written(&world, calendar_id, 0).await, expected);
 }
 
+/// What an owner learns of a calendar and its bookings is for its heir to say.
+pub async fn a_superseded_owner_keeps_nothing(world: World) {
+    let (connection, calendars) = world.connect(1).await;
+    let (user, calendar_id) = (world.user_on(calendars[0].id).await, calendars[0].id);
+    let (account_id, store) = (world.tenant.account_id, &world.store);
+    let [waits, stands] = [60, 120].map(|minute| world.minutes(minute, minute + 30));
+    let (waits, stands) = (world.book(&[&user], waits).await, world.book(&[&user], stands).await);
+    record(&world, &done(&world, calendar_id, &stands, 1)).await;
+    let newer = store.raise_epoch().await.expect("raised");
+    let seen = ExternalObservation { booking_id: stands.id, state: ExternalState::Moved };
+    let tell = async |epoch| {
+        for result in [done(&world, calendar_id, &waits, 1), done(&world, calendar_id, &stands, 1)] {
+            store.record_writeback(&result, epoch).await.expect("the store answers");
+        }
+        store.observe_external(account_id, calendar_id, epoch, &[seen]).await.expect("the store answers");
+        let status = ConnectionStatus::Error;
+        let set = store.set_connection_status(account_id, connection.id, epoch, status, Some("late")).await;
+        set.expect("the store answers");
+        let (found, _) = store.connection(account_id, connection.id).await.expect("readable").expect("there");
+        let state = world.booking(stands.id).await.hosts[0].external_state;
+        (pending(&world, calendar_id).await.len(), state, found.status)
+    };
+    let before = (1, Some(ExternalState::InSync), connection.status);
+    for epoch in [world.epoch, Epoch(newer.0 + 1)] {
+        assert_eq!(tell(epoch).await, before, "{epoch:?}");
+    }
+    assert_eq!(tell(newer).await, (0, Some(ExternalState::Moved), ConnectionStatus::Error));
+}
+
 /// What is tried while its calendar is disconnected is tried no more.
 pub async fn a_late_failure_brings_no_calendar_back(world: World) {
     let (connection, calendars) = world.connect(1).await;
@@ -235,7 +266,7 @@ pub async fn observations_skip_what_waits(world: World) {
     let observe = async |state| {
         let observations = [ExternalObservation { booking_id: booking.id, state }];
         let account_id = world.tenant.account_id;
-        world.store.observe_external(account_id, calendar_id, &observations).await.expect("written");
+        world.store.observe_external(account_id, calendar_id, world.epoch, &observations).await.expect("written");
         world.booking(booking.id).await.hosts[0].external_state
     };
     assert_eq!(observe(ExternalState::Deleted).await, Some(ExternalState::InSync));

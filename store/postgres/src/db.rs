@@ -3,6 +3,7 @@
 use agentcal_engine::model::WritebackState;
 use agentcal_engine::planted;
 use agentcal_engine::ports::{StoreError, WritebackResult};
+use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
@@ -96,15 +97,17 @@ impl PostgresStore {
     /// meanwhile. Facts stand as they were, so nothing need be locked, and no booking waits. Lost in a crash of the server, the
     /// row asks for the write again, which finds its own event; so nobody waits for the disk either. False: it is something
     /// else, and nothing was done.
-    pub(crate) async fn record_first_write(&self, result: &WritebackResult) -> Result<bool> {
+    pub(crate) async fn record_first_write(&self, result: &WritebackResult, epoch: Epoch) -> Result<bool> {
         let (Some((event, range)), WritebackState::Written) = (&result.written, result.state) else { return Ok(false) };
         if result.conference.is_some() {
             return Ok(false);
         }
+        // Locked in a query of its own: what a locking query selects is computed before it waits for the lock.
         let call = sqlx::query_scalar(
             "SELECT agentcal_written_1(plan_account => $1, plan_booking => $2, plan_calendar => $3, plan_version => $4, \
              plan_attempts => $5, plan_due_at => $6, plan_last_error => $7, plan_external_state => $8, plan_event => $9, \
-             plan_etag => $10, plan_start => $11, plan_end => $12), set_config('synchronous_commit', 'off', true)",
+             plan_etag => $10, plan_start => $11, plan_end => $12), set_config('synchronous_commit', 'off', true) \
+             FROM (SELECT FROM shards WHERE shard = $13 AND epoch = $14 FOR SHARE) held",
         );
         let call = call.bind(result.account_id.as_uuid()).bind(result.booking_id.as_uuid());
         let call =
@@ -112,10 +115,12 @@ impl PostgresStore {
         let call = call.bind(result.due_at.as_micros()).bind(&result.last_error);
         let call = call.bind(result.external_state.map(Named::name)).bind(&event.provider_event_id).bind(&event.etag);
         let call = call.bind(range.start.as_micros()).bind(range.end.as_micros());
+        let call = call.bind(i32::from(Shard::of(result.account_id).number())).bind(to_i64(epoch.0));
         let mut lane = self.lanes.take(&self.pool).await?;
-        let is_done = call.fetch_one(&mut *lane.connection).await.map_err(store_error)?;
+        let is_done = call.fetch_optional(&mut *lane.connection).await.map_err(store_error)?;
         self.lanes.give_back(&self.pool, lane);
-        Ok(is_done)
+        // Without an answer the epoch is another: the other way finds that as well.
+        Ok(is_done.unwrap_or_default())
     }
 
     /// What was deleted stays in the write-ahead log and in backups, which the database's administrator keeps and ends.

@@ -58,7 +58,7 @@ impl SqliteStore {
     }
 
     /// Here everything is written in one line anyway.
-    pub(crate) async fn record_first_write(&self, _: &WritebackResult) -> Result<bool> {
+    pub(crate) async fn record_first_write(&self, _: &WritebackResult, _: Epoch) -> Result<bool> {
         Ok(false)
     }
 

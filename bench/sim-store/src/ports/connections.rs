@@ -6,11 +6,12 @@ use agentcal_engine::model::{Calendar, Connection, ConnectionStatus, Tenant};
 use agentcal_engine::ports::{
     ConnectionStore, Credentials, KeptCredentials, ListPage, Mailbox, PageRequest, StoreError, Write,
 };
+use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
 use crate::state::frame::{ConfigWrite, tenant_rows};
-use crate::state::{AccountRows, calendars, lists, mailboxes};
+use crate::state::{AccountRows, Done, calendars, lists, mailboxes};
 use crate::store::SimStore;
 
 type WithCalendars = (Connection, Vec<Calendar>);
@@ -100,10 +101,17 @@ impl ConnectionStore for SimStore {
         &self,
         account_id: AccountId,
         connection_id: ConnectionId,
+        epoch: Epoch,
         status: ConnectionStatus,
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.write(|work| Ok(calendars::set_status(work, account_id, connection_id, status, reason))).await
+        self.write(|work| {
+            if work.state().globals.epoch_of(account_id) != epoch {
+                return Ok(Done::Undo(()));
+            }
+            Ok(calendars::set_status(work, account_id, connection_id, status, reason))
+        })
+        .await
     }
 
     async fn delete_connection(

@@ -91,9 +91,13 @@ impl FactStore for SimStore {
         &self,
         account_id: AccountId,
         calendar_id: CalendarId,
+        epoch: Epoch,
         observations: &[ExternalObservation],
     ) -> Result<(), StoreError> {
         self.write(|work| {
+            if work.state().globals.epoch_of(account_id) != epoch {
+                return Ok(Done::Undo(()));
+            }
             if let Some(rows) = work.account_mut(account_id) {
                 writebacks::observe(rows, calendar_id, observations);
             }

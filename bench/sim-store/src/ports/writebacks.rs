@@ -2,7 +2,7 @@
 
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::{DueCalendar, StoreError, WritebackJob, WritebackResult, WritebackStore};
-use agentcal_engine::shard::NodeId;
+use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
 use async_trait::async_trait;
 
@@ -45,7 +45,7 @@ impl WritebackStore for SimStore {
         self.read(|state, _| writebacks::due_calendars(state, owner, now, limit)).await
     }
 
-    async fn record_writeback(&self, result: &WritebackResult) -> Result<Option<u64>, StoreError> {
-        self.write(|work| Ok(writebacks::record(work, result))).await
+    async fn record_writeback(&self, result: &WritebackResult, epoch: Epoch) -> Result<Option<u64>, StoreError> {
+        self.write(|work| Ok(writebacks::record(work, result, epoch))).await
     }
 }

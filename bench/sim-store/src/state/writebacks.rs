@@ -6,7 +6,7 @@ use agentcal_engine::commit::Effect;
 use agentcal_engine::ids::{BookingId, CalendarId};
 use agentcal_engine::model::{ConferenceState, ExternalState, WritebackState};
 use agentcal_engine::ports::{ConferenceSettled, DueCalendar, ExternalObservation, WritebackJob, WritebackResult};
-use agentcal_engine::shard::NodeId;
+use agentcal_engine::shard::{Epoch, NodeId};
 use agentcal_engine::time::Timestamp;
 
 use super::{AccountRows, Done, State, Work, WritebackRow, bookings};
@@ -92,7 +92,10 @@ pub(crate) fn apply(rows: &mut AccountRows, effect: &Effect, now: Timestamp) -> 
 
 /// Keeps a result. One of an older version never ends the job: the booking changed while it was tried, so all that is kept
 /// is where the event now stands.
-pub(crate) fn record(work: &mut Work<'_>, result: &WritebackResult) -> Done<Option<u64>> {
+pub(crate) fn record(work: &mut Work<'_>, result: &WritebackResult, epoch: Epoch) -> Done<Option<u64>> {
+    if work.state().globals.epoch_of(result.account_id) != epoch {
+        return Done::Undo(None);
+    }
     let Some(rows) = work.account_mut(result.account_id) else { return Done::Undo(None) };
     let Some(row) = rows.writebacks.get_mut(&(result.booking_id, result.calendar_id)) else {
         return Done::Undo(None);

@@ -5,8 +5,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
-use agentcal_engine::model::User;
-use agentcal_engine::ports::{CommitStore as _, NodeRecord, OwnershipStore as _};
+use agentcal_engine::model::{Booking, ConnectionStatus, ExternalState, User, WritebackState};
+use agentcal_engine::ports::{
+    CommitStore as _, ConnectionStore as _, ExternalObservation, FactStore as _, NodeRecord, OwnershipStore as _,
+    WritebackResult, WritebackStore as _, WrittenEvent,
+};
 use agentcal_engine::shard::{Epoch, NodeId, Shard};
 use agentcal_store_conformance::World;
 use agentcal_store_postgres::{OpenOptions, PostgresStore, StoreClock, Timeouts};
@@ -119,6 +122,65 @@ async fn a_commit_waits_for_a_takeover_in_flight() {
     assert_eq!(takeover.await.expect("no panic").len(), 1);
     assert_eq!(commit.await.expect("no panic"), Outcome::Fenced);
     assert_eq!(scene.store.take_shards(scene.owner.id, &[scene.shard]).await.expect("asked"), [], "it has no lease");
+}
+
+/// So does what an owner learned of a calendar: it was the owner when it learned it, and is none when it says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_learned_waits_for_a_takeover_in_flight() {
+    let Some(scene) = Scene::new().await else { return };
+    let (account_id, store) = (scene.world.tenant.account_id, &scene.store);
+    let (connection, calendars) = scene.world.connect(1).await;
+    let (calendar_id, user) = (calendars[0].id, scene.world.user_on(calendars[0].id).await);
+    let book = async |start: i64| {
+        let (booking, plan) = scene.world.booking_plan(&[&user], scene.world.minutes(start, start + 30));
+        let outcome = scene.world.commit(&CommitPlan { epoch: Some(scene.epoch), ..plan }).await;
+        assert!(matches!(outcome, Outcome::Committed { .. }));
+        booking
+    };
+    let (waits, stands) = (book(0).await, book(60).await);
+    let written = |booking: &Booking| WritebackResult {
+        account_id,
+        booking_id: booking.id,
+        calendar_id,
+        version: 1,
+        state: WritebackState::Written,
+        attempts: 1,
+        due_at: scene.world.now(),
+        last_error: None,
+        written: Some((WrittenEvent { provider_event_id: "event-1".into(), etag: None }, booking.range)),
+        external_state: Some(ExternalState::InSync),
+        conference: None,
+    };
+    store.record_writeback(&written(&stands), scene.epoch).await.expect("answered");
+    let seen = [ExternalObservation { booking_id: stands.id, state: ExternalState::Deleted }];
+    let mut somebody = scene.raw().await;
+    run(&mut somebody, "BEGIN; SELECT 1 FROM cluster_state FOR UPDATE").await;
+    let takeover = async { store.take_shards(scene.other.id, &[scene.shard]).await.expect("asked").len() };
+    let recorded = async {
+        scene.until_waiting(1).await;
+        store.record_writeback(&written(&waits), scene.epoch).await.expect("answered")
+    };
+    let observed = async {
+        scene.until_waiting(2).await;
+        store.observe_external(account_id, calendar_id, scene.epoch, &seen).await.expect("answered");
+    };
+    let marked = async {
+        scene.until_waiting(3).await;
+        let status = ConnectionStatus::Error;
+        let marked = store.set_connection_status(account_id, connection.id, scene.epoch, status, Some("late")).await;
+        marked.expect("answered");
+    };
+    let ended = async {
+        scene.until_waiting(4).await;
+        run(&mut somebody, "COMMIT").await;
+    };
+    let (taken, echoes, (), (), ()) = tokio::join!(takeover, recorded, observed, marked, ended);
+    assert_eq!((taken, echoes), (1, None));
+    let jobs = store.pending_writebacks(account_id, calendar_id, 10).await.expect("readable");
+    assert_eq!(jobs.len(), 1, "the new owner finds out itself");
+    assert_eq!(scene.world.booking(stands.id).await.hosts[0].external_state, Some(ExternalState::InSync));
+    let (found, _) = store.connection(account_id, connection.id).await.expect("readable").expect("there");
+    assert_eq!(found.status, connection.status);
 }
 
 /// A process that is stopped in the middle of a transaction keeps its locks; the server ends it after a second.
