@@ -112,11 +112,11 @@ impl Durable {
         }
     }
 
-    /// Brings the schema up to date.
-    pub(crate) async fn migrate(&self) -> Result<(), Box<dyn Error>> {
+    /// Brings the schema up to date. What it has to wait for is told.
+    pub(crate) async fn migrate(&self, tell: &(dyn Fn(&str) + Sync)) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Sqlite(store) => store.migrate().await?,
-            Self::Postgres(store) => store.migrate().await?,
+            Self::Postgres(store) => store.migrate_telling(tell).await?,
         }
         Ok(())
     }

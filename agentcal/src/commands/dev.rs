@@ -83,7 +83,7 @@ async fn open(data_dir: &Path) -> Result<(Durable, Arc<SigningKeys>), Box<dyn Er
     let keyring = KeyRing::load_or_create(&data_dir.join(KEYRING_FILE), &OsEntropy)?;
     let signing = Arc::new(keyring.signing_keys());
     let store = Durable::open_file(&data_dir.join(DATABASE_FILE), Arc::new(keyring)).await?;
-    store.migrate().await?;
+    store.migrate(&|_| ()).await?;
     boot::require_durability(&store).await?;
     boot::require_right_keys(&store).await?;
     Ok((store, signing))

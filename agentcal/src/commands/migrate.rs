@@ -8,7 +8,7 @@ use crate::cli::StoreArgs;
 pub(super) async fn run(surroundings: &Surroundings, args: StoreArgs) -> CommandResult {
     let store = store::open(surroundings, &args).await?;
     let before = store.schema().await?;
-    store.migrate().await?;
+    store.migrate(&|news| eprintln!("agentcal: {news}")).await?;
     store.close().await;
     for migration in &before.pending {
         say(format_args!("applied {migration}"))?;

@@ -44,7 +44,7 @@ impl Room {
 
 async fn open(path: &Path) -> Durable {
     let store = Durable::open_file(path, Arc::new(KeyRing::generate("test", &OsEntropy))).await.expect("a store");
-    store.migrate().await.expect("migrated");
+    store.migrate(&|_| ()).await.expect("migrated");
     store
 }
 

@@ -18,9 +18,14 @@ pub(crate) const READ_ONLY: &str = "25006";
 /// The role may not do this.
 pub(crate) const NOT_ALLOWED: &str = "42501";
 
+/// A lock was not to be had in time.
+pub(crate) const LOCK_NOT_HAD: &str = "55P03";
+/// Sessions waited for each other, and this one was chosen to give way.
+pub(crate) const DEADLOCK: &str = "40P01";
+
 /// What the server says when somebody else was in the way and trying again may help: serialization failure, deadlock,
 /// lock not to be had in time, statement not done in time.
-const TRY_AGAIN: [&str; 4] = ["40001", "40P01", "55P03", "57014"];
+const TRY_AGAIN: [&str; 4] = ["40001", DEADLOCK, LOCK_NOT_HAD, "57014"];
 
 /// What the driver's error means to a caller of the port.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {

@@ -121,6 +121,12 @@ pub enum OpenError {
     /// A migration did not run.
     #[error("failed to migrate the database")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A migration did not get its locks, however often it tried.
+    #[error(
+        "failed to migrate the database: another session holds a table; end it (a dump, a long query, an open \
+         transaction: see pg_stat_activity) and migrate again"
+    )]
+    InUse(#[source] sqlx::migrate::MigrateError),
     /// A statement failed.
     #[error("failed to use the database")]
     Store(#[from] StoreError),

@@ -1,9 +1,11 @@
 //! The schema, embedded, and where a database stands against it.
 
-use sqlx::Connection as _;
-use sqlx::migrate::Migrator;
+use std::time::Duration;
 
-use crate::error::{NOT_ALLOWED, Result, sql_state, store_error};
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::error::{DEADLOCK, LOCK_NOT_HAD, NOT_ALLOWED, Result, sql_state, store_error};
 use crate::open::{OpenError, PostgresStore};
 use crate::scope::Scope;
 
@@ -11,6 +13,23 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// The extension the guard on claims is made of.
 const EXTENSION: &str = "btree_gist";
+
+/// As long as it takes: for the turn among those who migrate, and for what a migration does. Said aloud, because the role may
+/// have other settings, for nodes behind a pooler.
+const PATIENT: &str = "SET lock_timeout = 0; SET statement_timeout = 0";
+/// How long a migration waits for a table. Whoever wants the table meanwhile waits behind it, and bookings do so for a second.
+const BRIEF: &str = "SET lock_timeout = '500ms'";
+/// The server ends its own vacuuming of a table for those who have waited for longer than this setting, and for nobody else.
+const LONGER: &str = "SELECT set_config('lock_timeout', (least(setting::int, 1500) + 200)::text, false) \
+     FROM pg_settings WHERE name = 'deadlock_timeout'";
+/// Each so many tries wait longer.
+const LONGER_EACH: u32 = 8;
+/// Between two tries, for whoever waited behind.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Ten minutes of tries.
+const TRIES_MAX: u32 = 240;
+/// Half a minute of them.
+const TELL_EACH: u32 = 12;
 
 /// Where a database's schema stands against this program's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +52,24 @@ impl SchemaState {
 }
 
 impl PostgresStore {
-    /// Brings the schema up to date, one migration per transaction. Nodes that do so at once stand in line. A connection
-    /// of its own, because migrations may take longer than anything else may.
+    /// As [`PostgresStore::migrate_telling`], with nobody to tell.
     pub async fn migrate(&self) -> Result<(), OpenError> {
+        self.migrate_telling(&|_| ()).await
+    }
+
+    /// Brings the schema up to date, one migration per transaction. Nodes that do so at once stand in line. A connection
+    /// of its own, because migrations may take longer than anything else may; but one that has to wait for a table lets
+    /// pass who waits behind it, and begins again. That it waits is told at first, and each half minute.
+    pub async fn migrate_telling(&self, tell: &(dyn Fn(&str) + Sync)) -> Result<(), OpenError> {
         let mut connection = self.patient_connection().await?;
+        sqlx::raw_sql(PATIENT).execute(&mut connection).await.map_err(OpenError::of)?;
+        // The migrator's own lock, which a session may take again: the extension needs it too, since two sessions cannot make
+        // one at once, whether it is there or not.
+        connection.lock().await?;
         let extension = format!("CREATE EXTENSION IF NOT EXISTS {EXTENSION}");
         let made = sqlx::raw_sql(sqlx::AssertSqlSafe(extension)).execute(&mut connection).await;
         made.map_err(extension_error)?;
-        MIGRATIONS.run(&mut connection).await?;
+        apply_pending(&mut connection, tell).await?;
         connection.close().await.map_err(OpenError::Database)
     }
 
@@ -82,6 +111,30 @@ impl PostgresStore {
             .await
             .map_err(store_error)
     }
+}
+
+/// Tries until every migration is made. One that did not get its locks in time was undone whole, with the word that it was made.
+async fn apply_pending(connection: &mut PgConnection, tell: &(dyn Fn(&str) + Sync)) -> Result<(), OpenError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let wait = if tries % LONGER_EACH == 0 { LONGER } else { BRIEF };
+        sqlx::raw_sql(wait).execute(&mut *connection).await.map_err(OpenError::of)?;
+        match MIGRATIONS.run(&mut *connection).await {
+            Err(error) if !is_in_the_way(&error) => return Err(error.into()),
+            Err(error) if tries == TRIES_MAX => return Err(OpenError::InUse(error)),
+            Err(error) if tries % TELL_EACH == 1 => tell(&format!("{error}; another session holds it: trying again")),
+            Err(_) => {}
+            Ok(()) => return Ok(()),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether a migration was undone because somebody held what it needs.
+fn is_in_the_way(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
+    sql_state(error).is_some_and(|state| [LOCK_NOT_HAD, DEADLOCK].contains(&state.as_str()))
 }
 
 /// The extension is not installed on the server (no file, feature not supported), or may not be made by this role.

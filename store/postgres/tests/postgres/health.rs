@@ -14,13 +14,6 @@ async fn problems(store: &PostgresStore) -> Vec<DurabilityProblem> {
     store.durability_check().await.expect("answered")
 }
 
-/// A database without a schema; `None` when there is no server.
-fn empty() -> Option<Database> {
-    let database = Database::named(server()?);
-    database.server.create_database(&database.name);
-    Some(database)
-}
-
 #[tokio::test]
 async fn a_database_as_in_production_has_no_problem() {
     let Some(server) = postgres(Durability::Full) else { return };
@@ -120,7 +113,7 @@ async fn a_commit_on_a_full_disk_says_so() {
 /// Migrations need the extension; whoever looks before they are made is told.
 #[tokio::test]
 async fn a_missing_extension_is_told_before_migrating() {
-    let Some(database) = empty() else { return };
+    let Some(database) = Database::empty() else { return };
     let missing = async || {
         let store = database.open(StoreClock::Database).await;
         let missing = store.schema_state().await.expect("readable").missing_extension;
@@ -179,7 +172,7 @@ async fn what_keeps_a_store_closed_is_named() {
 
 #[tokio::test]
 async fn what_keeps_a_schema_from_being_made_is_named() {
-    let Some(database) = empty() else { return };
+    let Some(database) = Database::empty() else { return };
     let migrate = async || database.open(StoreClock::Database).await.migrate().await.expect_err("refused");
     database.execute(&format!("ALTER DATABASE {} OWNER TO postgres", database.name()));
     assert!(matches!(migrate().await, OpenError::MissingExtension { name: "btree_gist", .. }));

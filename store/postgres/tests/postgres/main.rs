@@ -4,6 +4,7 @@ mod common;
 mod conformance;
 mod fences;
 mod health;
+mod migrations;
 mod operator;
 mod races;
 mod walls;
