@@ -1,9 +1,9 @@
 //! Who wrote what, and who owned it then, as the database itself saw it.
 //!
-//! Triggers write down every change of a shard's owner, which node has which lease, and every transaction that claims time
-//! or saves a sync, with the address it came from: one for each life of a node. Afterwards the database's own times of
-//! commits say in which order it all came true. A transaction is a commit of the owner unless it also names its account as
-//! touched, which commits without an owner do.
+//! Triggers write down every change of a shard's owner, which node has which lease, and every transaction that claims time,
+//! saves a sync or notes what became of an event, with the address it came from: one for each life of a node. Afterwards the
+//! database's own times of commits say in which order it all came true. A transaction is a commit of the owner unless it also
+//! names its account as touched, which commits without an owner do.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;

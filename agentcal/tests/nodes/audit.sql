@@ -68,6 +68,17 @@ END $$;
 CREATE TRIGGER audit AFTER UPDATE ON sync_states FOR EACH ROW
     WHEN (NEW.synced_at IS DISTINCT FROM OLD.synced_at) EXECUTE FUNCTION audit.synced();
 
+-- What came of a write to a calendar, and what a sync saw of an event: an owner says both. Without an owner a booking is written again
+-- at most, by a commit.
+CREATE FUNCTION audit.learned() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO audit.writes VALUES (pg_current_xact_id(), NEW.account_id, audit.client(), 'event noted', false);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit AFTER UPDATE ON writebacks FOR EACH ROW
+    WHEN ((OLD.state <> 'written' AND NEW.state = 'written') OR OLD.external_state <> NEW.external_state)
+    EXECUTE FUNCTION audit.learned();
+
 -- Each transaction beside the owner that stood when it committed: that of the highest epoch its shard had been given by then.
 -- Writes and changes of owner go by in one walk through the time of each shard; looking for the owner of each write among
 -- all changes there were takes minutes after a run of minutes. What has no time of a commit is nobody's.

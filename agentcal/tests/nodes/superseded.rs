@@ -13,7 +13,13 @@ const GROUND: &str = "INSERT INTO organizations VALUES ('00000000-0000-4000-8000
     INSERT INTO calendars VALUES ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000003', NULL, \
     'internal', 'i', 'C', 'UTC', true, 'none', NULL, 0); \
     INSERT INTO users VALUES ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000004', 'U', 'e', \
-    'UTC', NULL, '00000000-0000-4000-8000-000000000003', '{}', 0)";
+    'UTC', NULL, '00000000-0000-4000-8000-000000000003', '{}', 0); \
+    INSERT INTO bookings (account_id, booking_id, title, start_at, end_at, status, timezone, attendee_name, metadata, \
+    sequence, created_at) VALUES ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000005', 'B', 0, \
+    10, 'confirmed', 'UTC', 'A', '{}', 0, 0); \
+    INSERT INTO writebacks (account_id, booking_id, calendar_id, version, state, attempts, due_at, external_state, \
+    booking_end_at) VALUES ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000005', \
+    '00000000-0000-4000-8000-000000000003', 1, 'pending', 0, 0, 'in_sync', 10)";
 
 /// Transactions that would be judged otherwise if the owner of each were looked for by itself, which is slow and obvious.
 const JUDGED_OTHERWISE: &str = "SELECT count(*) FROM audit.judged j JOIN (SELECT xid, \
@@ -83,6 +89,12 @@ fn rows_of_whoever_was_superseded_are_found() {
     stage.found("the old owner's", &["127.0.1.1", "127.0.1.1"]);
     stage.writes("127.0.2.2", 6, "");
     stage.found("another life of the owner", &["127.0.1.1", "127.0.1.1", "127.0.2.2"]);
+    let (old, new) = ("127.0.1.1", "127.0.1.2");
+    stage.of(old, "UPDATE writebacks SET attempts = 1, due_at = 5");
+    stage.of(new, "UPDATE writebacks SET state = 'written'");
+    stage.found("the owner's word of an event", &[old, old, "127.0.2.2"]);
+    stage.of(old, "UPDATE writebacks SET external_state = 'moved'");
+    stage.found("the old owner's", &[old, old, "127.0.2.2", old]);
 }
 
 const TOUCH: &str = "INSERT INTO touched_accounts VALUES ('00000000-0000-4000-8000-000000000002', 0) \
