@@ -6,6 +6,7 @@
 //! hand than may be under way, so that those who send need not wait for it.
 
 mod line;
+mod room;
 mod sending;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use agentcal_engine::ports::{
     EndedEndpoint, StoreError, Told, UntriedDelivery,
 };
 use agentcal_engine::shard::NodeId;
-use agentcal_engine::webhooks::{Next, tries_at_once, waiting_at_most};
+use agentcal_engine::webhooks::{Next, tries_at_once};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -30,6 +31,7 @@ use crate::occasions::Occasions;
 use crate::parts::Webhooks;
 
 use self::line::{InHand, Line};
+use self::room::room;
 use self::sending::{Outcome, send_waiting};
 
 /// Most events spread in one transaction.
@@ -153,7 +155,7 @@ impl Hand {
 
     /// Takes in hand what there is room for, and has it sent.
     async fn serve(&mut self, owner: Option<NodeId>, due: Vec<DueEndpoint>) -> Result<(), StoreError> {
-        let room = self.room(&due);
+        let room = room(&due, &self.endpoints, self.context.parts.settings.webhooks_at_once_max);
         let due: BTreeMap<WebhookId, DueEndpoint> = due.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         self.endpoints.retain(|id, endpoint| endpoint.in_hand > 0 || due.contains_key(id));
         let lease = self.context.parts.settings.webhook_lease;
@@ -165,27 +167,6 @@ impl Hand {
             self.line_up(claimed, &due, begin_before);
         }
         Ok(())
-    }
-
-    /// How many more messages of each endpoint there is room for, the most overdue first. All have what they may be sent at
-    /// once before any has something waiting besides.
-    fn room(&self, due: &[DueEndpoint]) -> Vec<(WebhookId, u32)> {
-        let in_hand: u32 = self.endpoints.values().map(|endpoint| endpoint.in_hand).sum();
-        let mut left = self.context.parts.settings.webhooks_at_once_max.saturating_sub(in_hand);
-        let mut room: Vec<(WebhookId, u32)> = due.iter().map(|endpoint| (endpoint.id, 0)).collect();
-        for with_waiting in [false, true] {
-            for (endpoint, (id, more)) in due.iter().zip(&mut room) {
-                let own = self.endpoints.get(id);
-                let (in_hand, answered) = own.map(|own| (own.in_hand, own.answered)).unwrap_or_default();
-                let waiting = if with_waiting { waiting_at_most(endpoint.health, answered) } else { 0 };
-                let most = (tries_at_once(endpoint.health) + waiting).saturating_sub(in_hand);
-                let added = most.saturating_sub(*more).min(left);
-                left -= added;
-                *more += added;
-            }
-        }
-        room.retain(|&(_, more)| more > 0);
-        room
     }
 
     /// Puts messages into the lines of their endpoints, and sees to it that somebody sends them.

@@ -118,7 +118,7 @@ pub struct SchedulerSettings {
     pub lease_renewal: Duration,
     /// Waits between the tries of one delivery.
     pub webhook_retry_waits: Vec<Duration>,
-    /// Most messages to endpoints in hand at once, under way and waiting.
+    /// Most messages to endpoints under way at once. Others wait in hand behind them, as long as there are fewer in all.
     pub webhooks_at_once_max: u32,
     /// When a delivery in hand counts as lost. Longer than sending one may take.
     pub webhook_lease: Duration,

@@ -11,16 +11,19 @@ use tokio::sync::Semaphore;
 pub(crate) const MOOD: usize = 25;
 
 /// Takes what is sent to `well`, answers 500 to `ill` and 410 to `gone`, now this and now that to `moody`, and nothing to `slow`
-/// and, in the end, to `tired` until it is let go.
+/// and, in the end, to `tired` until it is let go. To addresses that begin with `stuck` it answers nothing until then either, but for
+/// their first message, once it is told to.
 pub(crate) struct ScriptedSender {
     sent: Mutex<Vec<OutboundWebhook>>,
     waiting: Mutex<BTreeMap<String, usize>>,
     gate: Semaphore,
+    first_gate: Semaphore,
 }
 
 impl Default for ScriptedSender {
     fn default() -> Self {
-        Self { sent: Mutex::default(), waiting: Mutex::default(), gate: Semaphore::new(0) }
+        let [gate, first_gate] = [Semaphore::new(0), Semaphore::new(0)];
+        Self { sent: Mutex::default(), waiting: Mutex::default(), gate, first_gate }
     }
 }
 
@@ -38,6 +41,18 @@ impl ScriptedSender {
     /// Answers everything that waits, and all that comes.
     pub(crate) fn let_go(&self) {
         self.gate.close();
+    }
+
+    /// Answers the first message to each address that begins with `stuck`.
+    pub(crate) fn answer_first(&self) {
+        self.first_gate.close();
+    }
+
+    async fn wait_at(&self, gate: &Semaphore, url: &str) {
+        *lock(&self.waiting).entry(url.to_owned()).or_default() += 1;
+        // Closing it lets everybody through.
+        let _ = gate.acquire().await;
+        *lock(&self.waiting).entry(url.to_owned()).or_default() -= 1;
     }
 }
 
@@ -60,10 +75,12 @@ impl WebhookSender for ScriptedSender {
             "gone" => 410,
             "tired" if before < MOOD => 204,
             "slow" | "tired" => {
-                *lock(&self.waiting).entry(url.clone()).or_default() += 1;
-                // Closing it lets everybody through.
-                let _ = self.gate.acquire().await;
-                *lock(&self.waiting).entry(url).or_default() -= 1;
+                self.wait_at(&self.gate, &url).await;
+                204
+            }
+            stuck if stuck.starts_with("stuck") => {
+                let gate = if before == 0 { &self.first_gate } else { &self.gate };
+                self.wait_at(gate, stuck).await;
                 204
             }
             _ => 204,

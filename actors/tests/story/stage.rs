@@ -143,6 +143,9 @@ pub(crate) struct Stage {
     pub(crate) users: Vec<User>,
     pub(crate) event_type: EventType,
     settings: SchedulerSettings,
+    terms: Terms,
+    /// What the ids of what a stage begins with are drawn from.
+    entropy: Arc<dyn Entropy>,
     _folder: tempfile::TempDir,
 }
 
@@ -224,8 +227,16 @@ impl Stage {
             users,
             event_type,
             settings,
+            terms,
+            entropy,
             _folder: folder,
         }
+    }
+
+    /// From now on what is asked is asked by another organization, which has as much and uses the same scheduler.
+    pub(crate) async fn move_to_another_organization(&mut self) {
+        let kind = (ProviderKind::Sandbox, self.users.len());
+        (self.tenant, self.users, self.event_type) = seed(&self.store, &*self.entropy, kind, self.terms).await;
     }
 
     pub(crate) fn account_id(&self) -> AccountId {

@@ -72,6 +72,54 @@ async fn a_slow_endpoint_holds_up_nobody() {
     }
 }
 
+/// What was claimed ahead for endpoints that answered, and then hang, leaves places to everybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_hang_with_hands_full_hold_up_nobody() {
+    // Longer than anybody waits here.
+    let lease = Duration::from_secs(3_600);
+    let mut stage = Stage::set_unsynced(1, SchedulingMode::Individual, |settings| {
+        settings.webhook_lease = lease;
+        settings.webhooks_at_once_max = 160;
+    })
+    .await;
+    let mut stuck = Vec::new();
+    for number in 0..16 {
+        stuck.push(endpoint(&stage, &format!("stuck-{number}")).await);
+    }
+    for hour in 0..11 {
+        stage.booked(hours(24 + hour, 25 + hour).start).await;
+    }
+    for &id in &stuck {
+        when_all_are(&stage, id, 11, DeliveryState::Pending).await;
+    }
+    wait_for("all their places are taken", || async { stage.sender.waiting() == 16 * 8 }).await;
+    // Each answers one; for that two more are taken in hand than there are places. Ten of each are as many as may be at once.
+    stage.sender.answer_first();
+    for &id in &stuck {
+        wait_for("all that is left is in hand", || async {
+            let found = deliveries(&stage, id).await;
+            let in_hand = found.iter().filter(|delivery| {
+                delivery.state == DeliveryState::Pending && delivery.due_at > stage.clock.now() + lease / 2
+            });
+            in_hand.count() == 10
+        })
+        .await;
+    }
+
+    stage.move_to_another_organization().await;
+    let well = endpoint(&stage, "well").await;
+    stage.booked(hours(72, 73).start).await;
+    when_all_are(&stage, well, 1, DeliveryState::Delivered).await;
+
+    wait_for("the others hang", || async { stage.sender.waiting() == 16 * 8 }).await;
+    stage.sender.let_go();
+    for number in 0..16 {
+        let url = format!("stuck-{number}");
+        wait_for("they are told of all", || async { stage.sender.sent_to(&url).len() == 11 }).await;
+        assert_eq!(stage.sender.sent_to(&url).into_iter().map(|message| message.id).collect::<BTreeSet<_>>().len(), 11);
+    }
+}
+
 /// A booking that twenty endpoints hear of costs a few transactions, not twenty and one for each answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_endpoints_cost_few_transactions() {
