@@ -70,7 +70,7 @@ pub(crate) async fn leader(context: &Arc<Context>, request: &CommitRequest) -> R
     let found = try_leader(context, request).await;
     match found {
         Ok(Ok(led)) => Ok(led),
-        Ok(Err(answer)) => Err(Box::new(settled(context, request, No::plain(answer)).await)),
+        Ok(Err(answer)) => Err(Box::new(after_refusal(context, request, *answer).await)),
         Err(error) => Err(Box::new(store_failed(&error))),
     }
 }
@@ -109,7 +109,7 @@ pub(crate) async fn settle(
 ) -> Option<Settled> {
     match answered_before(context, request, footing).await {
         Ok(None) => {}
-        Ok(Some(answer)) => return Some(heard_of(context, request, footing, answer).await),
+        Ok(Some(answer)) => return Some(unplanned(context, request, footing, No::plain(Box::new(answer))).await),
         Err(error) => return Some(Settled::plain(store_failed(&error))),
     }
     let settled = decide_until_settled(context, request, before, footing).await;
@@ -164,9 +164,9 @@ async fn decide_until_settled(
                 attempts.handle_refusal_on_earlier_read();
                 continue;
             }
-            Err(no) => {
-                let answer = settled(context, request, no).await;
-                return Ok(Some(heard_of(context, request, footing, answer).await));
+            Err(No { answer, record }) => {
+                let answer = Box::new(after_refusal(context, request, *answer).await);
+                return Ok(Some(unplanned(context, request, footing, No { answer, record }).await));
             }
         };
         if request.intent == Intent::DryRun {
@@ -187,7 +187,7 @@ async fn decide_until_settled(
         match attempts.handle_outcome(&request.kind, outcome) {
             After::Committed(revisions) => return Ok(Some(committed(context, planned, &revisions, footing).await)),
             // Whoever made it may have been at it while this one looked.
-            After::Answer(answer) => return Ok(Some(heard_of(context, request, footing, *answer).await)),
+            After::Answer(answer) => return Ok(Some(unplanned(context, request, footing, No::plain(answer)).await)),
             After::Again => {}
             After::UsedUp { is_performed } => {
                 let answer = settled_before(context, request, is_performed).await;
@@ -307,13 +307,16 @@ pub(crate) async fn after_unknown_outcome(
     }
 }
 
-/// The answer where there is no plan, and the record of it kept if it is a refusal in the end.
-async fn settled(context: &Context, request: &CommitRequest, no: No) -> CommitAnswer {
-    let answer = after_refusal(context, request, *no.answer).await;
+/// The answer where nothing was planned, once it is the last word. The record of a refusal is kept if it still is one then.
+async fn unplanned(context: &Arc<Context>, request: &CommitRequest, footing: Footing, no: No) -> Settled {
+    let answer = match footing {
+        Footing::Owner { .. } => *no.answer,
+        Footing::Ownerless => ownerless::last_word(context, request, *no.answer).await,
+    };
     if let (CommitAnswer::Refused(_), Some(record)) = (&answer, no.record) {
         context.refusals.keep(*record).await;
     }
-    answer
+    heard_of(context, request, footing, answer).await
 }
 
 /// Whether a plan was performed. An answer to a key is kept by whatever performs it; without it nothing was, even where

@@ -21,7 +21,6 @@ use crate::commit::{Before, Footing, STORE_UNAVAILABLE, lead, settled_before};
 use crate::context::Context;
 use crate::metrics;
 use crate::ownership::Place;
-use crate::shown::heard_of;
 
 /// Longest wait for the facts of the changed calendars to reach the cache.
 const PUBLISH_DEADLINE: Duration = Duration::from_millis(200);
@@ -36,20 +35,17 @@ pub(crate) async fn commit(context: &Arc<Context>, request: &CommitRequest) -> C
         return CommitAnswer::Unavailable(UnavailableReason::Deadline);
     };
     let answer = lead(context, request, Before::HandedOver, Footing::Ownerless).await;
-    last_word(context, request, answer.unwrap_or(STORE_UNAVAILABLE)).await
+    answer.unwrap_or(STORE_UNAVAILABLE)
 }
 
 /// A no is only said of a commit that nobody else will say yes to.
-async fn last_word(context: &Arc<Context>, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
+pub(crate) async fn last_word(context: &Context, request: &CommitRequest, answer: CommitAnswer) -> CommitAnswer {
     if request.intent == Intent::DryRun || !is_no(&answer) || planted!(RefusalUsesNothing) {
         return answer;
     }
     match context.parts.store.use_up(request.tenant.account_id, request.commit_id).await {
         Ok(false) => answer,
-        Ok(true) => {
-            let answer = settled_before(context, request, true).await;
-            heard_of(context, request, Footing::Ownerless, answer).await.answer
-        }
+        Ok(true) => settled_before(context, request, true).await,
         Err(error) => {
             tracing::warn!(commit_id = %request.commit_id, %error, "a refused commit could not be used up");
             STORE_UNAVAILABLE
