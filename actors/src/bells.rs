@@ -11,10 +11,9 @@ use agentcal_engine::calendar::watch::Ring;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::ports::PeerError;
 use agentcal_engine::shard::Shard;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::context::Context;
-use crate::elsewhere::{TELL_AGAIN_AFTER, TELLS_MAX};
 use crate::ownership::Place;
 
 /// The first bell of a calendar goes out at once; those within this time after it go out together.
@@ -102,21 +101,18 @@ impl Context {
     /// Passes a bell on, again and again where nobody hears. It is marked in the cache as well: whoever owns the calendar next
     /// finds it there if this node is gone by then.
     async fn carry_bell(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId, ring: Ring) {
-        let mut ring = ring;
-        for tries in 1..=TELLS_MAX {
-            if self.pass_bell_on(account_id, calendar_id, ring).await {
-                return;
-            }
-            if tries == 1 {
-                self.mark(account_id, calendar_id).await;
-            }
-            if self.stopping.is_cancelled() {
-                return;
-            }
-            self.rest(TELL_AGAIN_AFTER).await;
-            ring = self.ringing.join(calendar_id, ring);
+        if self.pass_bell_on(account_id, calendar_id, ring).await {
+            return;
         }
-        tracing::warn!(%calendar_id, "nobody heard a bell; the next sweep sees what it was about");
+        self.mark(account_id, calendar_id).await;
+        let mut ring = ring;
+        let pass_on = || {
+            ring = self.ringing.join(calendar_id, ring);
+            self.pass_bell_on(account_id, calendar_id, ring)
+        };
+        if !self.tell_again(pass_on).await && !self.stopping.is_cancelled() {
+            tracing::warn!(%calendar_id, "nobody heard a bell; the next sweep sees what it was about");
+        }
     }
 
     /// Whether the owner heard.
@@ -146,15 +142,6 @@ impl Context {
         let marked = self.parts.cache.mark_dirty(Shard::of(account_id), calendar_id);
         if !matches!(timeout_at(Instant::now() + PATIENCE, marked).await, Ok(Ok(()))) {
             tracing::info!(%calendar_id, "a bell that nobody heard yet could not be marked in the cache");
-        }
-    }
-
-    /// Waits, or until the scheduler stops.
-    async fn rest(&self, time: Duration) {
-        tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => {}
-            () = sleep(time) => {}
         }
     }
 }

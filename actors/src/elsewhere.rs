@@ -27,8 +27,8 @@ const OWNER_PATIENCE: Duration = Duration::from_millis(300);
 const CHANGE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often an owner that could not be told is told again, and after how long. Longer than a lease lasts: if it is dead,
 /// somebody else owns the shard by then.
-pub(crate) const TELLS_MAX: u32 = 30;
-pub(crate) const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const TELLS_MAX: u32 = 30;
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Part of the caller's patience kept back for the store.
 const KEPT_FOR_STORE: Duration = Duration::from_millis(50);
 
@@ -174,17 +174,35 @@ impl Context {
         tracing::warn!("an owner could not be told of a changed configuration; it is tried again");
         let context = Arc::clone(self);
         self.tasks.spawn(async move {
-            for _ in 0..TELLS_MAX {
-                tokio::select! {
-                    biased;
-                    () = context.stopping.cancelled() => return,
-                    () = sleep(TELL_AGAIN_AFTER) => {}
-                }
-                if context.try_tell_config_changed(account_id).await {
-                    return;
-                }
-            }
+            // A scheduler that stops does not tell once more.
+            let tell =
+                || async { context.stopping.is_cancelled() || context.try_tell_config_changed(account_id).await };
+            context.tell_again(tell).await;
         });
+    }
+
+    /// Tells an owner that could not be told, again and again, and once more at once when the scheduler stops. Whether it was
+    /// told in the end.
+    pub(crate) async fn tell_again<F: Future<Output = bool>>(&self, mut tell: impl FnMut() -> F) -> bool {
+        for _ in 0..TELLS_MAX {
+            if self.stopping.is_cancelled() {
+                return false;
+            }
+            self.rest(TELL_AGAIN_AFTER).await;
+            if tell().await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits, or until the scheduler stops.
+    pub(crate) async fn rest(&self, time: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => {}
+            () = sleep(time) => {}
+        }
     }
 
     async fn try_tell_config_changed(&self, account_id: AccountId) -> bool {
