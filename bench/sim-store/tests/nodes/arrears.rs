@@ -1,4 +1,4 @@
-//! What an owner sold and could not tell the cache of.
+//! What an owner sold and could not tell the cache of, and what the cache forgot that it was told.
 
 use std::time::Duration;
 
@@ -51,6 +51,23 @@ async fn what_is_owed_is_paid_as_soon_as_the_cache_takes_it() {
         }
         assert!(began.elapsed() < Duration::from_millis(10), "from the cache, whose beats count again");
     }
+}
+
+/// What is asked for stands in a cache again that lost it, without anybody's asking the store or a provider.
+#[tokio::test(start_paused = true)]
+async fn what_a_cache_lost_is_published_again_when_it_is_missed() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    one.booked(town.booking(&person, 9)).await;
+    let kept = || async { town.cache.read(person.shard(), &[person.calendar_id]).await.unwrap() };
+    assert!(kept().await.facts[0].is_some());
+    town.cache.lose(person.shard(), person.calendar_id).await;
+    sleep(Duration::from_secs(30)).await;
+    assert!(kept().await.facts[0].is_none(), "nobody asked for it");
+    assert!(other.sees_taken(&person, 9).await);
+    sleep(Duration::from_secs(3)).await;
+    assert!(kept().await.beat.is_some() && kept().await.facts[0].is_some());
 }
 
 /// The cache still has what was before, and the owner's word for it, which it could not take back there.

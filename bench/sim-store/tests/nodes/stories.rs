@@ -237,23 +237,6 @@ async fn a_change_of_configuration_on_another_node_reaches_the_owner() {
     }
 }
 
-/// What is asked for stands in a cache again that lost it, without anybody's asking the store or a provider.
-#[tokio::test(start_paused = true)]
-async fn what_a_cache_lost_is_published_again_when_it_is_missed() {
-    let town = Town::found().await;
-    let (one, other) = town.two_nodes().await;
-    let person = town.person_of(&one);
-    one.booked(town.booking(&person, 9)).await;
-    let kept = || async { town.cache.read(person.shard(), &[person.calendar_id]).await.unwrap() };
-    assert!(kept().await.facts[0].is_some());
-    town.cache.lose(person.shard(), person.calendar_id).await;
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!(kept().await.facts[0].is_none(), "nobody asked for it");
-    assert!(other.sees_taken(&person, 9).await);
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(kept().await.beat.is_some() && kept().await.facts[0].is_some());
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_owner_without_its_store_serves_no_memories() {
     let town = Town::found().await;
