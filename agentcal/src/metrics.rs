@@ -81,6 +81,7 @@ mod tests {
             );
         }
     }
+
     /// Nobody is called for a watched calendar whose next sweep has not come.
     #[test]
     fn what_is_not_stale_yet_is_no_alert() {
