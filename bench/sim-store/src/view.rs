@@ -1,13 +1,13 @@
 //! What a store holds, for checkers: nothing here takes time, fails or changes anything.
 
 use agentcal_engine::commit::{IdempotencyKey, RevisionKey};
-use agentcal_engine::ids::{AccountId, BookingId, OrganizationId};
+use agentcal_engine::ids::{AccountId, BookingId, CalendarId, OrganizationId};
 use agentcal_engine::model::{Account, Booking, Claim, DecisionRecord, Event, Hold};
-use agentcal_engine::ports::{AccountConfig, NodeRecord, Ownership};
+use agentcal_engine::ports::{AccountConfig, CalendarRecord, NodeRecord, Ownership};
 use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 
-use crate::state::{AccountRows, AnswerRow, CommitNote, State, bookings, config};
+use crate::state::{AccountRows, AnswerRow, CommitNote, State, bookings, config, sync};
 
 /// One state of a store, as committed at one instant. Everything comes in the order of ids.
 #[derive(Clone, Debug)]
@@ -61,6 +61,11 @@ impl View {
     /// Everything configured in an account.
     pub fn config(&self, account_id: AccountId) -> Option<AccountConfig> {
         self.state.account(account_id).map(config::account_config)
+    }
+
+    /// A calendar, with its connection and where its sync stands.
+    pub fn calendar(&self, account_id: AccountId, calendar_id: CalendarId) -> Option<CalendarRecord> {
+        sync::calendar_record(self.state.account(account_id)?, calendar_id, self.epoch_of(account_id), self.now)
     }
 
     /// Claims of an account, expired ones included.

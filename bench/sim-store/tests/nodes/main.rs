@@ -10,6 +10,7 @@ mod grants;
 mod handing;
 mod heirs;
 mod links;
+mod marks;
 mod rules;
 mod stories;
 mod town;
