@@ -78,6 +78,10 @@ pub(super) struct Commit<'a> {
 }
 
 /// The answer kept for a request that commits, if there is one. What it says is shown everywhere by then.
+///
+/// A repeated request that would come no further is answered here: the slot id it names may have run out meanwhile. The
+/// scheduler looks again when the commit's turn has come, so that nothing is decided anew where a twin was before it in line;
+/// and the transaction sees to it that one of them is performed.
 pub(super) async fn replay<T: FromMade>(cx: &Cx, key: Option<&IdempotencyKey>) -> Result<Option<Settled<T>>, ApiError> {
     let kept: Option<Settled<T>> = cx.replay(key).await?;
     if let Some(settled) = &kept {
