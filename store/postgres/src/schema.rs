@@ -16,8 +16,9 @@ const EXTENSION: &str = "btree_gist";
 
 /// As long as it takes: for the turn among those who migrate, and for what a migration does. Said aloud, because the role may
 /// have other settings, for nodes behind a pooler.
-const PATIENT: &str = "SET lock_timeout = 0; SET statement_timeout = 0";
-/// How long a migration waits for a table. Whoever wants the table meanwhile waits behind it, and bookings do so for a second.
+const PATIENT: &str = "SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+/// How long a migration waits for a table, and its turn before it says that it waits. Whoever wants the table meanwhile waits
+/// behind it, and bookings do so for a second.
 const BRIEF: &str = "SET lock_timeout = '500ms'";
 /// The server ends its own vacuuming of a table for those who have waited for longer than this setting, and for nobody else.
 const LONGER: &str = "SELECT set_config('lock_timeout', (least(setting::int, 1500) + 200)::text, false) \
@@ -59,13 +60,13 @@ impl PostgresStore {
 
     /// Brings the schema up to date, one migration per transaction. Nodes that do so at once stand in line. A connection
     /// of its own, because migrations may take longer than anything else may; but one that has to wait for a table lets
-    /// pass who waits behind it, and begins again. That it waits is told at first, and each half minute.
+    /// pass who waits behind it, and begins again. That it waits for one is told at first, and each half minute; that it waits
+    /// for its turn is told once.
     pub async fn migrate_telling(&self, tell: &(dyn Fn(&str) + Sync)) -> Result<(), OpenError> {
         let mut connection = self.patient_connection().await?;
-        sqlx::raw_sql(PATIENT).execute(&mut connection).await.map_err(OpenError::of)?;
-        // The migrator's own lock, which a session may take again: the extension needs it too, since two sessions cannot make
-        // one at once, whether it is there or not.
-        connection.lock().await?;
+        // By the migrator's own lock, which a session may take again: the extension needs it too, since two sessions cannot
+        // make one at once, whether it is there or not.
+        take_turn(&mut connection, tell).await?;
         let extension = format!("CREATE EXTENSION IF NOT EXISTS {EXTENSION}");
         let made = sqlx::raw_sql(sqlx::AssertSqlSafe(extension)).execute(&mut connection).await;
         made.map_err(extension_error)?;
@@ -113,6 +114,26 @@ impl PostgresStore {
     }
 }
 
+/// Waits until nobody else migrates. Whoever does may take long, and nothing else would show why this one stands still.
+async fn take_turn(connection: &mut PgConnection, tell: &(dyn Fn(&str) + Sync)) -> Result<(), OpenError> {
+    for wait in [PATIENT, BRIEF] {
+        sqlx::raw_sql(wait).execute(&mut *connection).await.map_err(OpenError::of)?;
+    }
+    let has_turn = match connection.lock().await {
+        Ok(()) => true,
+        Err(error) if is_in_the_way(&error) => {
+            tell("somebody else is migrating this database: waiting until they are done");
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    sqlx::raw_sql(PATIENT).execute(&mut *connection).await.map_err(OpenError::of)?;
+    if !has_turn {
+        connection.lock().await?;
+    }
+    Ok(())
+}
+
 /// Tries until every migration is made. One that did not get its locks in time was undone whole, with the word that it was made.
 async fn apply_pending(connection: &mut PgConnection, tell: &(dyn Fn(&str) + Sync)) -> Result<(), OpenError> {
     let mut tries = 0;
@@ -120,12 +141,16 @@ async fn apply_pending(connection: &mut PgConnection, tell: &(dyn Fn(&str) + Syn
         tries += 1;
         let wait = if tries % LONGER_EACH == 0 { LONGER } else { BRIEF };
         sqlx::raw_sql(wait).execute(&mut *connection).await.map_err(OpenError::of)?;
-        match MIGRATIONS.run(&mut *connection).await {
+        let error = match MIGRATIONS.run(&mut *connection).await {
+            Ok(()) => return Ok(()),
             Err(error) if !is_in_the_way(&error) => return Err(error.into()),
             Err(error) if tries == TRIES_MAX => return Err(OpenError::InUse(error)),
-            Err(error) if tries % TELL_EACH == 1 => tell(&format!("{error}; another session holds it: trying again")),
-            Err(_) => {}
-            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // The driver ends a failed transaction with whatever it says next. Nobody should see it open during the pause.
+        connection.ping().await.map_err(OpenError::of)?;
+        if tries % TELL_EACH == 1 {
+            tell(&format!("{error}; another session holds a table it needs: trying again"));
         }
         tokio::time::sleep(PAUSE).await;
     }

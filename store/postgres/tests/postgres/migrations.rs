@@ -1,15 +1,19 @@
 //! Migrations on a database that is in use, or that others migrate as well.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentcal_engine::model::{JobKind, JobState};
 use agentcal_engine::ports::{EndpointOwner, JobStore as _, PageRequest};
 use agentcal_store_conformance::World;
-use agentcal_store_postgres::StoreClock;
-use sqlx::migrate::Migrator;
+use agentcal_store_postgres::{PostgresStore, StoreClock};
+use agentcal_testkit::WAIT_MAX;
+use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::sync::Notify;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use crate::common::{Database, server};
 
@@ -121,6 +125,57 @@ async fn a_migration_that_waits_for_a_table_lets_bookings_pass() {
     let (migrated, ()) = tokio::join!(store.migrate_telling(&tell), beside);
     migrated.expect("migrated");
     assert!(store.schema_state().await.expect("readable").is_current());
+}
+
+/// What nodes behind a pooler are given by their role, a migration has to do without.
+#[tokio::test]
+async fn a_migration_waits_whatever_times_the_role_is_given() {
+    let Some(database) = Database::migrated_to(BEFORE_COLUMNS).await else { return };
+    let mut dump = database.connect().await;
+    for name in ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"] {
+        let within = format!("ALTER ROLE CURRENT_USER IN DATABASE {} SET {name} = '500ms'", database.name);
+        run(&mut dump, &within).await;
+    }
+    run(&mut dump, "BEGIN; LOCK TABLE writebacks IN ACCESS SHARE MODE").await;
+    let store = database.open(StoreClock::Database).await;
+    let told = migrate_until_told(&store, run(&mut dump, "COMMIT")).await;
+    assert!(told[0].ends_with("another session holds a table it needs: trying again"), "{told:?}");
+    assert!(store.schema_state().await.expect("readable").is_current());
+}
+
+/// Waiting in silence looks like hanging.
+#[tokio::test]
+async fn whoever_waits_for_another_to_migrate_says_so_once() {
+    let Some(database) = Database::migrated_to(BEFORE_COLUMNS).await else { return };
+    let mut other = database.connect().await;
+    other.lock().await.expect("nobody else migrates");
+    let store = database.open(StoreClock::Database).await;
+    let told = migrate_until_told(&store, async { other.unlock().await.expect("held") }).await;
+    let turn = told.iter().filter(|news| news.contains("somebody else is migrating this database"));
+    assert_eq!(turn.count(), 1, "{told:?}");
+    assert!(store.schema_state().await.expect("readable").is_current());
+}
+
+/// Migrates, and lets whoever is in the way go once it was told of; all that was told.
+async fn migrate_until_told(store: &PostgresStore, let_go: impl Future<Output = ()>) -> Vec<String> {
+    let (told, was_told) = (Mutex::new(Vec::new()), Notify::new());
+    let tell = |news: &str| {
+        told.lock().expect("not poisoned").push(news.to_owned());
+        was_told.notify_one();
+    };
+    let migrated = async {
+        let migrated = timeout(WAIT_MAX, store.migrate_telling(&tell)).await;
+        // Nobody waits for news from one that is over.
+        was_told.notify_one();
+        migrated
+    };
+    let beside = async {
+        was_told.notified().await;
+        let_go.await;
+    };
+    let (migrated, ()) = tokio::join!(migrated, beside);
+    migrated.expect("in time").expect("migrated");
+    told.into_inner().expect("not poisoned")
 }
 
 /// Without it a statement on a table with a wall finds no rows, and nothing says so.
