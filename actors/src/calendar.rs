@@ -163,10 +163,13 @@ impl Actor for CalendarActor {
             work::forget(&context, &slot);
             return Err(Box::new(CalendarGone));
         };
+        // It works, and its connection is said not to: whoever was to say so came no further.
+        let is_unsaid =
+            record.sync.is_well() && work::status_of(&record).is_some_and(|s| s != ConnectionStatus::Active);
         let mut state = State::new(context, slot, record);
         state.publish();
-        if cause == Cause::Restart {
-            // Whatever rang while nobody listened is answered by this bell.
+        // Whatever rang while nobody listened is answered by this bell.
+        if cause == Cause::Restart || is_unsaid {
             let now = state.context.store_now();
             state.machine.handle_bell(now);
         }

@@ -12,7 +12,7 @@ use agentcal_engine::model::{ConnectionStatus, ProviderKind};
 use agentcal_engine::ports::{
     Credentials, KeptCredentials, OauthClient, OauthGrant, ProviderError, StoreError, TokenError,
 };
-use agentcal_engine::shard::Shard;
+use agentcal_engine::shard::Epoch;
 use agentcal_engine::time::Timestamp;
 use agentcal_engine::tokens::{Need, TokenHealth, is_due};
 use tokio::time::{Instant, sleep};
@@ -51,6 +51,8 @@ impl Tokens {
 pub(crate) struct Bearer {
     pub(crate) account_id: AccountId,
     pub(crate) connection_id: ConnectionId,
+    /// The ownership that what becomes of them is told under.
+    pub(crate) epoch: Epoch,
     pub(crate) provider: ProviderKind,
 }
 
@@ -237,11 +239,12 @@ impl Context {
     /// Says at once that somebody has to consent again, and does not wait for the next sync to find out.
     async fn mark_refused(&self, of: Bearer, error: &ProviderError) {
         let (status, reason) = (ConnectionStatus::ReauthorizationRequired, error.to_string());
-        // Whoever owns the calendar now finds out by itself.
-        let Some(epoch) = self.ownership.held(Shard::of(of.account_id)) else { return };
         let marked = {
             let _one = self.statuses.lock().await;
-            self.parts.store.set_connection_status(of.account_id, of.connection_id, epoch, status, Some(&reason)).await
+            self.parts
+                .store
+                .set_connection_status(of.account_id, of.connection_id, of.epoch, status, Some(&reason))
+                .await
         };
         match marked {
             Ok(()) => {

@@ -12,7 +12,7 @@ use agentcal_engine::ids::{AccountId, CalendarId, ConnectionId};
 use agentcal_engine::model::{Calendar, ConnectionStatus, ExternalState, ProviderKind};
 use agentcal_engine::ports::{
     CalendarRecord, CalendarRef, Oddities, Provider, ProviderError, SaveSync, StoreError, SyncFailure, SyncMode,
-    SyncRequest, SyncState,
+    SyncRequest,
 };
 use agentcal_engine::shard::Epoch;
 use chrono_tz::Tz;
@@ -129,7 +129,7 @@ impl Access {
 
     fn bearer(&self) -> Result<Bearer, ProviderError> {
         let connection_id = self.connection_id.ok_or(ProviderError::CalendarGone)?;
-        Ok(Bearer { account_id: self.account_id, connection_id, provider: self.kind })
+        Ok(Bearer { account_id: self.account_id, connection_id, epoch: self.epoch, provider: self.kind })
     }
 
     fn calendar_ref(&self, bearer: Bearer, usable: &Usable) -> CalendarRef {
@@ -209,8 +209,11 @@ pub(crate) async fn save(context: Arc<Context>, access: Arc<Access>, save: SaveS
     let Some(state) = &save.finish else {
         return Msg::Saved { saved: Saved::Done, revision, knowledge: None, source: None };
     };
-    if plan.mends {
-        mend_connection(&context, &access).await;
+    if plan.mends
+        && let Err(error) = mend_connection(&context, &access).await
+    {
+        tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's recovery could not be saved");
+        return not_saved(Saved::Failed);
     }
     if revision != plan.known_revision || plan.mends {
         // Without the facts the page is saved, yet unseen here: repeating the sync reads it again.
@@ -298,13 +301,7 @@ async fn compare_events(context: &Context, access: &Access, facts: &CalendarFact
 }
 
 /// A calendar works again, or for the first time: its connection may be well now.
-async fn mend_connection(context: &Context, access: &Access) {
-    if let Err(error) = try_mend(context, access).await {
-        tracing::warn!(calendar_id = %access.calendar_id, %error, "a connection's recovery could not be saved");
-    }
-}
-
-async fn try_mend(context: &Context, access: &Access) -> Result<(), StoreError> {
+async fn mend_connection(context: &Context, access: &Access) -> Result<(), StoreError> {
     let store = &context.parts.store;
     let Some(connection_id) = access.connection_id else { return Ok(()) };
     let _one = context.statuses.lock().await;
@@ -321,9 +318,6 @@ async fn try_mend(context: &Context, access: &Access) -> Result<(), StoreError> 
         store
             .set_connection_status(access.account_id, connection_id, access.epoch, ConnectionStatus::Active, None)
             .await?;
-        if connection.status == ConnectionStatus::ReauthorizationRequired {
-            hasten_sleepers(context, access, &calendars).await?;
-        }
         reload_all(context, access);
     }
     Ok(())
@@ -337,22 +331,6 @@ pub(crate) fn status_of(record: &CalendarRecord) -> Option<ConnectionStatus> {
 /// Whether credentials that were refused are good again, so that waiting for that is over.
 pub(crate) fn is_mended(before: Option<ConnectionStatus>, after: Option<ConnectionStatus>) -> bool {
     before == Some(ConnectionStatus::ReauthorizationRequired) && after == Some(ConnectionStatus::Active)
-}
-
-/// Calendars of the connection that sleep through a long wait for good credentials are due now. Those awake hear of it when
-/// they load.
-async fn hasten_sleepers(context: &Context, access: &Access, calendars: &[Calendar]) -> Result<(), StoreError> {
-    let store = &context.parts.store;
-    for calendar in calendars.iter().filter(|calendar| context.directory.peek(calendar.id).is_none()) {
-        let Some(record) = store.load_calendar(access.account_id, calendar.id).await? else { continue };
-        if record.sync.failures > 0 {
-            let state = SyncState { due_at: context.store_now(), ..record.sync };
-            let epoch = record.facts.epoch;
-            let failure = SyncFailure { account_id: access.account_id, calendar_id: calendar.id, epoch, state };
-            store.save_sync_failure(&failure).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether another calendar of the connection is the reason why it is shown as failing.

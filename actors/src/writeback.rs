@@ -8,6 +8,7 @@ use agentcal_engine::calendar::writeback::{
 };
 use agentcal_engine::model::WritebackState;
 use agentcal_engine::ports::{ConferenceSeen, Provider, ProviderError, StoreError, WritebackJob, WrittenEvent};
+use agentcal_engine::shard::Shard;
 
 use crate::calendar::Msg;
 use crate::context::Context;
@@ -53,6 +54,11 @@ async fn write_due(context: &Context, access: &Access) -> Result<Turn, StoreErro
     for (index, job) in jobs.iter().enumerate() {
         if index > 0 && context.store_now().saturating_since(begun) >= WRITEBACK_TURN_MAX {
             more = true;
+            break;
+        }
+        // What was read may be over: whoever owns the calendar by now writes what there is to write.
+        if context.ownership.epoch_of(Shard::of(access.account_id)) != Some(access.epoch) {
+            more = false;
             break;
         }
         let tried = attempt(context, access, job).await;

@@ -164,6 +164,18 @@ impl ConnectionStore for DbStore {
                 revisions::raise_calendar(&mut work, account_id, calendar.id).await?;
             }
         }
+        if refuses_credentials(old.status) && status == ConnectionStatus::Active {
+            // Those that sleep wait long for good credentials.
+            let now = self.now_on(&mut work).await?;
+            for calendar in &calendars {
+                let hasten = sqlx::query(
+                    "UPDATE sync_states SET due_at = $3 WHERE account_id = $1 AND calendar_id = $2 AND failures > 0 \
+                     AND due_at > $3",
+                );
+                let hasten = hasten.bind(account_id.as_uuid()).bind(calendar.id.as_uuid()).bind(now.as_micros());
+                hasten.execute(&mut *work).await.map_err(store_error)?;
+            }
+        }
         if refuses_credentials(status) && !refuses_credentials(old.status) {
             let moment = Moment { now: self.now_on(&mut work).await?, entropy: self.entropy.as_ref() };
             let connection = Connection { status, status_reason: reason.map(str::to_owned), ..old };

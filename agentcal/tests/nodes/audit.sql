@@ -59,14 +59,14 @@ BEGIN
 END $$;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON claims FOR EACH ROW EXECUTE FUNCTION audit.claimed();
 
--- Only what was read counts: a failure is noted by whoever met it.
+-- What was read, and that reading failed.
 CREATE FUNCTION audit.synced() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO audit.writes VALUES (pg_current_xact_id(), NEW.account_id, audit.client(), 'sync saved', false);
     RETURN NULL;
 END $$;
 CREATE TRIGGER audit AFTER UPDATE ON sync_states FOR EACH ROW
-    WHEN (NEW.synced_at IS DISTINCT FROM OLD.synced_at) EXECUTE FUNCTION audit.synced();
+    WHEN (NEW.synced_at IS DISTINCT FROM OLD.synced_at OR NEW.failures > OLD.failures) EXECUTE FUNCTION audit.synced();
 
 -- What came of a write to a calendar, and what a sync saw of an event: an owner says both. Without an owner a booking is written again
 -- at most, by a commit.

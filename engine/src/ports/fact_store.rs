@@ -42,6 +42,11 @@ pub struct SyncState {
 }
 
 impl SyncState {
+    /// Whether the last sync succeeded.
+    pub fn is_well(&self) -> bool {
+        self.failures == 0 && self.synced_at.is_some()
+    }
+
     /// What is kept where this is, once a sync failed that leaves `failed`: how it failed, and that the cursor is gone. Never
     /// what was read, which may be of later than the sync that failed.
     #[must_use]

@@ -317,7 +317,8 @@ pub trait ConnectionStore: Send + Sync {
         version: u64,
         credentials: &Credentials,
     ) -> Result<bool, StoreError>;
-    /// Changes how a connection is; the same status again changes nothing, and neither does a superseded epoch.
+    /// Changes how a connection is; the same status again changes nothing, and neither does a superseded epoch. Once it is
+    /// active and its credentials were refused before, those of its calendars that failed are due at once.
     async fn set_connection_status(
         &self,
         account_id: AccountId,

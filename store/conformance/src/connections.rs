@@ -1,12 +1,14 @@
 //! Connections, their credentials and calendars.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agentcal_engine::commit::Outcome;
 use agentcal_engine::facts::{Knowledge, UnknownReason};
 use agentcal_engine::ids::{CalendarId, ConnectionId};
 use agentcal_engine::model::{ConnectionStatus, User, WritebackState};
-use agentcal_engine::ports::{Credentials, DueCalendar, Write};
+use agentcal_engine::ports::{Credentials, DueCalendar, SyncFailure, SyncState, Write};
+use agentcal_engine::shard::Epoch;
 
 use crate::World;
 use crate::world::{busy, first_page};
@@ -96,6 +98,30 @@ pub async fn refused_credentials_raise_the_calendars(world: World) {
     let active = set(ConnectionStatus::Active).await;
     assert_eq!(active.knowledge, before.knowledge);
     assert!(before.revision < refused.revision && refused.revision < active.revision);
+}
+
+/// Once credentials are good again, what failed for their sake is due at once, and nothing else is.
+pub async fn good_credentials_hasten_what_failed(world: World) {
+    let (connection, calendars) = world.connect(3).await;
+    let [later, hour] = [60, 3_600].map(|seconds| world.now() + Duration::from_secs(seconds));
+    for (calendar, failures) in calendars.iter().zip([1, 0, 1]) {
+        let state = SyncState { failures, due_at: hour, ..SyncState::default() };
+        let failure =
+            SyncFailure { account_id: world.tenant.account_id, calendar_id: calendar.id, epoch: world.epoch, state };
+        world.store.save_sync_failure(&failure).await.expect("the store answers");
+    }
+    let set = async |epoch, status| {
+        let account_id = world.tenant.account_id;
+        world.store.set_connection_status(account_id, connection.id, epoch, status, None).await.expect("written");
+        let due = world.store.due_calendars(None, later, 10).await.expect("readable");
+        due.into_iter().map(|due| due.calendar_id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(set(world.epoch, ConnectionStatus::Error).await, [].into());
+    assert_eq!(set(world.epoch, ConnectionStatus::Active).await, [].into(), "they do not fail for its sake");
+    assert_eq!(set(world.epoch, ConnectionStatus::ReauthorizationRequired).await, [].into());
+    assert_eq!(set(Epoch(world.epoch.0 + 1), ConnectionStatus::Active).await, [].into(), "nobody's word");
+    let failed = [calendars[0].id, calendars[2].id].into();
+    assert_eq!(set(world.epoch, ConnectionStatus::Active).await, failed);
 }
 
 /// Deleting a connection takes its calendars and facts along, gives users an internal home for their claims, and leaves

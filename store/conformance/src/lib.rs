@@ -75,6 +75,7 @@ macro_rules! each_store_case {
                 a_new_calendar_is_due_at_once
                 status_changes_once
                 refused_credentials_raise_the_calendars
+                good_credentials_hasten_what_failed
                 disconnecting_rehomes_users_and_keeps_bookings
                 disconnecting_without_a_home_for_a_user_is_stale
             }

@@ -102,15 +102,21 @@ pub(crate) fn set_status(
     status: ConnectionStatus,
     reason: Option<&str>,
 ) -> Done<()> {
+    let now = work.now();
     let Some(rows) = work.account_mut(account_id) else { return Done::Undo(()) };
     let Some((connection, _)) = rows.connections.get_mut(&connection_id) else { return Done::Undo(()) };
     let refuses = |status| status == ConnectionStatus::ReauthorizationRequired;
     let known_otherwise = refuses(connection.status) != refuses(status);
+    let is_mended = refuses(connection.status) && status == ConnectionStatus::Active;
     connection.status = status;
     connection.status_reason = reason.map(str::to_owned);
-    if known_otherwise {
-        for calendar in of_connection(rows, connection_id) {
+    for calendar in of_connection(rows, connection_id) {
+        if known_otherwise {
             rows.raise_calendar(calendar.id);
+        }
+        let sync = rows.calendars.get_mut(&calendar.id).and_then(|row| row.sync.as_mut());
+        if let Some(sync) = sync.filter(|sync| is_mended && sync.state.failures > 0) {
+            sync.state.due_at = sync.state.due_at.min(now);
         }
     }
     Done::Keep(())

@@ -5,6 +5,7 @@
 
 mod arrears;
 mod bells;
+mod desk;
 mod doubt;
 mod grants;
 mod handing;

@@ -328,10 +328,20 @@ impl Town {
 
     /// Gives somebody another internal calendar; claims move along.
     pub(crate) async fn rehome(&self, person: &Person) -> Person {
+        let calendar_id = CalendarId::mint(self.clock.now(), &*self.ids);
+        self.live_in(person, calendar_id, |user| User { home_calendar_id: calendar_id, ..user }).await
+    }
+
+    /// Has somebody's bookings written to a calendar that is there.
+    pub(crate) async fn move_to(&self, person: &Person, calendar_id: CalendarId) -> Person {
+        let home = |user| User { calendar_id: Some(calendar_id), home_calendar_id: calendar_id, ..user };
+        self.live_in(person, calendar_id, home).await
+    }
+
+    async fn live_in(&self, person: &Person, calendar_id: CalendarId, moved: impl FnOnce(User) -> User) -> Person {
         let store = self.disk.connect();
         let config = store.account_config(person.tenant.account_id).await.unwrap().unwrap();
-        let calendar_id = CalendarId::mint(self.clock.now(), &*self.ids);
-        let user = User { home_calendar_id: calendar_id, ..User::clone(&config.users[0].0) };
+        let user = moved(User::clone(&config.users[0].0));
         let write = store.update_user(&person.tenant, &user, config.config_revision, None).await;
         assert_eq!(write.unwrap(), Write::Done);
         Person { calendar_id, ..*person }
