@@ -89,10 +89,10 @@ impl Context {
         }
     }
 
-    /// Ends the last beat of a shard; whether the cache took that.
+    /// Ends the last beat of a shard; whether the cache took that. One of whoever was given it meanwhile may end with it, and is
+    /// said again.
     async fn end_beat(&self, shard: Shard) -> bool {
-        let Some(epoch) = self.ownership.held(shard) else { return true };
-        let ended = in_time(self.parts.cache.end_beat(shard, epoch)).await;
+        let ended = in_time(self.parts.cache.end_beat(shard, self.ownership.row_epoch(shard))).await;
         if let Err(error) = &ended {
             tracing::warn!(shard = shard.number(), %error, "a beat could not be ended; it runs out by itself");
         }
@@ -102,7 +102,8 @@ impl Context {
     /// Tells every other node that lives not to trust beats of a shard that were said until now. One that cannot be reached
     /// trusts them until they run out.
     async fn tell_beats_ended(&self, shard: Shard) {
-        let (Some(peers), Some(epoch)) = (&self.parts.peers, self.ownership.held(shard)) else { return };
+        let Some(peers) = &self.parts.peers else { return };
+        let epoch = self.ownership.row_epoch(shard);
         // Beats are dated by what this node last learned, so none that was said is younger.
         let said_until = self.ownership.learned_at().unwrap_or_else(|| self.store_now());
         let (ended, own) = (BeatsEnded { shard, epoch, said_until }, self.ownership.node().id);

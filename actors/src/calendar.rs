@@ -310,8 +310,8 @@ impl State {
             None => Applied::NeedsLoad,
         };
         match outcome {
-            Applied::Known => tell(vec![done]),
-            Applied::Done => self.publish_and_tell(vec![done]),
+            // Known already, by a load; which may not yet have come to the cache.
+            Applied::Known | Applied::Done => self.publish_and_tell(vec![done]),
             Applied::NeedsLoad => self.loads.want(Some(done)),
         }
         let _ = applied.send(outcome != Applied::NeedsLoad);
@@ -340,8 +340,13 @@ impl State {
             Err(error) => {
                 tracing::warn!(calendar_id = %self.slot.calendar_id, %error, "facts could not be loaded; withdrawn");
                 self.slot.withdraw();
-                // Those who wait may go on: nothing old is served any more.
-                tell(self.loads.handle_failed());
+                let (context, told) = (Arc::clone(&self.context), self.loads.handle_failed());
+                let (account_id, calendar_id) = (self.slot.account_id, self.slot.calendar_id);
+                self.context.tasks.spawn(async move {
+                    context.withdraw_from_cache(account_id, calendar_id).await;
+                    // Those who wait may go on: nothing old is served any more, here or at another node.
+                    tell(told);
+                });
             }
         }
     }

@@ -90,7 +90,7 @@ impl Context {
     /// Has all awake calendars of an account load again, and takes the sleeping ones out of the cache.
     pub(crate) async fn catch_up_account(&self, account_id: AccountId) {
         let awake = self.directory.awake_of(account_id);
-        join_all(awake.iter().map(|slot| reload(slot))).await;
+        join_all(awake.iter().map(|slot| self.reload(slot))).await;
         if self.ownership.is_alone() {
             return;
         }
@@ -105,9 +105,18 @@ impl Context {
     /// Has a calendar load its facts again, or takes them out of the cache while it sleeps.
     pub(crate) async fn catch_up(&self, account_id: AccountId, calendar_id: CalendarId) {
         match self.directory.peek(calendar_id) {
-            Some(slot) => reload(&slot).await,
-            None if self.ownership.is_alone() => {}
+            Some(slot) => self.reload(&slot).await,
             None => self.withdraw_from_cache(account_id, calendar_id).await,
+        }
+    }
+
+    /// Has a calendar load its facts again, and waits for it; a calendar that cannot is withdrawn.
+    async fn reload(&self, slot: &Slot) {
+        let (done, loaded) = oneshot::channel();
+        let is_sent = slot.send(Msg::Reload { done: Some(done) });
+        if !is_sent || !matches!(tokio::time::timeout(RELOAD_DEADLINE, loaded).await, Ok(Ok(()))) {
+            self.withdraw(slot).await;
+            slot.ring();
         }
     }
 }
@@ -138,16 +147,6 @@ pub(crate) async fn watch(context: Arc<Context>) {
         if confirmed_at.elapsed() >= UNCONFIRMED_MAX {
             context.configs.forget_all();
         }
-    }
-}
-
-/// Has a calendar load its facts again, and waits for it; a calendar that cannot is withdrawn.
-pub(crate) async fn reload(slot: &Slot) {
-    let (done, loaded) = oneshot::channel();
-    let is_sent = slot.send(Msg::Reload { done: Some(done) });
-    if !is_sent || !matches!(tokio::time::timeout(RELOAD_DEADLINE, loaded).await, Ok(Ok(()))) {
-        slot.withdraw();
-        slot.ring();
     }
 }
 

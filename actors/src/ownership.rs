@@ -47,6 +47,13 @@ impl View {
     fn new(map: ShardMap, nodes: Vec<NodeRecord>) -> Self {
         Self { map: Arc::new(map), nodes, fenced: BTreeMap::new(), handing: BTreeSet::new() }
     }
+
+    /// The epoch of a shard that is this node's, as far as is known.
+    fn own(&self, shard: Shard, me: NodeId) -> Option<Epoch> {
+        let row = self.map.shards.get(usize::from(shard.number()))?;
+        let is_own = row.owner == Some(me) && self.fenced.get(&shard) != Some(&row.epoch);
+        is_own.then_some(row.epoch)
+    }
 }
 
 /// For how long the view may be acted on.
@@ -150,10 +157,12 @@ impl Ownership {
     /// The epoch of a shard of this node, whether or not its lease still lasts.
     pub(crate) fn held(&self, shard: Shard) -> Option<Epoch> {
         let view = self.view.load();
-        let row = view.map.shards.get(usize::from(shard.number()))?;
-        let is_fenced = view.fenced.get(&shard) == Some(&row.epoch);
-        let is_own = row.owner == Some(self.me) && !is_fenced && !view.handing.contains(&shard);
-        is_own.then_some(row.epoch)
+        view.own(shard, self.me).filter(|_| !view.handing.contains(&shard))
+    }
+
+    /// The same, also while it is being handed over, which may yet come to nothing.
+    pub(crate) fn own(&self, shard: Shard) -> Option<Epoch> {
+        self.view.load().own(shard, self.me)
     }
 
     /// The epoch under which this node may act for a shard; `None` when it does not own it, or its lease may have run out.

@@ -20,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::beats::BEAT_INTERVAL;
 use crate::context::Context;
+use crate::slot::Slot;
 
 /// Longest wait for the cache to take something; whoever commits waits as long.
 const CACHE_DEADLINE: Duration = Duration::from_millis(100);
@@ -178,14 +179,21 @@ impl Context {
     pub(crate) async fn publish_to_cache(&self, facts: Arc<CalendarFacts>) {
         let (shard, calendar_id) = (Shard::of(facts.account_id), facts.calendar_id);
         if self.ownership.held(shard).is_none_or(|epoch| epoch > facts.epoch) {
-            // Under an ownership that is over nothing is said any more.
-            return;
+            // Under an ownership that is over, or may be, nothing is said any more. What was said before may still be believed:
+            // it goes, since whoever waits for this may tell of a commit that it does not have.
+            return self.withdraw_from_cache(facts.account_id, calendar_id).await;
         }
         if self.owe_more(shard, calendar_id).await {
             return;
         }
         let result = in_time(self.parts.cache.publish(shard, facts)).await;
         self.handle_cached(shard, calendar_id, result).await;
+    }
+
+    /// Sees to it that nobody reads a calendar's old facts, here or at another node. They are read from the store.
+    pub(crate) async fn withdraw(&self, slot: &Slot) {
+        slot.withdraw();
+        self.withdraw_from_cache(slot.account_id, slot.calendar_id).await;
     }
 
     /// Takes a calendar's facts out of the cache: nobody keeps them true while it sleeps.
@@ -225,7 +233,7 @@ impl Context {
 
     /// Tries again what is owed.
     async fn repair(&self) -> Repaired {
-        self.arrears.forget_where(|shard| self.ownership.held(shard).is_none());
+        self.arrears.forget_where(|shard| self.ownership.own(shard).is_none());
         let owed = self.arrears.first();
         for &(shard, calendar_id) in &owed {
             let present = || self.directory.peek(calendar_id).and_then(|slot| slot.facts());

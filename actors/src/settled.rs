@@ -40,6 +40,7 @@ impl Settled {
 
 /// A calendar's facts on their way to the cache: decisions here rest on them already.
 pub(crate) struct Publishing {
+    context: Arc<Context>,
     slot: Arc<Slot>,
     published: oneshot::Receiver<()>,
     until: Instant,
@@ -48,14 +49,15 @@ pub(crate) struct Publishing {
 impl Publishing {
     pub(crate) async fn finish(self) {
         if !matches!(timeout_at(self.until, self.published).await, Ok(Ok(()))) {
-            give_up(&self.slot);
+            give_up(&self.context, &self.slot).await;
         }
     }
 }
 
-/// Nobody shall read a calendar's old facts; it reads the store.
-fn give_up(slot: &Arc<Slot>) {
-    slot.withdraw();
+/// Nobody shall read a calendar's old facts, here or at another node: its actor is slow, or ended, as its shard went to another
+/// node while the commit was made. It reads the store.
+async fn give_up(context: &Context, slot: &Arc<Slot>) {
+    context.withdraw(slot).await;
     slot.ring();
 }
 
@@ -86,9 +88,7 @@ async fn publish_in(
 ) -> Option<Publishing> {
     let Some(slot) = context.directory.peek(calendar_id) else {
         // A calendar that sleeps reads the commit from the store when it wakes; until then nobody else shall read of before.
-        if !context.ownership.is_alone() {
-            context.withdraw_from_cache(planned.plan.tenant.account_id, calendar_id).await;
-        }
+        context.withdraw_from_cache(planned.plan.tenant.account_id, calendar_id).await;
         return None;
     };
     let is_here = |effect: &Effect| matches!(effect, Effect::Writeback { calendar_id: id, .. } if *id == calendar_id);
@@ -97,12 +97,12 @@ async fn publish_in(
     let (done, published) = oneshot::channel();
     let until = Instant::now() + PUBLISH_DEADLINE;
     let is_sent = slot.send(Msg::Changed(Change { revision, claims, write_wanted, applied, done }));
-    let publishing = Publishing { slot, published, until };
+    let publishing = Publishing { context: Arc::clone(context), slot, published, until };
     match timeout_at(until, is_applied).await {
         Ok(Ok(true)) if is_sent => return Some(publishing),
         // It is read from the store: the next decision waits as long as the caller.
         Ok(Ok(false)) if is_sent => publishing.finish().await,
-        _ => give_up(&publishing.slot),
+        _ => give_up(context, &publishing.slot).await,
     }
     None
 }

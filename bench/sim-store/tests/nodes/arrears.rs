@@ -8,14 +8,10 @@ use agentcal_engine::ports::FactCache;
 use tokio::time::{Instant, sleep};
 
 use crate::links::Way;
-use crate::town::{Node, Person, Town, at, standing, until};
+use crate::town::{Node, Person, Town, at, has_beat, reads_free_in_cache, standing, until};
 
 /// Longest time until a cache that takes facts again has all that is owed, and the owner's word for it.
 const PAID_WITHIN: Duration = Duration::from_millis(300);
-
-async fn has_beat(town: &Town, person: &Person) -> bool {
-    town.cache.read(person.shard(), &[]).await.unwrap().beat.is_some()
-}
 
 #[tokio::test(start_paused = true)]
 async fn what_is_owed_is_paid_as_soon_as_the_cache_takes_it() {
@@ -147,26 +143,22 @@ async fn a_beat_that_arrives_after_it_was_taken_back_misleads_nobody() {
     }
 }
 
-/// A reader finds an hour free in the cache, on the owner's word, which still counts when this returns. Commits take a while
-/// from then on.
-async fn reads_free_in_cache(town: &Town, owner: &Node, reader: &Node, person: &Person) {
-    assert!(!owner.sees_taken(person, 9).await);
-    sleep(Duration::from_secs(3)).await;
-    assert!(has_beat(town, person).await && !reader.sees_taken(person, 9).await);
-    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
-}
-
 fn with_key(request: CommitRequest) -> CommitRequest {
     CommitRequest { idempotency: Some(IdempotencyKey { scope: [7; 32], fingerprint: [7; 32] }), ..request }
 }
 
-/// Ends the owner when it has committed something and not yet said so to anybody.
-async fn die_after_commit(town: &Town, owner: &Node, person: &Person) {
+/// Waits until the first commit for somebody is in the store, and not yet answered by it.
+async fn until_made(town: &Town, person: &Person) {
     let until = Instant::now() + Duration::from_secs(1);
     while standing(town, person).is_empty() {
         assert!(Instant::now() < until, "it is not committed");
         sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Ends the owner when it has committed something and not yet said so to anybody.
+async fn die_after_commit(town: &Town, owner: &Node, person: &Person) {
+    until_made(town, person).await;
     owner.store.hold();
     town.links.set(&owner.scheduler, Way::Cut);
     town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
@@ -178,9 +170,7 @@ async fn what_an_owner_committed_last_is_published_by_whoever_says_so() {
     for is_same_commit in [true, false] {
         let town = Town::found().await;
         let (one, other) = town.two_nodes().await;
-        let reader = town.join("reader").await;
-        until("the third one has its share", || reader.shard_count() > 1_200).await;
-        sleep(Duration::from_secs(6)).await;
+        let reader = town.third("reader").await;
         let person = town.person_of(&one);
         reads_free_in_cache(&town, &one, &reader, &person).await;
         // Either the node that passed it on hears nothing any more, or its caller asks again elsewhere, with the same key.
@@ -235,25 +225,41 @@ async fn what_an_owner_committed_while_another_looked_is_published_too() {
     }
 }
 
-/// An owner that was passed by, by one that died before it told, says yes to whoever asks again: then it shows it, too.
+/// An owner that was passed by, by one that died before it told, says yes to whoever asks again: then it shows it, too. Where it
+/// cannot load it, nobody reads of before.
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_says_what_another_made_shows_it() {
-    let town = Town::found().await;
-    let (one, other) = town.two_nodes().await;
-    let person = town.person_of(&one);
-    assert!(!one.sees_taken(&person, 9).await);
-    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
-    town.links.set(&one.scheduler, Way::Cut);
-    let request = with_key(town.booking(&person, 9));
-    let again = with_key(CommitRequest { kind: request.kind.clone(), ..town.booking(&person, 9) });
-    drop(tokio::spawn({
-        let other = other.clone();
-        async move { other.commit(request).await }
-    }));
-    die_after_commit(&town, &other, &person).await;
-    let answer = one.commit(again).await;
-    assert!(matches!(answer, CommitAnswer::Replayed(_)), "{answer:?}");
-    assert!(one.sees_taken(&person, 9).await);
+    for loads in [true, false] {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let reader = town.third("reader").await;
+        let person = town.person_of(&one);
+        reads_free_in_cache(&town, &one, &reader, &person).await;
+        town.links.set(&one.scheduler, Way::Cut);
+        let request = with_key(town.booking(&person, 9));
+        let again = with_key(CommitRequest { kind: request.kind.clone(), ..town.booking(&person, 9) });
+        drop(tokio::spawn({
+            let other = other.clone();
+            async move { other.commit(request).await }
+        }));
+        die_after_commit(&town, &other, &person).await;
+        assert!(!reader.sees_taken(&person, 9).await, "nobody was told");
+        town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
+        let asked = tokio::spawn({
+            let one = one.clone();
+            async move { one.commit(again).await }
+        });
+        // After the look for a kept answer, and before the end of what follows from it.
+        sleep(Duration::from_millis(100)).await;
+        if !loads {
+            one.store.hold();
+        }
+        let answer = asked.await.unwrap();
+        assert!(matches!(answer, CommitAnswer::Replayed(_)), "{answer:?}");
+        assert!(has_beat(&town, &person).await && reader.sees_taken(&person, 9).await, "it loads: {loads}");
+        one.store.resume();
+        assert!(one.sees_taken(&person, 9).await);
+    }
 }
 
 /// Whoever finds the answer kept and gives it again without a commit of its own has it shown first.
@@ -276,4 +282,30 @@ async fn a_kept_answer_is_shown_before_it_is_given_again() {
     );
     other.scheduler.have_shown(account_id, &Made::Booking(Box::new(booking))).await;
     assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await);
+}
+
+/// What was made is known to its owner before it hears that it was made, by a look at the store, and that look is still on its
+/// way to the cache.
+#[tokio::test(start_paused = true)]
+async fn what_a_look_at_the_store_found_first_is_published_before_it_is_heard() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let person = town.person_of(&one);
+    reads_free_in_cache(&town, &one, &other, &person).await;
+    let made = tokio::spawn({
+        let (one, request) = (one.clone(), town.booking(&person, 9));
+        async move { one.booked(request).await }
+    });
+    until_made(&town, &person).await;
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
+    town.cache.set_lag(Duration::from_millis(80));
+    let looked = tokio::spawn({
+        let one = one.clone();
+        async move { one.scheduler.config_changed_for_peer(person.tenant.account_id).await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    assert!(!made.is_finished() && one.sees_taken(&person, 9).await, "its owner knows, and has not heard");
+    made.await.unwrap();
+    assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await);
+    looked.await.unwrap().unwrap();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentcal_engine::ports::FactCache;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::town::{Node, Person, Town, at, standing, until};
+use crate::town::{Node, Person, Town, at, has_beat, reads_free_in_cache, standing, until};
 
 /// Somebody whose shard the store gives to another node than the one that gave it away, and has not yet heard so, knows.
 fn just_given(town: &Town, giver: &Node) -> Option<Person> {
@@ -69,4 +69,47 @@ async fn who_leaves_goes_on_answering_for_shards_it_gave_away() {
     one.scheduler.shutdown().await;
     assert!(other.sees_taken(&person, 8).await && other.sees_taken(&person, 14).await);
     other.booked(town.booking(&person, 15)).await;
+}
+
+/// The giver of a shard hears that its commit was made just before it hears that it may hand over, so that it may not publish
+/// any more. Its word for what was before still stands, and cannot be taken back in a cache that it does not reach.
+#[tokio::test(start_paused = true)]
+async fn what_is_made_as_its_shard_goes_is_shown() {
+    for reaches_cache in [true, false] {
+        make_as_shard_goes(reaches_cache).await;
+    }
+}
+
+async fn make_as_shard_goes(reaches_cache: bool) {
+    let town = Town::found().await;
+    let (giver, _heir) = town.two_nodes().await;
+    let reader = town.third("reader").await;
+    let person = town.person_of(&giver);
+    reads_free_in_cache(&town, &giver, &reader, &person).await;
+    let made = tokio::spawn({
+        let (giver, request) = (giver.clone(), town.booking(&person, 9));
+        async move { giver.booked(request).await }
+    });
+    until("it is made", || !standing(&town, &person).is_empty()).await;
+    giver.store.hold();
+    // Nor does the reader hear whose the shard is now.
+    reader.store.hold();
+    sleep(Duration::from_millis(100)).await;
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
+    let handed_over = tokio::spawn({
+        let giver = giver.clone();
+        async move { giver.scheduler.hand_over().await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    assert!(!made.is_finished() && giver.owns(&person));
+    town.cache.set_read_only(!reaches_cache);
+    giver.store.resume();
+    made.await.unwrap();
+    assert!(!giver.owns(&person) && has_beat(&town, &person).await, "it is handed over, and the giver's word stands");
+    // Nothing comes from the store, so it either says what the cache says or nothing.
+    let answer = timeout(Duration::from_millis(500), reader.sees_taken(&person, 9)).await;
+    assert!(!matches!(answer, Ok(false)), "it offers what was sold; cache reached: {reaches_cache}");
+    reader.store.resume();
+    assert!(reader.sees_taken(&person, 9).await);
+    handed_over.await.unwrap();
 }

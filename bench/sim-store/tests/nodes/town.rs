@@ -269,6 +269,14 @@ impl Town {
         (one, other)
     }
 
+    /// One more, when two share the shards; it has its own when this returns.
+    pub(crate) async fn third(&self, address: &str) -> Node {
+        let third = self.join(address).await;
+        until("the third one has its share", || third.shard_count() > 1_200).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        third
+    }
+
     /// Somebody whose shard this node owns.
     pub(crate) fn person_of(&self, node: &Node) -> Person {
         let map = node.scheduler.shard_map();
@@ -432,6 +440,20 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Whether the last word of somebody's owner still counts.
+pub(crate) async fn has_beat(town: &Town, person: &Person) -> bool {
+    town.cache.read(person.shard(), &[]).await.unwrap().beat.is_some()
+}
+
+/// A reader finds an hour free in the cache, on the owner's word, which still counts when this returns. Commits take a while
+/// from then on.
+pub(crate) async fn reads_free_in_cache(town: &Town, owner: &Node, reader: &Node, person: &Person) {
+    assert!(!owner.sees_taken(person, 9).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(has_beat(town, person).await && !reader.sees_taken(person, 9).await);
+    town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::millis(40, 40));
 }
 
 /// The bookings that stand, by when they begin; none may be there twice.
