@@ -23,6 +23,7 @@ use crate::metrics;
 use crate::packed;
 use crate::quotas::RedisQuotas;
 use crate::scripts::Scripts;
+use crate::stamps::{self, Stamp};
 
 /// Beats under way at one time.
 const BEATS_AT_ONCE: usize = 64;
@@ -70,7 +71,7 @@ impl RedisFactCache {
     /// # Errors
     /// When it does not answer.
     pub async fn health(&self) -> Result<Health, CacheError> {
-        health::ask(&self.shared.link).await
+        health::ask(&self.shared.link, &self.shared.scripts.health).await
     }
 
     /// The server's clock.
@@ -91,7 +92,7 @@ impl Shared {
     async fn publish(&self, shard: Shard, facts: &CalendarFacts) -> Result<(), CacheError> {
         let key = self.keys.facts(shard, facts.calendar_id);
         let args = vec![bytes(packed::pack(facts)), millis(self.facts_ttl)];
-        let present = self.link.perform("publish", &self.scripts.publish, key.clone(), args.clone()).await?;
+        let present = self.link.perform_in_turn("publish", &self.scripts.publish, key.clone(), args.clone()).await?;
         match present.as_bytes() {
             Some(present) if is_damaged(shard, facts.calendar_id, present) => self.mend(key, args, present).await,
             // Written, or a higher version stands there.
@@ -115,7 +116,8 @@ impl Shared {
             return Err(misshapen());
         }
         let beat = beat.as_bytes().and_then(|bytes| beats::unpack(shard, bytes));
-        let facts = calendar_ids.iter().zip(facts).map(|(id, value)| facts_of(shard, *id, value.as_bytes()?));
+        let (beat, stamp) = beat.unzip();
+        let facts = calendar_ids.iter().zip(facts).map(|(id, value)| facts_of(shard, *id, value.as_bytes()?, stamp));
         Ok(CacheRead { beat, facts: facts.collect() })
     }
 
@@ -138,7 +140,7 @@ impl FactCache for RedisFactCache {
 
     async fn withdraw(&self, shard: Shard, calendar_id: CalendarId) -> Result<(), CacheError> {
         let key = self.shared.keys.facts(shard, calendar_id);
-        self.shared.link.write("DEL", vec![Value::from(key)]).await.map(drop)
+        self.shared.link.write("DEL", key).await.map(drop)
     }
 
     async fn beat(&self, beats: &[(Shard, Beat)]) -> Result<(), CacheError> {
@@ -172,22 +174,36 @@ impl FactCache for RedisFactCache {
     }
 }
 
-/// The facts in a value, if they are those of this calendar and its account's shard.
-fn facts_of(shard: Shard, calendar_id: CalendarId, value: &[u8]) -> Option<Arc<CalendarFacts>> {
-    let facts = packed::unpack(value).filter(|facts| is_of(facts, shard, calendar_id));
-    if facts.is_none() {
+/// The facts in a value, if they are those of this calendar and its account's shard, and the beat, if any, speaks for them.
+fn facts_of(
+    shard: Shard,
+    calendar_id: CalendarId,
+    stored: &[u8],
+    of_beat: Option<Stamp>,
+) -> Option<Arc<CalendarFacts>> {
+    let Some((facts, stamp)) = unpack(shard, calendar_id, stored) else {
         metrics::unreadable();
+        return None;
+    };
+    if of_beat.is_some_and(|of_beat| of_beat != stamp) {
+        metrics::outlived();
+        return None;
     }
-    facts.map(Arc::new)
+    Some(Arc::new(facts))
+}
+
+fn unpack(shard: Shard, calendar_id: CalendarId, stored: &[u8]) -> Option<(CalendarFacts, Stamp)> {
+    let (packed, stamp) = stamps::split(stored)?;
+    let facts = packed::unpack(packed)?;
+    is_of(&facts, shard, calendar_id).then_some((facts, stamp))
 }
 
 fn is_of(facts: &CalendarFacts, shard: Shard, calendar_id: CalendarId) -> bool {
     facts.calendar_id == calendar_id && Shard::of(facts.account_id) == shard
 }
 
-fn is_damaged(shard: Shard, calendar_id: CalendarId, value: &[u8]) -> bool {
-    !packed::is_of_another_format(value)
-        && !packed::unpack(value).is_some_and(|facts| is_of(&facts, shard, calendar_id))
+fn is_damaged(shard: Shard, calendar_id: CalendarId, stored: &[u8]) -> bool {
+    !packed::is_of_another_format(stored) && unpack(shard, calendar_id, stored).is_none()
 }
 
 fn misshapen() -> CacheError {

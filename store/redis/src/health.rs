@@ -23,7 +23,7 @@ pub struct Health {
     pub remarks: Vec<String>,
 }
 
-pub(crate) async fn ask(link: &Link) -> Result<Health, CacheError> {
+pub(crate) async fn ask(link: &Link, stamping: &Script) -> Result<Health, CacheError> {
     let began = Instant::now();
     link.read_anywhere("PING", Vec::new()).await?;
     let round_trip = began.elapsed();
@@ -32,11 +32,10 @@ pub(crate) async fn ask(link: &Link) -> Result<Health, CacheError> {
     let version = field(&server, "redis_version").unwrap_or("unknown").to_owned();
     let maxmemory_policy = field(&memory, "maxmemory_policy").unwrap_or("unknown").to_owned();
     let mut remarks: Vec<String> = policy_remark(&maxmemory_policy).into_iter().collect();
-    let script = Script::from_lua("return 1");
     if let Err(CacheError::Unavailable(error)) =
-        link.perform("health", &script, "agentcal:health".to_owned(), Vec::new()).await
+        link.perform("health", stamping, "agentcal:health".to_owned(), Vec::new()).await
     {
-        remarks.push(format!("scripts cannot be run, so nothing can be published: {error}"));
+        remarks.push(format!("facts cannot be published: {error}"));
     }
     Ok(Health { version, round_trip, maxmemory_policy, remarks })
 }

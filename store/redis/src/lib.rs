@@ -16,6 +16,7 @@ pub mod packed;
 mod packed_claims;
 mod quotas;
 mod scripts;
+mod stamps;
 
 pub use cache::RedisFactCache;
 pub use config::{ConfigError, RedisConfig};

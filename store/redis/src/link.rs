@@ -72,28 +72,38 @@ impl Link {
 
     /// Sends a command that reads.
     pub(crate) async fn read(&self, name: &'static str, args: Vec<Value>) -> Result<Value, CacheError> {
-        self.send(name, &self.readers, ClusterHash::FirstKey, args).await
+        self.send(name, self.readers.next_connected(), ClusterHash::FirstKey, args).await
     }
 
     /// Sends a command that names no key, to any server.
     pub(crate) async fn read_anywhere(&self, name: &'static str, args: Vec<Value>) -> Result<Value, CacheError> {
-        self.send(name, &self.readers, ClusterHash::Random, args).await
+        self.send(name, self.readers.next_connected(), ClusterHash::Random, args).await
     }
 
-    /// Sends a command that writes.
-    pub(crate) async fn write(&self, name: &'static str, args: Vec<Value>) -> Result<Value, CacheError> {
-        self.send(name, &self.writers, ClusterHash::FirstKey, args).await
+    /// Sends a command that writes, and takes no more than the key.
+    pub(crate) async fn write(&self, name: &'static str, key: String) -> Result<Value, CacheError> {
+        self.send(name, self.writer(&key), ClusterHash::FirstKey, vec![Value::from(key)]).await
+    }
+
+    /// The connection for all writes of a key, and of a shard: a server performs what comes over one in the order in which it was
+    /// sent, and what comes over two in any. So a withdrawal never overtakes what was published before it.
+    ///
+    /// While that connection is away its writes are refused, though the other may stand: what went over the other could be
+    /// overtaken in its turn as soon as this one is back. Whoever was refused knows it, and tries again.
+    fn writer(&self, key: &str) -> &Client {
+        let clients = self.writers.clients();
+        &clients[usize::from(redis_keyslot(key.as_bytes())) % clients.len()]
     }
 
     async fn send(
         &self,
         name: &'static str,
-        pool: &Pool,
+        client: &Client,
         hash: ClusterHash,
         args: Vec<Value>,
     ) -> Result<Value, CacheError> {
         let command = CustomCommand::new_static(name, hash, false);
-        self.guarded(name, pool, async |client| client.with_options(&self.options).custom(command, args).await).await
+        self.guarded(name, client, async || client.with_options(&self.options).custom(command, args).await).await
     }
 
     /// Has a script performed on one key. Sent by its hash; whole where the server has forgotten it.
@@ -104,20 +114,11 @@ impl Link {
         key: String,
         args: Vec<Value>,
     ) -> Result<Value, CacheError> {
-        self.guarded(name, &self.writers, async |client| {
-            let client = client.with_options(&self.options);
-            // Said by number: fred looks at the first argument otherwise, which is the script.
-            let slot = redis_keyslot(key.as_bytes());
-            let send = |command: &'static str, first: Value, args: Vec<Value>| {
-                // Not fred's own `evalsha`: that one lets nothing else onto the connection until it is answered.
-                let command = CustomCommand::new_static(command, ClusterHash::Custom(slot), false);
-                let head = [first, Value::from(1), Value::from(key.clone())];
-                client.custom::<Value, Value>(command, head.into_iter().chain(args).collect())
-            };
-            match send("EVALSHA", Value::from(script.sha1().clone()), args.clone()).await {
+        let client = self.writer(&key);
+        self.guarded(name, client, async || {
+            match self.evaluate(client, "EVALSHA", hash_of(script), &key, args.clone()).await {
                 Err(error) if error.details().starts_with("NOSCRIPT") => {
-                    let text = script.lua().cloned().expect("made from its text");
-                    send("EVAL", Value::from(text), args).await
+                    self.evaluate(client, "EVAL", text_of(script), &key, args).await
                 }
                 result => result,
             }
@@ -125,19 +126,47 @@ impl Link {
         .await
     }
 
+    /// The same, sent whole at once: a second attempt would come after what was sent meanwhile.
+    pub(crate) async fn perform_in_turn(
+        &self,
+        name: &'static str,
+        script: &Script,
+        key: String,
+        args: Vec<Value>,
+    ) -> Result<Value, CacheError> {
+        let client = self.writer(&key);
+        self.guarded(name, client, async || self.evaluate(client, "EVAL", text_of(script), &key, args).await).await
+    }
+
+    async fn evaluate(
+        &self,
+        client: &Client,
+        command: &'static str,
+        script: Value,
+        key: &str,
+        args: Vec<Value>,
+    ) -> Result<Value, Error> {
+        // Said by number: fred looks at the first argument otherwise, which is the script.
+        let slot = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
+        // Not fred's own `evalsha`: that one lets nothing else onto the connection until it is answered.
+        let command = CustomCommand::new_static(command, slot, false);
+        let head = [script, Value::from(1), Value::from(key)];
+        let args: Vec<Value> = head.into_iter().chain(args).collect();
+        client.with_options(&self.options).custom(command, args).await
+    }
+
     async fn guarded(
         &self,
         name: &'static str,
-        pool: &Pool,
-        send: impl AsyncFnOnce(&Client) -> Result<Value, Error>,
+        client: &Client,
+        send: impl AsyncFnOnce() -> Result<Value, Error>,
     ) -> Result<Value, CacheError> {
-        let client = pool.next_connected();
         let began = Instant::now();
         if !client.is_connected() || !self.breaker.admits(began) {
             metrics::refused(name);
             return Err(CacheError::Unavailable(self.why_down()));
         }
-        let result = send(client).await;
+        let result = send().await;
         metrics::answered(name, result.is_ok(), began.elapsed());
         match &result {
             Err(error) if is_silence(error) => self.failed(client, error),
@@ -207,6 +236,14 @@ impl Reconnecting {
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn hash_of(script: &Script) -> Value {
+    Value::from(script.sha1().clone())
+}
+
+fn text_of(script: &Script) -> Value {
+    Value::from(script.lua().cloned().expect("made from its text"))
 }
 
 /// Whether nobody answered, as opposed to an answer that says no.

@@ -10,8 +10,10 @@ pub const COMMANDS: &str = "agentcal_redis_commands_total";
 pub const LATENCY: &str = "agentcal_redis_command_seconds";
 /// Connections that stand again.
 pub const RECONNECTS: &str = "agentcal_redis_reconnects_total";
-/// Values found that are not what their key says: damaged, or of a later release.
+/// Values found that are not what their key says: damaged, or of another release.
 pub const UNREADABLE: &str = "agentcal_redis_unreadable_values_total";
+/// Facts that their owner's beat does not speak for, since the server started anew, or took another's place, after it took them.
+pub const OUTLIVED: &str = "agentcal_redis_outlived_facts_total";
 
 /// Limits judged by this node's fair share, because Redis did not answer. Label `kind`.
 pub const LIMITED_ALONE: &str = "agentcal_limits_alone_total";
@@ -22,6 +24,8 @@ pub fn describe() {
     metrics::describe_histogram!(LATENCY, metrics::Unit::Seconds, "Time Redis took to answer, by command");
     metrics::describe_counter!(RECONNECTS, metrics::Unit::Count, "Connections to Redis that stand again");
     metrics::describe_counter!(UNREADABLE, metrics::Unit::Count, "Cached values that could not be read");
+    let help = "Cached facts from before the server's last start or promotion, which are not believed";
+    metrics::describe_counter!(OUTLIVED, metrics::Unit::Count, help);
     let help = "Limits judged by the node's fair share, without Redis, by kind";
     metrics::describe_counter!(LIMITED_ALONE, metrics::Unit::Count, help);
 }
@@ -48,6 +52,10 @@ pub(crate) fn reconnected() {
 
 pub(crate) fn unreadable() {
     metrics::counter!(UNREADABLE).increment(1);
+}
+
+pub(crate) fn outlived() {
+    metrics::counter!(OUTLIVED).increment(1);
 }
 
 pub(crate) fn limited_alone(kind: LimitKind) {

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! version   epoch 8, revision 8, "has as_of" 1, as_of 8: big-endian, compared as bytes by the script that publishes
-//! format    1
+//! format    2
 //! identity  calendar id 16, account id 16
 //! body      knowledge, external, displaced, claims; varints and differences
 //! checksum  xxh3 of all before, 8, little-endian
+//! stamp     16, behind what is packed here, by the script that publishes
 //! ```
 //!
 //! The version stands first in every format to come, so that programs of two releases may share a cache: a format that
@@ -23,7 +24,9 @@ use crate::packed_claims::{put_claims, read_claims};
 /// Bytes of the version, which come first.
 pub const VERSION_LEN: usize = 25;
 /// The format written here.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// The same, of programs that knew no stamps: nobody can say whether the server went back meanwhile.
+const UNSTAMPED: u8 = 1;
 const CHECKSUM_LEN: usize = 8;
 
 const INTERNAL: u8 = 0;
@@ -67,16 +70,23 @@ pub fn pack(facts: &CalendarFacts) -> Vec<u8> {
 
 /// The facts of these bytes; `None` when they are damaged, of another format, or hold anything besides.
 pub fn unpack(bytes: &[u8]) -> Option<CalendarFacts> {
-    let (content, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
-    if content.get(VERSION_LEN) != Some(&FORMAT) || xxh3_64(content) != u64::from_le_bytes(*checksum) {
-        return None;
-    }
+    let content = whole(bytes).filter(|content| content.get(VERSION_LEN) == Some(&FORMAT))?;
     read(&mut Reader(content))
 }
 
-/// Whether the bytes are of a format this program does not write: perhaps a later one's, and to be left alone.
-pub(crate) fn is_of_another_format(bytes: &[u8]) -> bool {
-    bytes.get(VERSION_LEN).is_some_and(|format| *format > FORMAT)
+/// Whether a stored value is of a format this program does not write: perhaps a later one's, and to be left to its version.
+pub(crate) fn is_of_another_format(stored: &[u8]) -> bool {
+    match stored.get(VERSION_LEN) {
+        Some(&UNSTAMPED) => whole(stored).is_some(),
+        Some(&format) => format > FORMAT,
+        None => false,
+    }
+}
+
+/// What is before the checksum, if that is right.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let (content, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
+    (xxh3_64(content) == u64::from_le_bytes(*checksum)).then_some(content)
 }
 
 fn read(reader: &mut Reader<'_>) -> Option<CalendarFacts> {

@@ -4,6 +4,8 @@
 
 use fred::types::scripts::Script;
 
+use crate::stamps;
+
 const HIGHER: &str = "
 local function higher(a, b, len)
   for i = 1, len do
@@ -20,26 +22,27 @@ local present = redis.pcall('GETRANGE', KEYS[1], 0, 24)
 if type(present) == 'string' and #present == 25 and higher(present, ARGV[1], 25) then
   return redis.call('GET', KEYS[1])
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1] .. stamp, 'PX', ARGV[2])
 return false
 ";
 
 /// `KEYS[1]` facts, `ARGV[1]` as above, `ARGV[2]` as above, `ARGV[3]` a value that is none: replaced if it still stands.
 const MEND: &str = "
 if redis.call('GET', KEYS[1]) == ARGV[3] then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[1] .. stamp, 'PX', ARGV[2])
 end
 return false
 ";
 
-/// `KEYS[1]` beat, `ARGV[1]` the beat, `ARGV[2]` its life in ms. One that never ends is none.
+/// `KEYS[1]` beat, `ARGV[1]` the beat, `ARGV[2]` its life in ms. One that never ends is none. One without a stamp is another
+/// release's, of the same first bytes.
 const BEAT: &str = "
 local present = redis.pcall('GET', KEYS[1])
-if type(present) == 'string' and #present == #ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0
-    and higher(present, ARGV[1], 16) then
+if type(present) == 'string' and (#present == #ARGV[1] + #stamp or #present == #ARGV[1])
+    and redis.call('PTTL', KEYS[1]) >= 0 and higher(present, ARGV[1], 16) then
   return false
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1] .. stamp, 'PX', ARGV[2])
 return false
 ";
 
@@ -117,21 +120,25 @@ pub(crate) struct Scripts {
     pub(crate) take: Script,
     pub(crate) take_cells: Script,
     pub(crate) pause_cells: Script,
+    pub(crate) health: Script,
 }
 
 impl Scripts {
     pub(crate) fn new() -> Self {
         let of_buckets = |text: &str| Script::from_lua(format!("{BUCKET}{text}"));
         let comparing = |text: &str| Script::from_lua(format!("{HIGHER}{text}"));
+        let stamping = |text: &str| Script::from_lua(format!("{}{text}", stamps::LUA));
+        let comparing_and_stamping = |text: &str| Script::from_lua(format!("{HIGHER}{}{text}", stamps::LUA));
         Self {
-            publish: comparing(PUBLISH),
-            mend: Script::from_lua(MEND),
-            beat: comparing(BEAT),
+            publish: comparing_and_stamping(PUBLISH),
+            mend: stamping(MEND),
+            beat: comparing_and_stamping(BEAT),
             end_beat: comparing(END_BEAT),
             mark: Script::from_lua(MARK),
             take: Script::from_lua(TAKE),
             take_cells: of_buckets(TAKE_CELLS),
             pause_cells: of_buckets(PAUSE_CELLS),
+            health: stamping("return false"),
         }
     }
 }

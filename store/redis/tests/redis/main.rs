@@ -7,6 +7,7 @@ mod conformance;
 mod outages;
 mod quotas;
 mod races;
+mod returns;
 mod rights;
 mod topologies;
 mod values;

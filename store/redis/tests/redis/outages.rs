@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use agentcal_engine::ids::CalendarId;
 use agentcal_engine::ports::FactCache;
+use agentcal_engine::shard::Shard;
 use agentcal_store_redis::{RedisConfig, RedisFactCache};
 use agentcal_testkit::{Redis, redis};
 use futures::FutureExt;
 use futures::future::{join_all, poll_immediate};
 use tokio::time::Instant;
 
-use crate::common::{calendar, connect, connect_as_usual, facts, own_shard, read, until};
+use crate::common::{account, calendar, connect, connect_as_usual, facts, facts_of, own_shard, read, until};
 
 /// One time-out and the machine's own delays: far less than for ever.
 const ONE_ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -19,6 +20,8 @@ const ONE_ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const REFUSALS_WITHIN: Duration = Duration::from_secs(40);
 /// Connections of a cache: two to read, two to write.
 const CONNECTIONS: usize = 4;
+/// Writes for so many accounts that each connection has some.
+const WRITES: u128 = 16;
 const CALENDARS: [CalendarId; 1] = [calendar(1)];
 
 async fn is_served(cache: &RedisFactCache) -> bool {
@@ -135,21 +138,25 @@ async fn every_connection_that_was_silent_is_made_anew() {
 /// Pauses the server while each connection owes an answer. False where one was away, on a machine on which that happens.
 async fn all_wait_in_a_pause(server: &Redis, cache: &RedisFactCache) -> bool {
     let read = || cache.read(own_shard(), &CALENDARS).map(|answer| answer.is_ok()).boxed_local();
-    let write = || cache.publish(own_shard(), facts(1, 1, 1)).map(|answer| answer.is_ok()).boxed_local();
-    // They take turns with connections, two that read and two that write.
-    let mut questions = [read(), write(), read(), write()];
+    let write = |number| {
+        let facts = facts_of(account(number), number, 1, 1);
+        cache.publish(Shard::of(facts.account_id), facts).map(|answer| answer.is_ok()).boxed_local()
+    };
+    // Questions take turns with the two connections for them; writes go by shards, and these are for both.
+    let mut questions: Vec<_> = [read(), read()].into_iter().chain((1..=WRITES).map(write)).collect();
     server.suspend();
     let mut waiting = 0;
     for question in &mut questions {
         waiting += usize::from(poll_immediate(question).await.is_none());
     }
     let mut answers = Vec::new();
-    if waiting == CONNECTIONS {
+    let all_wait = waiting == questions.len();
+    if all_wait {
         answers = join_all(questions).await;
     }
     server.resume();
     assert!(!answers.contains(&true), "nobody answers in a pause");
-    waiting == CONNECTIONS
+    all_wait
 }
 
 /// The server's numbers for the cache's connections; those of tests speak an older protocol.

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ports::{Beat, FactCache};
 use agentcal_engine::shard::{Epoch, Shard};
 use agentcal_engine::time::Timestamp;
+use agentcal_store_redis::RedisFactCache;
 use agentcal_testkit::redis;
 
-use crate::common::{connect, facts, own_shard, read, until};
+use crate::common::{account, connect, facts, facts_of, own_shard, read, until};
 
 const REVISIONS: u64 = 200;
+/// So many that what is published does not fit into one read of a server, and withdrawals do.
+const CALENDARS: u128 = 400;
 /// What Redis says of the life of what is not there.
 const GONE: i64 = -2;
 
@@ -72,4 +76,43 @@ async fn facts_end_by_themselves() {
     let key = format!("agentcal:{{{}}}:facts:{}", own_shard().number(), facts.calendar_id.as_uuid().simple());
     let life = server.command(&["TTL", &key]).to_string().parse::<i64>().unwrap();
     assert!((80_000..=86_400).contains(&life), "{life}");
+}
+
+/// Withdraws each of many calendars right after it was published, without waiting for that, and finds none of them afterwards.
+async fn none_comes_back(cache: &RedisFactCache) {
+    let published: Vec<_> = (1..=CALENDARS).map(|number| facts_of(account(number), number, 1, 1)).collect();
+    let shard = |facts: &CalendarFacts| Shard::of(facts.account_id);
+    let mut sent = Vec::new();
+    for (place, facts) in published.iter().enumerate() {
+        sent.push(cache.publish(shard(facts), Arc::clone(facts)));
+        sent.push(cache.withdraw(shard(facts), facts.calendar_id));
+        if place == published.len() / 2 {
+            // One more: were connections to take turns, the one that publishes would withdraw from here on.
+            sent.push(cache.withdraw(shard(facts), facts.calendar_id));
+        }
+    }
+    // Each is sent when it is asked for the first time, and asked in this order.
+    for result in futures::future::join_all(sent).await {
+        result.unwrap();
+    }
+    for facts in published {
+        let read = cache.read(shard(&facts), &[facts.calendar_id]).await.unwrap();
+        assert_eq!(read.facts, [None], "withdrawn last");
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawal_never_overtakes_what_was_published_before_it() {
+    let Some(server) = redis() else { return };
+    let cache = connect(server.url()).await;
+    cache.publish(own_shard(), facts(1, 1, 1)).await.unwrap();
+    none_comes_back(&cache).await;
+}
+
+#[tokio::test]
+async fn nor_where_the_server_has_forgotten_the_scripts() {
+    let Some(server) = redis() else { return };
+    let cache = connect(server.url()).await;
+    server.command(&["SCRIPT", "FLUSH"]);
+    none_comes_back(&cache).await;
 }
