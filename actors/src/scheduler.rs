@@ -122,7 +122,8 @@ impl Scheduler {
         self.context.hosts(config, user_ids, Patience::Same(need)).await
     }
 
-    /// Makes, moves or cancels a booking, or places, extends, confirms or frees holds: led by the actor of the lowest home calendar id among the hosts.
+    /// Makes, moves or cancels a booking, or places, extends, confirms or frees holds: led by the actor of the lowest home
+    /// calendar id among the hosts.
     pub async fn commit(&self, request: CommitRequest) -> CommitAnswer {
         let began = Instant::now();
         let kind = request.kind.as_str();
@@ -196,7 +197,8 @@ impl Scheduler {
         self.context.give_all().await;
     }
 
-    /// One of several nodes first gives its shards to the others. Then takes no more commits, finishes those accepted, then stops everything.
+    /// One of several nodes first gives its shards to the others. Then takes no more commits, finishes those accepted, then
+    /// stops everything.
     pub async fn shutdown(&self) {
         let context = &self.context;
         if !context.ownership.is_alone() {

@@ -1,7 +1,7 @@
 //! What travels between nodes: paths, headers and bodies. Bodies are the engine's own values as JSON.
 //!
-//! Nodes' clocks differ, so no instant of theirs is sent: a deadline travels as the milliseconds that are left. The store's clock is
-//! one for all.
+//! Nodes' clocks differ, so no instant of theirs is sent: a deadline travels as the milliseconds that are left. The store's
+//! clock is one for all.
 
 use std::time::Duration;
 

@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 /// How many messages in a row `moody` takes, before it refuses as many, and `tired`, before it is slow.
 pub(crate) const MOOD: usize = 25;
 
-/// Takes what is sent to `well`, answers 500 to `ill` and 410 to `gone`, now this and now that to `moody`, and nothing to `slow`
-/// and, in the end, to `tired` until it is let go. To addresses that begin with `stuck` it answers nothing until then either, but for
-/// their first message, once it is told to.
+/// Takes what is sent to `well`, answers 500 to `ill` and 410 to `gone`, now this and now that to `moody`, and nothing to
+/// `slow` and, in the end, to `tired` until it is let go. To addresses that begin with `stuck` it answers nothing until then
+/// either, but for their first message, once it is told to.
 pub(crate) struct ScriptedSender {
     sent: Mutex<Vec<OutboundWebhook>>,
     waiting: Mutex<BTreeMap<String, usize>>,

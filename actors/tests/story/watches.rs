@@ -16,8 +16,8 @@ use agentcal_engine::time::{TimeRange, Timestamp};
 use super::{Stage, hours, wait_for, wait_long_for};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// On a machine that stands still for long, asking for a watch or keeping it may run out of time. Then it is tried again after a minute
-/// and more.
+/// On a machine that stands still for long, asking for a watch or keeping it may run out of time. Then it is tried again after
+/// a minute and more.
 const WATCHED_WITHIN: Duration = Duration::from_secs(240);
 
 fn away() -> ProviderError {

@@ -1,8 +1,8 @@
 //! The one decision function: is this person free then, on these terms, given these facts?
 //!
-//! [`decide`] judges one start and gives every reason against it; [`explain`] adds what each rule rests on. [`slots`], [`next_available`] and [`alternatives`] walk
-//! the very same examiner along the grid. What decides for availability therefore decides for holds, commits and
-//! explanations too.
+//! [`decide`] judges one start and gives every reason against it; [`explain`] adds what each rule rests on. [`slots`],
+//! [`next_available`] and [`alternatives`] walk the very same examiner along the grid. What decides for availability therefore
+//! decides for holds, commits and explanations too.
 //!
 //! How it works: each thing that stands in the way (an event, a claim, a day at its limit) is turned once into the range
 //! of *starts* it forbids, buffers and duration worked in. Judging a start is looking up which of these ranges hold it;

@@ -222,11 +222,12 @@ pub trait FactStore: Send + Sync {
     ) -> Result<Option<FactSource>, StoreError>;
     /// Which account a calendar belongs to.
     async fn account_of_calendar(&self, calendar_id: CalendarId) -> Result<Option<AccountId>, StoreError>;
-    /// Saves a page of sync. With the first sync that ends, a calendar that is not watched counts as polled. Returns the calendar's revision, raised if the page finished a sync that changed rows of the
-    /// generation that counts, its window or its knowledge; `None` when the epoch is superseded or the calendar is gone.
+    /// Saves a page of sync. With the first sync that ends, a calendar that is not watched counts as polled. Returns the
+    /// calendar's revision, raised if the page finished a sync that changed rows of the generation that counts, its window or
+    /// its knowledge; `None` when the epoch is superseded or the calendar is gone.
     async fn save_sync(&self, save: &SaveSync) -> Result<Option<u64>, StoreError>;
     /// Saves a failure; raises the revision only if the calendar's knowledge changes by it. Returns the revision, `None`
-    /// when the calendar is gone.
+    /// when the epoch is superseded or the calendar is gone.
     async fn save_sync_failure(&self, failure: &SyncFailure) -> Result<Option<u64>, StoreError>;
     /// Keeps what became of a calendar's watch; false, and nothing is kept, when the epoch is superseded or the calendar is
     /// gone. Facts do not change by it, so no revision is raised.

@@ -99,7 +99,8 @@ pub trait JobStore: Send + Sync {
     /// Keeps what tries came to. Of a try that was overtaken by a later one only a success counts. What is done keeps
     /// nothing of anybody.
     async fn record_jobs(&self, results: &[JobResult]) -> Result<(), StoreError>;
-    /// Jobs of an organization and mode, and writebacks of it that were given up since they were last asked for, newest first; all, or those of a kind, or in a state.
+    /// Jobs of an organization and mode, and writebacks of it that were given up since they were last asked for, newest first;
+    /// all, or those of a kind, or in a state.
     async fn list_jobs(
         &self,
         owner: EndpointOwner,

@@ -13,7 +13,8 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-/// What a calendar of 200 busy intervals may take, packed. Gaps of more than two hours take two bytes each, so some three an interval.
+/// What a calendar of 200 busy intervals may take, packed. Gaps of more than two hours take two bytes each, so some three an
+/// interval.
 const TYPICAL_BYTES_MAX: usize = 700;
 
 fn uuid() -> impl Strategy<Value = Uuid> {

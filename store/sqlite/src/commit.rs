@@ -1,8 +1,8 @@
 //! The commit: one transaction, whole or not at all.
 //!
-//! Order: tenant; idempotency; the commit's id; epoch; revisions that are read; revisions that are raised; then the changes; then the kept
-//! answer. `BEGIN IMMEDIATE` has locked everything before the first read, so the store's clock is read once
-//! right after it, and nothing that was compared can change before the end.
+//! Order: tenant; idempotency; the commit's id; epoch; revisions that are read; revisions that are raised; then the changes;
+//! then the kept answer. `BEGIN IMMEDIATE` has locked everything before the first read, so the store's clock is read once right
+//! after it, and nothing that was compared can change before the end.
 
 use agentcal_engine::commit::{CommitPlan, Outcome};
 use agentcal_engine::ids::AccountId;

@@ -32,8 +32,8 @@ pub(super) struct Notifications {
     value: Vec<Value>,
 }
 
-/// Calendars changed at Microsoft, or something became of their watches: a look at the calendar answers either, and at the watch. Asked first
-/// whether anybody listens, this says yes. The sender waits three seconds at most, and for 202.
+/// Calendars changed at Microsoft, or something became of their watches: a look at the calendar answers either, and at the
+/// watch. Asked first whether anybody listens, this says yes. The sender waits three seconds at most, and for 202.
 pub(super) async fn notify(
     State(app): State<AppState>,
     Query(handshake): Query<Handshake>,

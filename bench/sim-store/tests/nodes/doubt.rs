@@ -52,7 +52,8 @@ async fn a_refusal_that_came_to_nothing_leaves_no_record() {
     assert_eq!(records.iter().filter(|record| !record.is_accepted()).count(), race.refusals);
 }
 
-/// An owner that cannot say that it has a commit in hand, and a node that goes past it with the same one, for the time of a hold that is about to run out.
+/// An owner that cannot say that it has a commit in hand, and a node that goes past it with the same one, for the time of a
+/// hold that is about to run out.
 struct Race {
     town: Town,
     owner: Node,
