@@ -53,7 +53,10 @@ impl Context {
         // Looked at after the shard fell into arrears: who begins to say beats from here on leaves it out.
         let may_follow = self.arrears.beats_on_their_way.load(Ordering::SeqCst);
         if !self.end_beat(shard).await || may_follow {
-            self.tell_beats_ended(shard).await;
+            // Beats are dated by what this node last learned, so none that was said is younger.
+            let said_until = self.ownership.learned_at().unwrap_or_else(|| self.store_now());
+            let epoch = self.ownership.row_epoch(shard);
+            self.tell_beats_ended(BeatsEnded { shard, epoch, said_until }).await;
         }
     }
 
@@ -99,14 +102,12 @@ impl Context {
         ended.is_ok()
     }
 
-    /// Tells every other node that lives not to trust beats of a shard that were said until now. One that cannot be reached
-    /// trusts them until they run out.
-    async fn tell_beats_ended(&self, shard: Shard) {
+    /// Sees to it that neither this node nor any other that lives trusts beats of a shard that were said until now. One that
+    /// cannot be reached trusts them until they run out.
+    pub(crate) async fn tell_beats_ended(&self, ended: BeatsEnded) {
+        self.untrusted.add(ended);
         let Some(peers) = &self.parts.peers else { return };
-        let epoch = self.ownership.row_epoch(shard);
-        // Beats are dated by what this node last learned, so none that was said is younger.
-        let said_until = self.ownership.learned_at().unwrap_or_else(|| self.store_now());
-        let (ended, own) = (BeatsEnded { shard, epoch, said_until }, self.ownership.node().id);
+        let own = self.ownership.node().id;
         let others = self.ownership.nodes().into_iter().filter(|node| node.id != own);
         join_all(others.map(|node| async move {
             match timeout(TELL_DEADLINE, peers.beats_ended(&node, ended)).await {

@@ -62,7 +62,8 @@ pub(crate) enum Msg {
     Reload {
         done: Option<oneshot::Sender<()>>,
     },
-    Loaded(Result<Option<Box<CalendarRecord>>, StoreError>),
+    /// What a load brought that began after so many withdrawals of facts.
+    Loaded(Result<Option<Box<CalendarRecord>>, StoreError>, u64),
     Page(Box<Result<SyncPage, ProviderError>>),
     Saved {
         saved: Saved,
@@ -134,6 +135,8 @@ pub(crate) struct State {
     access: Arc<Access>,
     machine: CalendarMachine<Box<CommitJob>>,
     keeper: FactsKeeper,
+    /// How often facts had been taken back when the load began that those in the keeper rest on.
+    withdrawals: u64,
     loads: Loads,
     /// Commits that are made, or being made, of which not everybody has heard.
     telling: u32,
@@ -158,6 +161,7 @@ impl Actor for CalendarActor {
         let Arguments { context, slot, cause, gate } = arguments;
         // An error means the starter is gone; then nobody waits for the registration either.
         let _ = gate.await;
+        let withdrawals = slot.withdrawals();
         let record = context.parts.store.load_calendar(slot.account_id, slot.calendar_id).await?;
         let Some(record) = record else {
             work::forget(&context, &slot);
@@ -166,7 +170,7 @@ impl Actor for CalendarActor {
         // It works, and its connection is said not to: whoever was to say so came no further.
         let is_unsaid =
             record.sync.is_well() && work::status_of(&record).is_some_and(|s| s != ConnectionStatus::Active);
-        let mut state = State::new(context, slot, record);
+        let mut state = State::new(context, slot, record, withdrawals);
         state.publish();
         // Whatever rang while nobody listened is answered by this bell.
         if cause == Cause::Restart || is_unsaid {
@@ -189,7 +193,7 @@ impl Actor for CalendarActor {
 }
 
 impl State {
-    fn new(context: Arc<Context>, slot: Arc<Slot>, record: CalendarRecord) -> Self {
+    fn new(context: Arc<Context>, slot: Arc<Slot>, record: CalendarRecord, withdrawals: u64) -> Self {
         let provider = record.calendar.provider;
         let status = work::status_of(&record);
         let pace = context.pace(provider).filter(|_| provider != ProviderKind::Internal);
@@ -207,6 +211,7 @@ impl State {
             access,
             machine,
             keeper,
+            withdrawals,
             loads: Loads::default(),
             telling: 0,
             status,
@@ -232,7 +237,7 @@ impl State {
             Msg::Due { write_wanted } => self.handle_due(write_wanted),
             Msg::Changed(change) => self.handle_changed(change),
             Msg::Reload { done } => self.loads.want(done),
-            Msg::Loaded(loaded) => self.handle_loaded(myself, loaded),
+            Msg::Loaded(loaded, withdrawals) => self.handle_loaded(myself, loaded, withdrawals),
             Msg::Page(answer) => self.machine.handle_page(*answer, now, &*self.context.parts.entropy),
             Msg::Saved { saved, revision, knowledge, source } => {
                 self.take_source(source);
@@ -283,6 +288,9 @@ impl State {
         let now = self.context.store_now();
         self.machine.handle_bell(now);
         self.loads.retry();
+        if self.slot.withdrawals() != self.withdrawals {
+            self.loads.want(None);
+        }
         if self.machine.sync().is_some_and(|sync| sync.is_backing_off(now)) {
             // Nothing will be asked of the provider now, so nobody shall wait for it.
             self.slot.note(|changes| changes.syncs_failed += 1);
@@ -317,7 +325,12 @@ impl State {
         let _ = applied.send(outcome != Applied::NeedsLoad);
     }
 
-    fn handle_loaded(&mut self, myself: &ActorRef<Msg>, loaded: Result<Option<Box<CalendarRecord>>, StoreError>) {
+    fn handle_loaded(
+        &mut self,
+        myself: &ActorRef<Msg>,
+        loaded: Result<Option<Box<CalendarRecord>>, StoreError>,
+        withdrawals: u64,
+    ) {
         match loaded {
             Ok(Some(record)) => {
                 let status = std::mem::replace(&mut self.status, work::status_of(&record));
@@ -326,6 +339,7 @@ impl State {
                 }
                 self.take_access(Access::new(&self.context, &record, self.slot.epoch));
                 self.keeper.handle_loaded(FactSource { epoch: self.slot.epoch, ..record.facts.clone() });
+                self.withdrawals = withdrawals;
                 let told = self.loads.handle_done();
                 self.publish_and_tell(told);
                 if self.machine.sync().is_some_and(SyncMachine::is_lost) {
@@ -387,13 +401,20 @@ impl State {
         self.publish_and_tell(Vec::new());
     }
 
-    /// Publishes the facts: here at once, in the cache right after; then tells those who wait for it.
+    /// Publishes the facts: here at once, in the cache right after; then tells those who wait for it. Facts that were taken
+    /// back since they were read may be those of before: they are read anew first.
     fn publish_and_tell(&mut self, told: Vec<oneshot::Sender<()>>) {
-        let facts = Arc::clone(self.keeper.facts());
-        self.slot.publish(Arc::clone(&facts));
-        let context = Arc::clone(&self.context);
+        let (facts, withdrawals) = (Arc::clone(self.keeper.facts()), self.withdrawals);
+        if !self.slot.publish(Arc::clone(&facts), withdrawals) {
+            return self.loads.want(told);
+        }
+        let (context, slot) = (Arc::clone(&self.context), Arc::clone(&self.slot));
         self.context.tasks.spawn(async move {
-            context.publish_to_cache(facts).await;
+            if slot.withdrawals() == withdrawals {
+                context.publish_to_cache(facts).await;
+            } else {
+                context.withdraw_from_cache(slot.account_id, slot.calendar_id).await;
+            }
             tell(told);
         });
     }

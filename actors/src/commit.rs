@@ -379,7 +379,7 @@ async fn as_asked(context: &Context, request: &CommitRequest, made: Made) -> Com
     }
 }
 
-fn store_failed(error: &StoreError) -> CommitAnswer {
+pub(crate) fn store_failed(error: &StoreError) -> CommitAnswer {
     tracing::error!(%error, "a commit failed on the store");
     STORE_UNAVAILABLE
 }

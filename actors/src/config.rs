@@ -82,28 +82,41 @@ impl Context {
             Place::There(..) | Place::Moving => return self.tell_config_changed(account_id).await,
             Place::Here(_) | Place::Nowhere => {}
         }
-        let (Some(before), Ok(Some(after))) = (before, after) else { return self.catch_up_account(account_id).await };
+        let (Some(before), Ok(Some(after))) = (before, after) else {
+            return self.catch_up_account_or_warn(account_id).await;
+        };
         let touched = touched_calendars(&before, &after);
         join_all(touched.into_iter().map(|calendar_id| self.catch_up(account_id, calendar_id))).await;
     }
 
     /// Has all awake calendars of an account load again, and takes the sleeping ones out of the cache.
-    pub(crate) async fn catch_up_account(&self, account_id: AccountId) {
+    ///
+    /// # Errors
+    /// When the store does not say which calendars there are: something old of a sleeping one may be in the cache.
+    pub(crate) async fn catch_up_account(self: &Arc<Self>, account_id: AccountId) -> Result<(), StoreError> {
         let awake = self.directory.awake_of(account_id);
         join_all(awake.iter().map(|slot| self.reload(slot))).await;
         if self.ownership.is_alone() {
-            return;
+            return Ok(());
         }
-        let Ok(Some(config)) = self.config(account_id).await else { return };
+        let Some(config) = self.config(account_id).await? else { return Ok(()) };
         for calendar in &config.calendars {
             if self.directory.peek(calendar.id).is_none() {
                 self.withdraw_from_cache(account_id, calendar.id).await;
             }
         }
+        Ok(())
+    }
+
+    /// The same where whoever changed something has seen to the cache already.
+    pub(crate) async fn catch_up_account_or_warn(self: &Arc<Self>, account_id: AccountId) {
+        if let Err(error) = self.catch_up_account(account_id).await {
+            tracing::warn!(%account_id, %error, "it could not be seen which calendars an account has");
+        }
     }
 
     /// Has a calendar load its facts again, or takes them out of the cache while it sleeps.
-    pub(crate) async fn catch_up(&self, account_id: AccountId, calendar_id: CalendarId) {
+    pub(crate) async fn catch_up(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId) {
         match self.directory.peek(calendar_id) {
             Some(slot) => self.reload(&slot).await,
             None => self.withdraw_from_cache(account_id, calendar_id).await,
@@ -111,7 +124,7 @@ impl Context {
     }
 
     /// Has a calendar load its facts again, and waits for it; a calendar that cannot is withdrawn.
-    async fn reload(&self, slot: &Slot) {
+    async fn reload(self: &Arc<Self>, slot: &Slot) {
         let (done, loaded) = oneshot::channel();
         let is_sent = slot.send(Msg::Reload { done: Some(done) });
         if !is_sent || !matches!(tokio::time::timeout(RELOAD_DEADLINE, loaded).await, Ok(Ok(()))) {

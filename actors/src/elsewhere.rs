@@ -205,7 +205,7 @@ impl Context {
         }
     }
 
-    async fn try_tell_config_changed(&self, account_id: AccountId) -> bool {
+    async fn try_tell_config_changed(self: &Arc<Self>, account_id: AccountId) -> bool {
         match (self.ownership.place(Shard::of(account_id)), &self.parts.peers) {
             (Place::There(owner, _), Some(peers)) => {
                 let until = Instant::now() + CHANGE_PATIENCE;
@@ -213,7 +213,7 @@ impl Context {
             }
             (Place::Moving, _) => false,
             _ => {
-                self.catch_up_account(account_id).await;
+                self.catch_up_account_or_warn(account_id).await;
                 true
             }
         }

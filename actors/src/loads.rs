@@ -14,7 +14,7 @@ pub(crate) struct Loads {
 
 impl Loads {
     /// Somebody needs what the store now has.
-    pub(crate) fn want(&mut self, done: Option<oneshot::Sender<()>>) {
+    pub(crate) fn want(&mut self, done: impl IntoIterator<Item = oneshot::Sender<()>>) {
         self.wanted = true;
         self.waiting_for_next.extend(done);
     }

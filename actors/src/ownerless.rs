@@ -12,7 +12,7 @@ use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest, Intent, Un
 use agentcal_engine::facts::CalendarFacts;
 use agentcal_engine::ids::{AccountId, CalendarId};
 use agentcal_engine::planted;
-use agentcal_engine::ports::{NodeRecord, PeerError};
+use agentcal_engine::ports::{BeatsEnded, NodeRecord, PeerError};
 use agentcal_engine::shard::{Epoch, Shard};
 use futures::future::join_all;
 use tokio::time::timeout;
@@ -72,21 +72,36 @@ pub(crate) async fn publish(context: &Arc<Context>, planned: &Planned) {
     publish_calendars(context, planned.plan.tenant.account_id, planned.changed_calendars().into_keys().collect()).await;
 }
 
-/// Publishes calendars as the store has them, and has their owner take that in.
+/// Publishes calendars as the store has them, and has their owner take that in. Where the cache does not take it, nobody trusts
+/// the owner's last word any more.
 pub(crate) async fn publish_calendars(context: &Arc<Context>, account_id: AccountId, changed: BTreeSet<CalendarId>) {
     if changed.is_empty() {
         return;
     }
     let published = changed.iter().map(|&calendar_id| publish_one(context, account_id, calendar_id));
-    let epochs = timeout(PUBLISH_DEADLINE, join_all(published)).await.unwrap_or_else(|_late| {
-        tracing::warn!("a commit without its owner did not reach the cache in time; the owner hears of it");
+    let published = timeout(PUBLISH_DEADLINE, join_all(published)).await.unwrap_or_else(|_late| {
+        tracing::warn!("a commit without its owner did not reach the cache in time");
         Vec::new()
     });
-    tell_owner(context, account_id, epochs.into_iter().flatten().max()).await;
+    let epoch = published.iter().filter_map(|one| one.epoch).max();
+    if published.is_empty() || published.iter().any(|one| !one.is_in_cache) {
+        // Nobody shall read what stands there. The owner's beats are true again once it has renewed its lease and heard.
+        let shard = Shard::of(account_id);
+        let epoch = epoch.max(Some(context.ownership.row_epoch(shard))).unwrap_or(Epoch(0));
+        context.tell_beats_ended(BeatsEnded { shard, epoch, said_until: context.store_now() }).await;
+    }
+    tell_owner(context, account_id, epoch).await;
 }
 
-/// Returns the epoch that the store had afterwards.
-async fn publish_one(context: &Context, account_id: AccountId, calendar_id: CalendarId) -> Option<Epoch> {
+/// What became of a calendar after a commit without its owner.
+struct Published {
+    /// The shard's epoch as the store had it afterwards, if it served.
+    epoch: Option<Epoch>,
+    /// The cache has nothing older.
+    is_in_cache: bool,
+}
+
+async fn publish_one(context: &Context, account_id: AccountId, calendar_id: CalendarId) -> Published {
     let shard = Shard::of(account_id);
     let cache = &context.parts.cache;
     let source = context.parts.store.load_facts(account_id, calendar_id).await;
@@ -99,10 +114,10 @@ async fn publish_one(context: &Context, account_id: AccountId, calendar_id: Cale
             cache.withdraw(shard, calendar_id).await
         }
     };
-    if let Err(error) = result {
+    if let Err(error) = &result {
         tracing::warn!(%calendar_id, %error, "a commit without its owner did not reach the cache");
     }
-    epoch
+    Published { epoch, is_in_cache: result.is_ok() }
 }
 
 /// Has the owner take the commit in. `seen` is the shard's epoch as it was after the commit: above the map's, somebody was
@@ -119,7 +134,7 @@ async fn tell_owner(context: &Arc<Context>, account_id: AccountId, seen: Option<
             context.tasks.spawn(async move { tell(&told, &owner, account_id, TELL_DEADLINE).await });
         }
         Place::There(owner, _) => tell(context, &owner, account_id, PUBLISH_DEADLINE).await,
-        Place::Here(_) => context.catch_up_account(account_id).await,
+        Place::Here(_) => context.catch_up_account_or_warn(account_id).await,
         Place::Moving | Place::Nowhere => {}
     }
 }

@@ -67,7 +67,7 @@ impl Scheduler {
     pub async fn config_changed_for_peer(&self, account_id: AccountId) -> Result<(), NotOwner> {
         self.context.configs.forget(account_id);
         self.context.ownership.epoch_of(Shard::of(account_id)).ok_or(NotOwner)?;
-        self.context.catch_up_account(account_id).await;
+        self.context.catch_up_account_or_warn(account_id).await;
         Ok(())
     }
 

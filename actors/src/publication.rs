@@ -162,7 +162,7 @@ impl Arrears {
     }
 }
 
-/// While somebody tells that beats of a shard ended. Whoever waits for it goes on when it is dropped in the middle, too.
+/// While somebody tells that beats of a shard ended. Whoever waits for it goes on when that fails inside, too.
 struct Telling<'a> {
     arrears: &'a Arrears,
     shard: Shard,
@@ -176,7 +176,7 @@ impl Drop for Telling<'_> {
 
 impl Context {
     /// Publishes facts to the cache. Where that fails, it stays owed.
-    pub(crate) async fn publish_to_cache(&self, facts: Arc<CalendarFacts>) {
+    pub(crate) async fn publish_to_cache(self: &Arc<Self>, facts: Arc<CalendarFacts>) {
         let (shard, calendar_id) = (Shard::of(facts.account_id), facts.calendar_id);
         if self.ownership.held(shard).is_none_or(|epoch| epoch > facts.epoch) {
             // Under an ownership that is over, or may be, nothing is said any more. What was said before may still be believed:
@@ -191,13 +191,13 @@ impl Context {
     }
 
     /// Sees to it that nobody reads a calendar's old facts, here or at another node. They are read from the store.
-    pub(crate) async fn withdraw(&self, slot: &Slot) {
+    pub(crate) async fn withdraw(self: &Arc<Self>, slot: &Slot) {
         slot.withdraw();
         self.withdraw_from_cache(slot.account_id, slot.calendar_id).await;
     }
 
     /// Takes a calendar's facts out of the cache: nobody keeps them true while it sleeps.
-    pub(crate) async fn withdraw_from_cache(&self, account_id: AccountId, calendar_id: CalendarId) {
+    pub(crate) async fn withdraw_from_cache(self: &Arc<Self>, account_id: AccountId, calendar_id: CalendarId) {
         let shard = Shard::of(account_id);
         if self.owe_more(shard, calendar_id).await {
             return;
@@ -216,7 +216,7 @@ impl Context {
         true
     }
 
-    async fn handle_cached(&self, shard: Shard, calendar_id: CalendarId, result: Result<(), CacheError>) {
+    async fn handle_cached(self: &Arc<Self>, shard: Shard, calendar_id: CalendarId, result: Result<(), CacheError>) {
         let Err(error) = result else { return };
         tracing::warn!(%calendar_id, %error, "the cache did not take a change of facts");
         if self.ownership.is_alone() {
@@ -227,8 +227,15 @@ impl Context {
         if !is_first {
             return self.arrears.until_told(shard).await;
         }
-        let _telling = Telling { arrears: &self.arrears, shard };
-        self.take_beat_back(shard).await;
+        // A task of its own: others wait for it, too, whatever becomes of this one.
+        let context = Arc::clone(self);
+        let told = self.tasks.spawn(async move {
+            let _telling = Telling { arrears: &context.arrears, shard };
+            context.take_beat_back(shard).await;
+        });
+        if let Err(error) = told.await {
+            tracing::error!(%error, "taking a beat back failed inside");
+        }
     }
 
     /// Tries again what is owed.

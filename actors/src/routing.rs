@@ -92,9 +92,12 @@ impl Context {
         if self.ownership.is_alone() {
             return;
         }
-        match timeout(LOOK_DEADLINE, self.look_round()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the shard map could not be looked at"),
+        // A task of its own: what it began to hand over, it must hear the end of.
+        let context = Arc::clone(self);
+        match timeout(LOOK_DEADLINE, self.tasks.spawn(async move { context.look_round().await })).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the shard map could not be looked at"),
+            Ok(Err(error)) => tracing::error!(%error, "a look at the shards failed inside"),
             Err(_late) => tracing::warn!("the shard map could not be looked at in time"),
         }
     }

@@ -135,8 +135,11 @@ impl Scheduler {
 
     /// Has everybody show what an answer says that was kept for a request and is about to be given again: whoever made it may
     /// have died before it was published.
-    pub async fn have_shown(&self, account_id: AccountId, made: &Made) {
-        shown::have_shown(&self.context, account_id, made).await;
+    ///
+    /// # Errors
+    /// When the store does not serve, and so nobody can tell who is to show it.
+    pub async fn have_shown(&self, account_id: AccountId, made: &Made) -> Result<(), StoreError> {
+        shown::have_shown(&self.context, account_id, made).await
     }
 
     /// Rings a calendar: something may have changed at its provider, look now. Carries no truth; also used for calendars

@@ -56,7 +56,7 @@ impl Publishing {
 
 /// Nobody shall read a calendar's old facts, here or at another node: its actor is slow, or ended, as its shard went to another
 /// node while the commit was made. It reads the store.
-async fn give_up(context: &Context, slot: &Arc<Slot>) {
+async fn give_up(context: &Arc<Context>, slot: &Arc<Slot>) {
     context.withdraw(slot).await;
     slot.ring();
 }

@@ -1,6 +1,6 @@
 //! A calendar's place in the directory: its published facts, and the door to its actor.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentcal_engine::calendar::request::{CommitAnswer, CommitRequest};
@@ -55,6 +55,7 @@ pub(crate) struct Slot {
     pub(crate) crashes: AtomicU32,
     pub(crate) started_at: AtomicI64,
     facts: ArcSwapOption<CalendarFacts>,
+    withdrawals: AtomicU64,
     changes: Bulletin<Changes>,
     mailbox: Arc<Semaphore>,
     door: Mutex<Door>,
@@ -79,6 +80,7 @@ impl Slot {
             crashes: AtomicU32::new(0),
             started_at: AtomicI64::new(0),
             facts: ArcSwapOption::empty(),
+            withdrawals: AtomicU64::new(0),
             changes: Bulletin::default(),
             mailbox: Arc::new(Semaphore::new(mailbox_len_max)),
             door: Mutex::new(Door::Shut { rung: false }),
@@ -94,18 +96,31 @@ impl Slot {
         self.facts.load_full()
     }
 
-    pub(crate) fn publish(&self, facts: Arc<CalendarFacts>) {
+    /// Publishes facts that rest on a load which began after so many withdrawals; false, and nothing is published, where
+    /// there was another since.
+    pub(crate) fn publish(&self, facts: Arc<CalendarFacts>, withdrawals: u64) -> bool {
         let door = self.door();
+        if self.withdrawals() != withdrawals {
+            return false;
+        }
         if !matches!(*door, Door::Gone) {
             self.facts.store(Some(facts));
         }
         drop(door);
         self.note(|changes| changes.published += 1);
+        true
     }
 
-    /// Takes the facts back: nobody knows whether they still stand.
+    /// Takes the facts back: nobody knows whether they still stand, nor any that a load brings which began before.
     pub(crate) fn withdraw(&self) {
+        let _door = self.door();
+        self.withdrawals.fetch_add(1, Ordering::SeqCst);
         self.facts.store(None);
+    }
+
+    /// How often facts were taken back.
+    pub(crate) fn withdrawals(&self) -> u64 {
+        self.withdrawals.load(Ordering::SeqCst)
     }
 
     pub(crate) fn note(&self, change: impl FnOnce(&mut Changes)) {
@@ -264,3 +279,25 @@ impl Slot {
 }
 
 pub(crate) type Answer = oneshot::Receiver<CommitAnswer>;
+
+#[cfg(test)]
+mod tests {
+    use agentcal_engine::facts::UnknownReason;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::supervisor::unknown;
+
+    /// A load may be held back between its reading and its answer for however long, and be withdrawn from meanwhile.
+    #[test]
+    fn what_was_read_before_facts_were_taken_back_is_not_published() {
+        let (account_id, calendar_id) = (AccountId::from_uuid(Uuid::nil()), CalendarId::from_uuid(Uuid::nil()));
+        let slot = Slot::new(account_id, calendar_id, Epoch(1), 1, Timestamp::from_seconds(0));
+        let facts = || Arc::new(unknown(&slot, UnknownReason::NotSynced));
+        let read_first = slot.withdrawals();
+        assert!(slot.publish(facts(), read_first) && slot.facts().is_some());
+        slot.withdraw();
+        assert!(!slot.publish(facts(), read_first) && slot.facts().is_none());
+        assert!(slot.publish(facts(), slot.withdrawals()) && slot.facts().is_some());
+    }
+}

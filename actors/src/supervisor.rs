@@ -112,7 +112,7 @@ impl State {
 
 /// Nobody shall wait in vain for a calendar that keeps dying: its facts are unknown, and its connection says why.
 fn show_failing(context: &Arc<Context>, slot: &Arc<Slot>) {
-    slot.publish(Arc::new(unknown(slot, UnknownReason::ProviderError)));
+    slot.publish(Arc::new(unknown(slot, UnknownReason::ProviderError)), slot.withdrawals());
     let (context, slot) = (Arc::clone(context), Arc::clone(slot));
     let tasks = context.tasks.clone();
     tasks.spawn(async move {

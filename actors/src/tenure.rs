@@ -123,9 +123,14 @@ impl Context {
         }
         self.end_slots(learned.begins_anew);
         let touched: &[AccountId] = if planted!(TouchedUnheard) { &[] } else { &membership.touched };
-        self.catch_up_accounts(touched).await;
-        self.ownership.handle_learned(sent, membership.store_now);
-        self.caught_up.notify_one();
+        match self.catch_up_accounts(touched).await {
+            Ok(()) => {
+                self.ownership.handle_learned(sent, membership.store_now);
+                self.caught_up.notify_one();
+            }
+            // What is in memory and in the cache counts no longer than before. It is told again by the next renewals.
+            Err(error) => tracing::warn!(%error, "it could not be taken in what others did for accounts of this node"),
+        }
         self.begin_shards(learned.began);
         Ok(membership)
     }
@@ -140,8 +145,9 @@ impl Context {
     }
 
     /// Somebody changed these accounts without their owner: nothing older is published from here on.
-    async fn catch_up_accounts(&self, touched: &[AccountId]) {
-        join_all(touched.iter().map(|&account_id| self.catch_up_account(account_id))).await;
+    async fn catch_up_accounts(self: &Arc<Self>, touched: &[AccountId]) -> Result<(), StoreError> {
+        let caught_up = join_all(touched.iter().map(|&account_id| self.catch_up_account(account_id))).await;
+        caught_up.into_iter().collect()
     }
 
     /// Looks after what was marked while nobody owned these shards.

@@ -354,9 +354,9 @@ fn reload_all(context: &Context, access: &Access) {
 }
 
 /// Everything about a calendar, again.
-pub(crate) async fn load(context: Arc<Context>, slot: Arc<Slot>) -> Msg {
+pub(crate) async fn load(context: Arc<Context>, slot: Arc<Slot>, withdrawals: u64) -> Msg {
     let loaded = context.parts.store.load_calendar(slot.account_id, slot.calendar_id).await;
-    Msg::Loaded(loaded.map(|record| record.map(Box::new)))
+    Msg::Loaded(loaded.map(|record| record.map(Box::new)), withdrawals)
 }
 
 /// The facts as the store now has them; `None` when it has none or does not serve.
@@ -372,7 +372,7 @@ pub(crate) async fn read_facts(context: &Context, access: &Access) -> Option<Box
 
 /// The calendar is gone: whoever waits hears that nothing is known, and nobody finds it any more.
 pub(crate) fn forget(context: &Arc<Context>, slot: &Arc<Slot>) {
-    slot.publish(Arc::new(unknown(slot, UnknownReason::CalendarGone)));
+    slot.publish(Arc::new(unknown(slot, UnknownReason::CalendarGone)), slot.withdrawals());
     slot.leave_at_once();
     context.directory.remove(slot);
     let (task, account_id, calendar_id) = (Arc::clone(context), slot.account_id, slot.calendar_id);

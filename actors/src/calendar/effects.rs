@@ -40,8 +40,9 @@ impl State {
             self.loads.want(None);
         }
         if self.loads.begin() {
-            let io = work::load(Arc::clone(&self.context), Arc::clone(&self.slot));
-            self.context.run_for(myself, io, || Msg::Loaded(Err(panicked())));
+            let withdrawals = self.slot.withdrawals();
+            let io = work::load(Arc::clone(&self.context), Arc::clone(&self.slot), withdrawals);
+            self.context.run_for(myself, io, move || Msg::Loaded(Err(panicked()), withdrawals));
         }
         if self.machine.has_no_commits() && self.telling == 0 {
             tell(std::mem::take(&mut self.closing));

@@ -85,7 +85,7 @@ pub(super) struct Commit<'a> {
 pub(super) async fn replay<T: FromMade>(cx: &Cx, key: Option<&IdempotencyKey>) -> Result<Option<Settled<T>>, ApiError> {
     let kept: Option<Settled<T>> = cx.replay(key).await?;
     if let Some(settled) = &kept {
-        cx.app.parts.scheduler.have_shown(cx.tenant.account_id, &settled.value.to_made()).await;
+        cx.app.parts.scheduler.have_shown(cx.tenant.account_id, &settled.value.to_made()).await?;
     }
     Ok(kept)
 }

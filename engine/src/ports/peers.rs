@@ -39,7 +39,8 @@ pub struct FactsWanted {
     pub max_age: Option<MaxAge>,
 }
 
-/// Beats that were said and do not hold any more: the owner could neither write the cache nor take its word back there.
+/// Beats that were said and do not hold any more: the owner could neither write the cache nor take its word back there, or a
+/// node that sold past it could not write the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeatsEnded {
     /// Whose calendars they vouch for.
@@ -90,8 +91,7 @@ pub trait Peers: Send + Sync {
     /// Says that an account's configuration was written. Returns once the owner answers from nothing older.
     async fn config_changed(&self, owner: &NodeRecord, account_id: AccountId) -> Result<(), PeerError>;
 
-    /// Says that beats of an ownership of this node speak no more for what is in the cache. Returns once the reader trusts none
-    /// of them.
+    /// Says that beats of an ownership speak no more for what is in the cache. Returns once the reader trusts none of them.
     async fn beats_ended(&self, reader: &NodeRecord, ended: BeatsEnded) -> Result<(), PeerError>;
 
     /// Says that shards were given to a node, so that it looks at once.

@@ -280,7 +280,7 @@ async fn a_kept_answer_is_shown_before_it_is_given_again() {
         has_beat(&town, &person).await && !other.sees_taken(&person, 9).await,
         "the dead owner's word still counts"
     );
-    other.scheduler.have_shown(account_id, &Made::Booking(Box::new(booking))).await;
+    other.scheduler.have_shown(account_id, &Made::Booking(Box::new(booking))).await.unwrap();
     assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await);
 }
 
@@ -308,4 +308,55 @@ async fn what_a_look_at_the_store_found_first_is_published_before_it_is_heard() 
     made.await.unwrap();
     assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await);
     looked.await.unwrap().unwrap();
+}
+
+/// Whoever asks again, with the same key, while what was made is known to its owner and not yet in the cache, hears of it when it
+/// is there.
+#[tokio::test(start_paused = true)]
+async fn a_kept_answer_is_given_again_when_the_cache_has_it() {
+    for is_committed_again in [false, true] {
+        let town = Town::found().await;
+        let (one, other) = town.two_nodes().await;
+        let person = town.person_of(&one);
+        reads_free_in_cache(&town, &one, &other, &person).await;
+        let request = with_key(town.booking(&person, 9));
+        let again = with_key(CommitRequest { kind: request.kind.clone(), ..town.booking(&person, 9) });
+        town.cache.set_lag(Duration::from_millis(80));
+        let made = tokio::spawn({
+            let one = one.clone();
+            async move { one.booked(request).await }
+        });
+        until_made(&town, &person).await;
+        town.disk.adjust(|settings| settings.latency = agentcal_sim_store::Span::ZERO);
+        while !one.sees_taken(&person, 9).await {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(!made.is_finished(), "nobody has heard of it");
+        if is_committed_again {
+            let answer = one.commit(again).await;
+            assert!(matches!(answer, CommitAnswer::Replayed(_)), "{answer:?}");
+        } else {
+            let account_id = person.tenant.account_id;
+            let booking = town.disk.view().bookings(account_id).pop().unwrap();
+            one.scheduler.have_shown(account_id, &Made::Booking(Box::new(booking))).await.unwrap();
+        }
+        assert!(has_beat(&town, &person).await && other.sees_taken(&person, 9).await);
+        made.await.unwrap();
+    }
+}
+
+/// Who goes past an owner and cannot write the cache has nobody trust the word of that owner any more, itself included.
+#[tokio::test(start_paused = true)]
+async fn what_is_sold_past_an_owner_and_not_in_the_cache_is_offered_nowhere() {
+    let town = Town::found().await;
+    let (one, other) = town.two_nodes().await;
+    let reader = town.third("reader").await;
+    let person = town.person_of(&one);
+    reads_free_in_cache(&town, &one, &reader, &person).await;
+    assert!(!other.sees_taken(&person, 9).await);
+    town.links.set(&one.scheduler, Way::Cut);
+    town.cache.set_read_only(true);
+    other.booked(town.booking(&person, 9)).await;
+    assert!(has_beat(&town, &person).await, "the owner's word still counts");
+    assert!(other.sees_taken(&person, 9).await && reader.sees_taken(&person, 9).await);
 }
