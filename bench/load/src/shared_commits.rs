@@ -49,8 +49,11 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
     let record = some_record(cluster)?;
     let pgbench = Pgbench::new(cluster, Who::InSandbox, record.clone())?;
     let pgbench_at_home = Pgbench::new(cluster, Who::AtHome, record)?;
+    // Set aside first: rounds of many people leave nobody enough.
+    let of_round = |_| (0..effort.hot_people).map(|_| of_one(&mut open)).collect::<Result<Vec<_>, _>>();
+    let lots_of_hot_people = (0..effort.rounds).map(of_round).collect::<Result<Vec<_>, _>>()?;
     let (mut spread, mut at_home, mut hot) = (Measured::default(), Measured::default(), Measured::default());
-    for round in 1..=effort.rounds {
+    for (round, hot_people) in (1..).zip(lots_of_hot_people) {
         at_rest(node.target().pid)?;
         progress.step(format!("round {round}: bookings on PostgreSQL"));
         let used = in_turn(&mut open, effort.shared_deeds)?;
@@ -66,9 +69,8 @@ pub(crate) fn measure(cluster: &Cluster, effort: Effort, progress: &Progress) ->
         progress.step(format!("round {round}: the same by pgbench"));
         at_home.pgbench.push(pgbench_at_home.run(Whose::Everybodys { clients: CLIENTS }, round, effort.span)?);
         progress.step(format!("round {round}: bookings of one hot person"));
-        let used = (0..effort.hot_people).map(|_| of_one(&mut open)).collect::<Result<Vec<_>, _>>()?;
         at_rest(node.target().pid)?;
-        hot.push(book(cluster, &market, &used)?);
+        hot.push(book(cluster, &market, &hot_people)?);
         at_rest(node.target().pid)?;
         progress.step(format!("round {round}: the same by pgbench"));
         hot.pgbench.push(pgbench.run(Whose::Ones, round + effort.rounds, effort.span)?);
@@ -156,6 +158,6 @@ fn in_turn(people: &mut [Vec<Open>], count: usize) -> Result<Vec<Open>, String> 
 /// Open times of whoever has the most left.
 fn of_one(people: &mut [Vec<Open>]) -> Result<Vec<Open>, String> {
     let most = people.iter_mut().max_by_key(|open| open.len()).filter(|open| open.len() >= HOT_DEEDS);
-    let most = most.ok_or("nobody has enough open times left")?;
+    let most = most.ok_or("nobody has enough open times in the data set")?;
     Ok(most.split_off(most.len() - HOT_DEEDS))
 }
